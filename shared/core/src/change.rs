@@ -1,0 +1,39 @@
+//! The one way to change an asset: read, apply, save on condition, and again if somebody else was first.
+
+use crate::{
+    asset::{Asset, Event, Outcome, Transition},
+    error::{Error, ErrorKind, Result},
+    ids::AssetId,
+    ports::{AssetRepository, Clock, Saved},
+};
+
+/// How often a change is tried against other writers. Each round loses only to a writer that made progress.
+const ROUNDS: usize = 8;
+
+/// Applies `event` to the asset `id` and saves the result if it changed anything.
+///
+/// The transition holds the asset as it is stored now and what is to be done about it; doing it is the caller's.
+///
+/// # Errors
+/// `asset_not_found`; a `Conflict` of the state machine; `Throttled` when other writers were always first.
+pub async fn apply(repository: &impl AssetRepository, clock: &impl Clock, id: AssetId, event: &Event) -> Result<Transition> {
+    let asset = repository.get(id).await?.ok_or_else(Error::asset_not_found)?;
+    apply_to(repository, clock, asset, event).await
+}
+
+/// The same for an asset that was just read: the first round needs no read.
+pub async fn apply_to(
+    repository: &impl AssetRepository,
+    clock: &impl Clock,
+    mut asset: Asset,
+    event: &Event,
+) -> Result<Transition> {
+    for _ in 0..ROUNDS {
+        let transition = asset.apply(event, clock.now())?;
+        if transition.outcome == Outcome::Unchanged || repository.save(&transition.asset).await? == Saved::Yes {
+            return Ok(transition);
+        }
+        asset = repository.get(asset.id()).await?.ok_or_else(Error::asset_not_found)?;
+    }
+    Err(Error::new(ErrorKind::Throttled, "busy", "the asset is being changed by many at once"))
+}

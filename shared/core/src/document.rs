@@ -1,0 +1,164 @@
+//! The asset document: what HTTP answers, WebSocket messages and events say of an asset, all in this one form.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{
+    asset::{Asset, Failure, MessageStatus, Placeholder, ProcessingStatus, Stage, Warning},
+    error::Result,
+    ids::{AssetId, MessageId, Sha256, Version},
+    names::{ContentType, Filename, Folder, Kind, ObjectKey},
+    ports::{Disposition, LinkSigner, OriginalLink},
+    time::Timestamp,
+};
+
+/// How long a client waits before it asks again, while an asset isn't terminal.
+const POLL_AFTER: Duration = Duration::from_secs(2);
+
+/// An asset as clients see it. Field names are the wire's (JSON, snake case).
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the fields are the asset's own, documented there; those that differ say how")]
+pub struct AssetDocument {
+    pub asset_id: AssetId,
+    pub folder: Folder,
+    pub filename: Filename,
+    pub kind: Kind,
+    /// By content once it was read, until then as the client said.
+    pub content_type: ContentType,
+    pub size: u64,
+    pub sha256: Option<Sha256>,
+    pub object_key: ObjectKey,
+    pub version: Version,
+    pub revision: u64,
+    pub message_id: Option<MessageId>,
+    pub message_status: MessageStatus,
+    pub processing_status: ProcessingStatus,
+    pub stage: Stage,
+    pub progress: u8,
+    /// The asset whose bytes this one shares, if its content was there before.
+    pub duplicate_of: Option<AssetId>,
+    pub placeholder: Option<Placeholder>,
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    pub derivatives: Vec<DerivativeDocument>,
+    /// A short-lived link to the original, as soon as its bytes are there: what is shown where there is no preview.
+    pub media_url: Option<String>,
+    pub warnings: Vec<Warning>,
+    pub failure: Option<Failure>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// When to ask again; none when nothing more will come.
+    pub poll: Option<Poll>,
+    /// Set where the metadata was left out to fit a frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial: Option<bool>,
+}
+
+/// A derivative as clients see it.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of `asset::Derivative`")]
+pub struct DerivativeDocument {
+    pub name: String,
+    /// A short-lived link.
+    pub url: String,
+    pub content_type: ContentType,
+    pub width: u32,
+    pub height: u32,
+    pub bytes: u64,
+    pub version: Version,
+}
+
+/// When to ask again.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Poll {
+    /// In whole seconds.
+    pub after_seconds: u64,
+}
+
+impl AssetDocument {
+    /// The document of an asset, with links signed now.
+    pub async fn render(asset: &Asset, links: &impl LinkSigner) -> Result<Self> {
+        let content_type = asset.content_type().unwrap_or_else(|| asset.declared_type()).clone();
+        let mut derivatives = Vec::with_capacity(asset.derivatives().len());
+        for made in asset.derivatives() {
+            derivatives.push(DerivativeDocument {
+                name: made.name.clone(),
+                url: links.derivative(&made.key).await?,
+                content_type: made.content_type.clone(),
+                width: made.width,
+                height: made.height,
+                bytes: made.bytes,
+                version: made.version,
+            });
+        }
+        let media_url = match original_link(asset, &content_type, Disposition::Inline) {
+            Some(link) => Some(links.original(link).await?),
+            None => None,
+        };
+        let poll = (!asset.stage().is_terminal()).then_some(Poll { after_seconds: POLL_AFTER.as_secs() });
+        Ok(Self {
+            asset_id: asset.id(),
+            folder: asset.folder().clone(),
+            filename: asset.filename().clone(),
+            kind: asset.kind(),
+            content_type,
+            size: asset.size(),
+            sha256: asset.sha256(),
+            object_key: asset.key().clone(),
+            version: asset.version(),
+            revision: asset.revision(),
+            message_id: asset.message_id().cloned(),
+            message_status: asset.message_status(),
+            processing_status: asset.processing_status(),
+            stage: asset.stage(),
+            progress: asset.progress(),
+            duplicate_of: asset.duplicate_of(),
+            placeholder: asset.placeholder().cloned(),
+            metadata: asset.metadata().clone(),
+            derivatives,
+            media_url,
+            warnings: asset.warnings().to_vec(),
+            failure: asset.failure().cloned(),
+            created_at: asset.created_at(),
+            updated_at: asset.updated_at(),
+            poll,
+            partial: None,
+        })
+    }
+
+    /// The same without its metadata, marked as partial: for a frame that it would not fit in.
+    #[must_use]
+    pub fn without_metadata(mut self) -> Self {
+        self.metadata.clear();
+        self.partial = Some(true);
+        self
+    }
+}
+
+/// A short-lived link that saves the original under its name; none while there are no bytes.
+pub async fn download_link(asset: &Asset, links: &impl LinkSigner) -> Result<Option<String>> {
+    let content_type = asset.content_type().cloned().unwrap_or_else(ContentType::octet_stream);
+    match original_link(asset, &content_type, Disposition::Attachment) {
+        Some(link) => links.original(link).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The link to an asset's original. What isn't safe to show in place is saved, and until the content was read nothing
+/// is known to be safe: the type that the client said is never believed.
+fn original_link<'a>(
+    asset: &'a Asset,
+    content_type: &'a ContentType,
+    wanted: Disposition,
+) -> Option<OriginalLink<'a>> {
+    let object = asset.object()?;
+    let safe = asset.is_ingested() && content_type.is_safe_inline();
+    let disposition = if safe { wanted } else { Disposition::Attachment };
+    Some(OriginalLink {
+        key: &object.key,
+        version_id: object.version_id.as_ref(),
+        filename: asset.filename(),
+        content_type,
+        disposition,
+    })
+}

@@ -1,0 +1,304 @@
+//! Identifiers, each a newtype that only holds what is valid: what has been parsed once needs no second look.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// Implements the text side of a string newtype: `TryFrom<String>` and `FromStr` through `$check`, `Display`, serde.
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+            fn try_from(text: String) -> Result<Self> {
+                $check(&text)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+pub(crate) use text_newtype;
+
+/// An asset's id: a UUID version 7 (RFC 9562), so that ids sort by the time they were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AssetId(Uuid);
+
+impl AssetId {
+    /// From the generator's UUID.
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl FromStr for AssetId {
+    type Err = Error;
+
+    /// Takes the hyphenated lower-case form only, so that one asset has one spelling.
+    fn from_str(text: &str) -> Result<Self> {
+        let uuid = Uuid::try_parse(text).map_err(|_| Error::asset_not_found())?;
+        if uuid.hyphenated().to_string() == text { Ok(Self(uuid)) } else { Err(Error::asset_not_found()) }
+    }
+}
+
+impl TryFrom<String> for AssetId {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<AssetId> for String {
+    fn from(id: AssetId) -> String {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for AssetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+text_newtype! {
+    /// Who owns an asset: the subject of the caller's token, 1 to 128 characters of `[A-Za-z0-9._@:|+=-]`.
+    ///
+    /// The set is what identity providers put into `sub` (`auth0|5f…`, e-mail addresses, UUIDs) less everything that
+    /// could be read as a path or a key separator.
+    OwnerId, check_owner
+}
+
+fn check_owner(text: &str) -> Result<()> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._@:|+=-".contains(c);
+    if text.is_empty() || text.len() > 128 || !text.chars().all(legal) || matches!(text, "." | "..") {
+        return Err(Error::new(
+            crate::ErrorKind::Unauthorized,
+            "invalid_subject",
+            "the token's subject is empty, too long, or holds characters outside [A-Za-z0-9._@:|+=-]",
+        ));
+    }
+    Ok(())
+}
+
+text_newtype! {
+    /// S3's id of a multipart upload: opaque, URL-safe, 1 to 1,024 characters.
+    UploadId, check_upload_id
+}
+
+fn check_upload_id(text: &str) -> Result<()> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-~+/=".contains(c);
+    if text.is_empty() || text.len() > 1024 || !text.chars().all(legal) {
+        return Err(Error::upload_not_found());
+    }
+    Ok(())
+}
+
+text_newtype! {
+    /// An S3 entity tag without its quotes; clients send it with or without them.
+    ETag, check_etag
+}
+
+impl ETag {
+    /// From a header or a client: surrounding quotes and an optional weak marker are dropped.
+    pub fn from_header(text: &str) -> Result<Self> {
+        text.trim().trim_start_matches("W/").trim_matches('"').parse()
+    }
+
+    /// As HTTP writes it, in quotes.
+    pub fn quoted(&self) -> String {
+        format!("\"{}\"", self.0)
+    }
+}
+
+fn check_etag(text: &str) -> Result<()> {
+    let legal = |c: char| c.is_ascii_graphic() && c != '"';
+    if text.is_empty() || text.len() > 128 || !text.chars().all(legal) {
+        return Err(Error::invalid_parts("invalid_etag", "an ETag is 1 to 128 printable characters"));
+    }
+    Ok(())
+}
+
+text_newtype! {
+    /// S3's id of one version of an object, opaque.
+    ObjectVersionId, check_opaque
+}
+
+text_newtype! {
+    /// The application's own id of the message that an asset belongs to, 1 to 256 printable characters.
+    MessageId, check_message_id
+}
+
+text_newtype! {
+    /// API Gateway's id of one WebSocket connection, opaque.
+    ConnectionId, check_opaque
+}
+
+fn check_opaque(text: &str) -> Result<()> {
+    if text.is_empty() || text.len() > 1024 || text.chars().any(char::is_control) {
+        return Err(Error::invalid_field("id", "empty, over 1,024 characters, or with control characters"));
+    }
+    Ok(())
+}
+
+fn check_message_id(text: &str) -> Result<()> {
+    if text.is_empty() || text.chars().count() > 256 || text.chars().any(char::is_control) {
+        return Err(Error::invalid_field("message_id", "1 to 256 characters, none of them control characters"));
+    }
+    Ok(())
+}
+
+/// A SHA-256 digest, 64 lower-case hexadecimal digits as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sha256([u8; 32]);
+
+impl Sha256 {
+    /// From the digest's bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest's bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl FromStr for Sha256 {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes)
+            .map_err(|_| Error::invalid_field("sha256", "64 hexadecimal digits are expected"))?;
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for Sha256 {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Sha256> for String {
+    fn from(digest: Sha256) -> String {
+        digest.to_string()
+    }
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// The version of an asset's content: 1 for the first upload, one more for each update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(u32);
+
+impl Version {
+    /// The first version.
+    pub const FIRST: Self = Self(1);
+
+    /// The version after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl FromStr for Version {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        match text.parse() {
+            Ok(number) if number >= 1 => Ok(Self(number)),
+            _ => Err(Error::invalid_field("version", "a whole number from 1")),
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_asset_id_has_one_spelling() {
+        let text = "0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f";
+        assert_eq!(text.parse::<AssetId>().unwrap().to_string(), text);
+        for other in ["", "x", &text.to_uppercase(), &text.replace('-', ""), &format!("{{{text}}}")] {
+            assert_eq!(other.parse::<AssetId>().unwrap_err().code(), "asset_not_found", "{other}");
+        }
+    }
+
+    #[test]
+    fn owners_are_what_identity_providers_send_and_never_a_path() {
+        for good in ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "a@b.example", "0190a6d4-7c5e", &"x".repeat(128)] {
+            assert!(good.parse::<OwnerId>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "a\\b", "a#b", "a b", "ä", "a\0", &"x".repeat(129)] {
+            assert!(bad.parse::<OwnerId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_etag_is_the_same_with_and_without_quotes() {
+        let bare = ETag::from_header("abc-2").unwrap();
+        assert_eq!(ETag::from_header("\"abc-2\"").unwrap(), bare);
+        assert_eq!(bare.quoted(), "\"abc-2\"");
+        assert!(ETag::from_header("\"\"").is_err());
+    }
+
+    #[test]
+    fn a_digest_is_64_hexadecimal_digits() {
+        let text = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(text.to_uppercase().parse::<Sha256>().unwrap().to_string(), text);
+        assert!(text[1..].parse::<Sha256>().is_err());
+        assert!(text.replace('e', "g").parse::<Sha256>().is_err());
+    }
+}

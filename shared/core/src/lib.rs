@@ -1,0 +1,27 @@
+//! The domain of Sluice: what an asset is, how its state may change, how an upload is planned, and the ports
+//! through which the rest of the world is reached.
+//!
+//! Nothing here knows AWS, a runtime, IO or a clock of its own: every function is either pure or speaks through a
+//! trait of [`ports`]. The way in for a reader:
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | [`asset`] | the asset and its state machine ([`asset::Asset::apply`]): the only code that writes status fields |
+//! | [`upload`] | one PUT or multipart, part sizes, signing windows, checks of a part list |
+//! | [`document`] | the asset document that HTTP, WebSocket and events share |
+//! | [`change`] | read, apply, save on condition, again on conflict |
+//! | [`ports`] | the traits that adapters implement, with what a missing thing gives and what may be repeated |
+//! | [`error`] | kinds, stable codes, public messages |
+//! | [`ids`], [`names`], [`time`] | validated newtypes |
+
+pub mod asset;
+pub mod change;
+pub mod document;
+pub mod error;
+pub mod ids;
+pub mod names;
+pub mod ports;
+pub mod time;
+pub mod upload;
+
+pub use error::{Error, ErrorKind, Result};

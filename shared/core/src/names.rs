@@ -1,0 +1,300 @@
+//! Names that people choose (files, folders, types) and the object keys made from them.
+//!
+//! A file's name is kept as its user wrote it, in any script; it is refused only where it could mislead a reader, a
+//! terminal or a path. The object key holds no part of it but a plain extension, so a key never needs escaping on
+//! account of a name.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    ids::{AssetId, OwnerId, Version, text_newtype},
+};
+
+/// The longest file name, in characters: what the common file systems take (NTFS, APFS and ext4 stop at 255 units).
+pub const MAX_FILENAME_CHARS: usize = 255;
+/// The longest folder path in bytes; S3's keys end at 1,024.
+pub const MAX_FOLDER_BYTES: usize = 512;
+/// The deepest folder path, in segments.
+pub const MAX_FOLDER_DEPTH: usize = 16;
+
+/// Characters that reorder the text around them or can't be seen: "photo\u{202e}gpj.exe" shows as "photoexe.jpg".
+/// (Unicode Technical Report 36, bidirectional text spoofing.)
+const fn is_deceptive(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// What is wrong with one segment of a path, if anything.
+fn fault_of_segment(text: &str) -> Option<&'static str> {
+    if text.trim().is_empty() {
+        Some("is empty")
+    } else if matches!(text, "." | "..") {
+        Some("is a path, not a name")
+    } else if text.contains(['/', '\\']) {
+        Some("holds a path separator")
+    } else if text.chars().any(char::is_control) {
+        Some("holds a control character")
+    } else if text.chars().any(is_deceptive) {
+        Some("holds an invisible or direction-changing character")
+    } else if text.chars().count() > MAX_FILENAME_CHARS {
+        Some("is longer than 255 characters")
+    } else {
+        None
+    }
+}
+
+text_newtype! {
+    /// A file's name as its user wrote it: 1 to 255 characters of any script, without path separators, control
+    /// characters and direction overrides.
+    Filename, check_filename
+}
+
+fn check_filename(text: &str) -> Result<()> {
+    fault_of_segment(text).map_or(Ok(()), |fault| Err(Error::invalid_filename(fault)))
+}
+
+impl Filename {
+    /// The extension in lower case, if it is 1 to 10 ASCII letters or digits.
+    pub fn extension(&self) -> Option<String> {
+        let (stem, extension) = self.as_str().rsplit_once('.')?;
+        let plain = !stem.is_empty()
+            && (1..=10).contains(&extension.len())
+            && extension.chars().all(|c| c.is_ascii_alphanumeric());
+        plain.then(|| extension.to_ascii_lowercase())
+    }
+}
+
+text_newtype! {
+    /// Where a file lands: `users/{owner}` or a folder below it.
+    Folder, check_folder
+}
+
+fn check_folder(text: &str) -> Result<()> {
+    let fault = |reason: &str| Err(Error::invalid_field("folder", reason));
+    if text.len() > MAX_FOLDER_BYTES {
+        return fault("is longer than 512 bytes");
+    }
+    if text.split('/').count() > MAX_FOLDER_DEPTH {
+        return fault("is deeper than 16 levels");
+    }
+    text.split('/').find_map(fault_of_segment).map_or(Ok(()), fault)
+}
+
+impl Folder {
+    /// The root of a user's own files.
+    pub fn of_user(owner: &OwnerId) -> Self {
+        Self::try_from(format!("users/{owner}")).expect("an owner id is a legal path segment")
+    }
+
+    /// The folder that `owner` asked for: a path below the own root, given whole (`users/alice/trips`) or from the
+    /// root on (`trips`).
+    ///
+    /// # Errors
+    /// `invalid_field` for a path that is none; `folder_forbidden` for one under a root that isn't the owner's.
+    pub fn requested(owner: &OwnerId, path: &str) -> Result<Self> {
+        let own = Self::of_user(owner);
+        let path = path.trim_matches('/');
+        if path.is_empty() {
+            return Ok(own);
+        }
+        let folder = Self::from_str(path)?;
+        if folder.0 == own.0 || folder.0.starts_with(&format!("{own}/")) {
+            return Ok(folder);
+        }
+        if let Some(root) = path.split('/').next().filter(|root| matches!(*root, "users" | "stores" | "system")) {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "folder_forbidden",
+                format!("folder: you may not write there (below {root}/)"),
+            ));
+        }
+        Self::try_from(format!("{own}/{folder}"))
+    }
+}
+
+text_newtype! {
+    /// A media type `type/subtype` in lower case, without parameters (RFC 9110, section 8.3.1).
+    ContentType, check_content_type
+}
+
+fn check_content_type(text: &str) -> Result<()> {
+    // token characters of RFC 9110, section 5.6.2
+    let token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    };
+    match text.split_once('/') {
+        Some((kind, subtype)) if text.len() <= 127 && token(kind) && token(subtype) => Ok(()),
+        _ => Err(Error::invalid_field("content_type", "a media type such as image/jpeg is expected")),
+    }
+}
+
+impl ContentType {
+    /// What is sent when nothing better is known (RFC 2046, section 4.5.1).
+    pub fn octet_stream() -> Self {
+        Self("application/octet-stream".to_owned())
+    }
+
+    /// From a header or a client: parameters are dropped, letters made small.
+    pub fn from_header(text: &str) -> Result<Self> {
+        Self::try_from(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+    }
+
+    /// Whether a browser may show it in place from a link of ours. Types that can carry script (HTML, SVG, XML) are
+    /// always downloaded.
+    pub fn is_safe_inline(&self) -> bool {
+        let (kind, subtype) = self.0.split_once('/').unwrap_or_default();
+        match kind {
+            "image" => subtype != "svg+xml",
+            "video" | "audio" => true,
+            _ => matches!(self.0.as_str(), "application/pdf" | "text/plain"),
+        }
+    }
+}
+
+text_newtype! {
+    /// The key of an original, constant for the asset's life: `{folder}/{asset_id}` and a plain extension if the file
+    /// had one when it was first granted.
+    ObjectKey, check_key
+}
+
+fn check_key(text: &str) -> Result<()> {
+    split_key(text).map(|_| ())
+}
+
+/// The folder and the asset id that a key was made of.
+fn split_key(key: &str) -> Result<(Folder, AssetId)> {
+    let not_found = Error::asset_not_found;
+    let (folder, name) = key.rsplit_once('/').ok_or_else(not_found)?;
+    let id = name.split('.').next().unwrap_or_default();
+    Ok((folder.parse().map_err(|_| not_found())?, id.parse()?))
+}
+
+impl ObjectKey {
+    /// The key of a new asset.
+    pub fn new(folder: &Folder, id: AssetId, filename: &Filename) -> Self {
+        Self(match filename.extension() {
+            Some(extension) => format!("{folder}/{id}.{extension}"),
+            None => format!("{folder}/{id}"),
+        })
+    }
+
+    /// The asset that this key belongs to.
+    pub fn asset_id(&self) -> AssetId {
+        split_key(&self.0).expect("a key was checked when it was made").1
+    }
+}
+
+/// The key of a derivative: `{asset_id}/{version}/{name}.{extension}` in the bucket of derivatives. It holds the
+/// version, so that an older version's bytes can never be shown for a newer one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DerivedKey(String);
+
+impl DerivedKey {
+    /// The key for a derivative of `version` of an asset. `name` and `extension` are our own words, never a client's.
+    pub fn new(id: AssetId, version: Version, name: &str, extension: &str) -> Self {
+        Self(format!("{id}/{version}/{name}.{extension}"))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DerivedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a file is, broadly: picks the processing profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A still or animated picture.
+    Image,
+    /// Moving pictures.
+    Video,
+    /// Sound.
+    Audio,
+    /// Text, pages, tables, slides.
+    Document,
+    /// A container of files.
+    Archive,
+    /// Everything else.
+    #[default]
+    Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner() -> OwnerId {
+        "alice".parse().unwrap()
+    }
+
+    #[test]
+    fn names_of_any_script_are_kept() {
+        for name in ["photo.jpg", "Übergröße.png", "写真.heic", "a b (1).jpg", "no extension", ".bashrc", "a..b", "👩‍👩‍👧.gif"] {
+            assert_eq!(name.parse::<Filename>().unwrap().as_str(), name);
+        }
+        assert!("x".repeat(255).parse::<Filename>().is_ok());
+    }
+
+    #[test]
+    fn names_that_mislead_are_refused() {
+        let too_long = "x".repeat(256);
+        for name in ["", "  ", ".", "..", "a/b", "a\\b", "../x", "a\0b", "a\nb", "photo\u{202e}gpj.exe", "a\u{2066}b", &too_long] {
+            assert_eq!(name.parse::<Filename>().unwrap_err().code(), "invalid_filename", "{name:?}");
+        }
+    }
+
+    #[test]
+    fn extensions_are_plain_or_none() {
+        let extension = |name: &str| name.parse::<Filename>().unwrap().extension();
+        assert_eq!(extension("a.JPG").as_deref(), Some("jpg"));
+        assert_eq!(extension("a.tar.gz").as_deref(), Some("gz"));
+        for none in [".bashrc", "a.", "a.ü", "a.b c", "a.01234567890"] {
+            assert_eq!(extension(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn folders_stay_below_the_owners_root() {
+        let folder = |path: &str| Folder::requested(&owner(), path).map(String::from);
+        assert_eq!(folder("").unwrap(), "users/alice");
+        assert_eq!(folder("/trips/2026/").unwrap(), "users/alice/trips/2026");
+        assert_eq!(folder("users/alice/trips").unwrap(), "users/alice/trips");
+        for foreign in ["users/bob", "users/alicette", "users", "stores/1", "system/x"] {
+            assert_eq!(folder(foreign).unwrap_err().code(), "folder_forbidden", "{foreign}");
+        }
+        for bad in ["../bob", "a/../b", "a//b", "a\\b", "a\0"] {
+            assert_eq!(folder(bad).unwrap_err().code(), "invalid_field", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_names_its_asset_and_nothing_of_the_name_but_its_extension() {
+        let id: AssetId = "0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f".parse().unwrap();
+        let key = ObjectKey::new(&Folder::of_user(&owner()), id, &"Mein Bild.JPEG".parse().unwrap());
+        assert_eq!(key.as_str(), "users/alice/0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f.jpeg");
+        assert_eq!(key.as_str().parse::<ObjectKey>().unwrap().asset_id(), id);
+        for stray in ["", "x", "users/alice/photo.jpg", "/", "users//0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f"] {
+            assert_eq!(stray.parse::<ObjectKey>().unwrap_err().code(), "asset_not_found", "{stray}");
+        }
+    }
+
+    #[test]
+    fn types_that_can_carry_script_are_never_shown_in_place() {
+        let inline = |text: &str| ContentType::from_header(text).unwrap().is_safe_inline();
+        assert!(inline("image/png") && inline("Video/MP4; codecs=avc1") && inline("application/pdf"));
+        assert!(!inline("image/svg+xml") && !inline("text/html") && !inline("application/xhtml+xml"));
+        for bad in ["", "image", "image/", "/png", "image/p ng", "image/png\r\nx: y"] {
+            assert!(ContentType::from_header(bad).is_err(), "{bad:?}");
+        }
+    }
+}

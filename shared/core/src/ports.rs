@@ -1,0 +1,354 @@
+//! The world as the domain sees it. Each trait is one role; adapters live in `sluice-aws`, doubles in
+//! `sluice-testing`, and one contract suite per port runs on both.
+//!
+//! Common to all: no SDK type passes through; a service that fails in passing is `Unavailable`, a refusal for load
+//! `Throttled`; everything may be called twice, and each method says what the second call gives.
+
+use std::{future::Future, ops::RangeInclusive, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    asset::{Asset, Grant, JobName},
+    error::Result,
+    ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, Sha256, UploadId, Version},
+    names::{ContentType, DerivedKey, Filename, ObjectKey},
+    time::Timestamp,
+    upload::{PartTag, UploadedPart},
+};
+
+/// The time of day.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Fresh ids and secrets.
+pub trait IdGenerator: Send + Sync {
+    /// An id that was never given before and sorts after those given earlier.
+    fn asset_id(&self) -> AssetId;
+    /// A secret of 256 random bits, URL-safe.
+    fn secret(&self) -> String;
+}
+
+/// What S3 says of an object without sending its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectHead {
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: ETag,
+    /// Its S3 version; none where the bucket isn't versioned.
+    pub version_id: Option<ObjectVersionId>,
+    /// The asset's version from the metadata that the grant bound (`x-amz-meta-version`); none if it is missing.
+    pub version: Option<Version>,
+    /// The digest of the whole object, if S3 checked one.
+    pub sha256: Option<Sha256>,
+}
+
+/// An object's bytes, chunk by chunk.
+pub trait ObjectBody: Send {
+    /// The next chunk; none at the end. After an error the body is at its end.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+}
+
+/// The bucket of originals, read side.
+pub trait OriginalStore: Send + Sync {
+    /// The bytes of an object.
+    type Body: ObjectBody;
+
+    /// What is at `key` (in the given S3 version, or the newest); none if nothing is.
+    fn head(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&ObjectVersionId>,
+    ) -> impl Future<Output = Result<Option<ObjectHead>>> + Send;
+
+    /// The bytes at `key`; none if nothing is there.
+    fn get(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&ObjectVersionId>,
+    ) -> impl Future<Output = Result<Option<Self::Body>>> + Send;
+
+    /// Removes exactly this S3 version (or the object, in a bucket without versions). Removing what isn't there is
+    /// success.
+    fn delete(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<&ObjectVersionId>,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The bucket of derivatives.
+pub trait DerivedStore: Send + Sync {
+    /// Writes a derivative; writing it again replaces it.
+    fn put(
+        &self,
+        key: &DerivedKey,
+        content_type: &ContentType,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes derivatives. Removing what isn't there is success.
+    fn delete(&self, keys: &[DerivedKey]) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What S3 answered to the order to stitch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stitched {
+    /// The object is there.
+    Done,
+    /// There is no such upload (any more): it was completed before, aborted, or never was.
+    NoSuchUpload,
+    /// The condition of the grant doesn't hold: an object is there already, or another version than the one replaced.
+    PreconditionFailed,
+    /// S3 doesn't take these parts (one is missing, too small, or has another receipt).
+    PartsRefused,
+}
+
+/// Multipart uploads in the bucket of originals.
+pub trait MultipartStore: Send + Sync {
+    /// Starts an upload of `version` at `key`. Starting twice gives two uploads; the one that isn't recorded is
+    /// aborted by the bucket's lifecycle.
+    fn create(
+        &self,
+        key: &ObjectKey,
+        content_type: &ContentType,
+        version: Version,
+    ) -> impl Future<Output = Result<UploadId>> + Send;
+
+    /// All parts that S3 has, ascending, every page of them; none if there is no such upload.
+    fn list_parts(
+        &self,
+        key: &ObjectKey,
+        upload_id: &UploadId,
+    ) -> impl Future<Output = Result<Option<Vec<UploadedPart>>>> + Send;
+
+    /// Orders S3 to stitch, on condition: `replaces` must be the present object's tag, or nothing may be there. An
+    /// answer of 200 with an error inside it is an error.
+    fn complete(
+        &self,
+        key: &ObjectKey,
+        upload_id: &UploadId,
+        parts: &[PartTag],
+        replaces: Option<&ETag>,
+    ) -> impl Future<Output = Result<Stitched>> + Send;
+
+    /// Frees the parts. Aborting what isn't there is success; an object that was stitched stays.
+    fn abort(&self, key: &ObjectKey, upload_id: &UploadId) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A request that a client sends by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedRequest {
+    /// Where to.
+    pub url: String,
+    /// The headers that the client must send, names in lower case; never `host` or `content-length`.
+    pub headers: Vec<(String, String)>,
+    /// Until when S3 takes it: never later than the signing credentials live.
+    pub expires_at: Timestamp,
+}
+
+/// A signed part of a multipart upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedPart {
+    /// 1 to 10,000.
+    pub number: u16,
+    /// Where its bytes are PUT.
+    pub url: String,
+}
+
+/// Signs uploads to the bucket of originals. Signing is local: nothing is called but, at times, for credentials.
+pub trait UploadSigner: Send + Sync {
+    /// One PUT that binds exactly what was granted: length, type, version, digest if there is one, and the condition.
+    fn sign_put(
+        &self,
+        key: &ObjectKey,
+        grant: &Grant,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<SignedRequest>> + Send;
+
+    /// PUTs of a window of parts, ascending, and until when they are valid.
+    fn sign_parts(
+        &self,
+        key: &ObjectKey,
+        upload_id: &UploadId,
+        parts: RangeInclusive<u16>,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<(Vec<SignedPart>, Timestamp)>> + Send;
+}
+
+/// How a browser treats a link to an original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Shown in place.
+    Inline,
+    /// Saved under the file's name.
+    Attachment,
+}
+
+/// An original as it is linked to.
+#[derive(Debug, Clone, Copy)]
+pub struct OriginalLink<'a> {
+    /// Its key.
+    pub key: &'a ObjectKey,
+    /// Exactly which bytes.
+    pub version_id: Option<&'a ObjectVersionId>,
+    /// The name it is saved under.
+    pub filename: &'a Filename,
+    /// The type it is served as.
+    pub content_type: &'a ContentType,
+    /// Shown or saved.
+    pub disposition: Disposition,
+}
+
+/// Signs short-lived links to read.
+pub trait LinkSigner: Send + Sync {
+    /// A link to an original.
+    fn original(&self, link: OriginalLink<'_>) -> impl Future<Output = Result<String>> + Send;
+    /// A link to a derivative.
+    fn derivative(&self, key: &DerivedKey) -> impl Future<Output = Result<String>> + Send;
+}
+
+/// Whether a conditional write took place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// It did.
+    Yes,
+    /// Somebody else wrote first: read again.
+    Conflict,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where to go on; none at the end. Opaque.
+    pub next: Option<String>,
+}
+
+/// The state table's assets.
+pub trait AssetRepository: Send + Sync {
+    /// Writes a new asset; `Conflict` if the id is taken.
+    fn create(&self, asset: &Asset) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// The asset as last written; none if it doesn't exist.
+    fn get(&self, id: AssetId) -> impl Future<Output = Result<Option<Asset>>> + Send;
+
+    /// Writes an asset, on condition that the stored revision is one below its own.
+    fn save(&self, asset: &Asset) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// The owner's assets, newest first, at most `limit`. A cursor that isn't one is `Invalid`.
+    fn list(
+        &self,
+        owner: &OwnerId,
+        limit: u16,
+        cursor: Option<&str>,
+    ) -> impl Future<Output = Result<Page<Asset>>> + Send;
+
+    /// The owner's assets changed at or after `since`, oldest change first, at most `limit`. It may lag behind
+    /// [`Self::get`] by moments.
+    fn changed_since(
+        &self,
+        owner: &OwnerId,
+        since: Timestamp,
+        limit: u16,
+        cursor: Option<&str>,
+    ) -> impl Future<Output = Result<Page<Asset>>> + Send;
+
+    /// Assets whose deadline is past, at most `limit`, in no order.
+    fn overdue(&self, now: Timestamp, limit: u16) -> impl Future<Output = Result<Vec<AssetId>>> + Send;
+}
+
+/// Who of an owner's assets keeps which content.
+pub trait ContentIndex: Send + Sync {
+    /// The asset that keeps this content, if any.
+    fn keeper(&self, owner: &OwnerId, sha256: Sha256) -> impl Future<Output = Result<Option<AssetId>>> + Send;
+
+    /// Makes `asset` the keeper unless another is; answers who is. A second call by the keeper gives the same.
+    fn claim(
+        &self,
+        owner: &OwnerId,
+        sha256: Sha256,
+        asset: AssetId,
+    ) -> impl Future<Output = Result<AssetId>> + Send;
+
+    /// Makes `asset` the keeper in place of `stale`, which lost its bytes; answers who is keeper then.
+    fn replace(
+        &self,
+        owner: &OwnerId,
+        sha256: Sha256,
+        stale: AssetId,
+        asset: AssetId,
+    ) -> impl Future<Output = Result<AssetId>> + Send;
+}
+
+/// An order for a worker, as it lies on the queue.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct JobOrder {
+    /// The asset.
+    pub asset_id: AssetId,
+    /// Its version.
+    pub version: Version,
+    /// What to do.
+    pub job: JobName,
+}
+
+/// The queues of conversion jobs.
+pub trait JobQueue: Send + Sync {
+    /// Queues an order. It may be delivered more than once, and queuing twice is harmless.
+    fn enqueue(&self, order: &JobOrder) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Single-use tickets for the WebSocket. Only a digest of the ticket is kept.
+pub trait TicketRepository: Send + Sync {
+    /// Keeps a ticket.
+    fn issue(
+        &self,
+        ticket: Sha256,
+        owner: &OwnerId,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Takes a ticket: its owner, once; none if it was taken, has expired, or never was.
+    fn redeem(&self, ticket: Sha256, now: Timestamp) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
+}
+
+/// Open WebSocket connections.
+pub trait ConnectionRepository: Send + Sync {
+    /// Keeps a connection; it is forgotten at `expires_at` in any case.
+    fn add(
+        &self,
+        connection: &ConnectionId,
+        owner: &OwnerId,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Forgets a connection. Forgetting what isn't there is success.
+    fn remove(&self, connection: &ConnectionId) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whose connection it is.
+    fn owner_of(&self, connection: &ConnectionId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
+
+    /// The owner's connections, each that was added before the call and not removed.
+    fn of_owner(&self, owner: &OwnerId) -> impl Future<Output = Result<Vec<ConnectionId>>> + Send;
+}
+
+/// Whether a message reached its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It was handed over.
+    Delivered,
+    /// The connection is gone.
+    Gone,
+}
+
+/// Pushes to WebSocket connections.
+pub trait Notifier: Send + Sync {
+    /// Pushes a text frame, at most 128 KB (API Gateway's limit of a message; 32 KB a frame).
+    fn push(&self, connection: &ConnectionId, text: &str) -> impl Future<Output = Result<Delivery>> + Send;
+}

@@ -1,0 +1,162 @@
+//! Why an image was refused.
+//!
+//! Every variant but [`MediaError::Encode`] is the fault of the bytes: the same bytes give the same
+//! answer every time, so a worker marks the asset failed at once and never retries. Codes are stable,
+//! clients see them in an asset's `failure.code` and `warnings[].code`.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Why no derivative, header or placeholder could be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediaError {
+    /// The bytes are no image, or an image of a format that isn't decoded.
+    #[error("{found} can't be decoded as an image")]
+    Unsupported {
+        /// What the bytes are, as far as known: a content type or a short phrase.
+        found: String,
+    },
+    /// The header promises more pixels than allowed.
+    #[error("the image is {width} × {height} = {pixels} pixels, at most {limit} are accepted")]
+    TooManyPixels {
+        /// Stored width in pixels.
+        width: u32,
+        /// Stored height in pixels.
+        height: u32,
+        /// Their product.
+        pixels: u64,
+        /// The limit that was passed.
+        limit: u64,
+    },
+    /// One edge is longer than allowed.
+    #[error("the image is {width} × {height} pixels, an edge may have at most {limit}")]
+    EdgeTooLong {
+        /// Stored width in pixels.
+        width: u32,
+        /// Stored height in pixels.
+        height: u32,
+        /// The limit that was passed.
+        limit: u32,
+    },
+    /// An animation with more frames than allowed.
+    #[error("the animation has {frames} frames, at most {limit} are accepted")]
+    TooManyFrames {
+        /// Frames that the file holds.
+        frames: u32,
+        /// The limit that was passed.
+        limit: u32,
+    },
+    /// A progressive JPEG with an absurd number of scans, each of which costs a walk over the image.
+    #[error("the progressive image has {scans} scans, at most {limit} are accepted")]
+    TooManyScans {
+        /// Scans that the file holds.
+        scans: u32,
+        /// The limit that was passed.
+        limit: u32,
+    },
+    /// Decoding would take more memory than this function may use.
+    #[error("decoding needs about {needed} bytes of memory, {budget} are available")]
+    OutOfMemoryBudget {
+        /// The estimate, from the header.
+        needed: u64,
+        /// The budget it was held against.
+        budget: u64,
+    },
+    /// The bytes start like an image and then break the format.
+    #[error("the image is damaged: {reason}")]
+    Corrupt {
+        /// What the decoder said.
+        reason: String,
+    },
+    /// A derivative could not be written. Not the bytes' fault.
+    #[error("the derivative could not be encoded: {reason}")]
+    Encode {
+        /// What the encoder said.
+        reason: String,
+    },
+}
+
+impl MediaError {
+    /// The stable code of this error, `snake_case`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unsupported { .. } => "unsupported_image",
+            Self::TooManyPixels { .. } => "too_many_pixels",
+            Self::EdgeTooLong { .. } => "edge_too_long",
+            Self::TooManyFrames { .. } => "too_many_frames",
+            Self::TooManyScans { .. } => "too_many_scans",
+            Self::OutOfMemoryBudget { .. } => "out_of_memory_budget",
+            Self::Corrupt { .. } => "corrupt_image",
+            Self::Encode { .. } => "encode_failed",
+        }
+    }
+
+    /// Whether the same bytes will fail again: true for everything that the bytes cause.
+    pub const fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Encode { .. })
+    }
+
+    pub(crate) fn corrupt(reason: impl ToString) -> Self {
+        Self::Corrupt { reason: reason.to_string() }
+    }
+
+    pub(crate) fn encode(reason: impl ToString) -> Self {
+        Self::Encode { reason: reason.to_string() }
+    }
+}
+
+/// Something that the derivatives could not show as it is in the original.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Warning {
+    /// Stable code, `snake_case`: `truncated`, `corrupt_data`, `colour_profile_ignored`,
+    /// `animation_flattened`.
+    pub code: &'static str,
+    /// The same for a reader.
+    pub message: String,
+}
+
+impl Warning {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// Runs a decoder so that its panic becomes [`MediaError::Corrupt`] and never takes the worker down.
+///
+/// libjpeg's error exit arrives here, too: it unwinds with its message as payload. Nothing that `work`
+/// borrows mutably is read after an unwind, its callers only move values in.
+pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(MediaError::corrupt(describe(&*payload))))
+}
+
+fn describe(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
+        .unwrap_or_else(|| "the decoder gave up".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_corrupt_image() {
+        let error = contained::<()>(|| std::panic::resume_unwind(Box::new("bad huffman table"))).unwrap_err();
+        assert_eq!(error, MediaError::corrupt("bad huffman table"));
+        assert!(error.is_permanent());
+    }
+
+    #[test]
+    fn messages_name_the_numbers() {
+        let error =
+            MediaError::TooManyPixels { width: 30_000, height: 30_000, pixels: 900_000_000, limit: 268_402_689 };
+        assert_eq!(
+            error.to_string(),
+            "the image is 30000 × 30000 = 900000000 pixels, at most 268402689 are accepted"
+        );
+        assert_eq!(error.code(), "too_many_pixels");
+    }
+}

@@ -1,0 +1,161 @@
+//! What an image may demand, decided from its header before anything is decoded.
+//!
+//! Two things are bounded: time (pixels, frames, scans, the length of an edge) and memory. The memory
+//! budget follows from the memory that the function was given, so that a bigger function takes bigger
+//! pictures without another setting.
+
+use crate::error::MediaError;
+use crate::header::{Format, Header};
+
+/// Most pixels a single image may have by default: 0x3FFF², the limit of libvips, too.
+const DEFAULT_MAX_PIXELS: u64 = 0x3FFF * 0x3FFF;
+/// Most frames of an animation by default.
+const DEFAULT_MAX_FRAMES: u32 = 1_000;
+/// JPEG's own limit (ITU-T T.81, B.2.2); no camera writes a longer edge.
+const DEFAULT_MAX_EDGE: u32 = 65_535;
+/// Most scans of a progressive JPEG. Encoders write about ten; a file with thousands of empty scans over
+/// a large frame is an attack on time (libjpeg-turbo's advisory of 2015 has the like).
+pub(crate) const MAX_SCANS: u32 = 100;
+/// Kept free for the runtime, the code and the transport beside the picture.
+const RESERVED_MEMORY: u64 = 64 << 20;
+
+/// Bounds on one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most pixels of one frame, stored width × height.
+    pub max_pixels: u64,
+    /// Most frames of an animation.
+    pub max_frames: u32,
+    /// Longest edge in pixels.
+    pub max_edge: u32,
+    /// Most bytes that the input, its decoding and its derivatives may take together.
+    pub max_memory: u64,
+}
+
+impl Limits {
+    /// The limits of a function with `bytes` of memory, usually `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` in MiB
+    /// shifted left by 20.
+    ///
+    /// A quarter of it, at least 64 MiB, is kept for everything else; the rest may go into one picture.
+    pub const fn for_memory(bytes: u64) -> Self {
+        let reserved = if bytes / 4 > RESERVED_MEMORY { bytes / 4 } else { RESERVED_MEMORY };
+        Self {
+            max_pixels: DEFAULT_MAX_PIXELS,
+            max_frames: DEFAULT_MAX_FRAMES,
+            max_edge: DEFAULT_MAX_EDGE,
+            max_memory: bytes.saturating_sub(reserved),
+        }
+    }
+
+    /// Holds the header of a file of `input_len` bytes against the limits, for a decode to at least
+    /// `target` (stored orientation).
+    pub(crate) fn check(
+        &self,
+        header: &Header<'_>,
+        target: (u32, u32),
+        input_len: usize,
+    ) -> Result<(), MediaError> {
+        let (width, height) = (header.width, header.height);
+        if width > self.max_edge || height > self.max_edge {
+            return Err(MediaError::EdgeTooLong { width, height, limit: self.max_edge });
+        }
+        let pixels = header.pixels();
+        if pixels > self.max_pixels {
+            return Err(MediaError::TooManyPixels { width, height, pixels, limit: self.max_pixels });
+        }
+        if header.frames > self.max_frames {
+            return Err(MediaError::TooManyFrames { frames: header.frames, limit: self.max_frames });
+        }
+        if let Some(jpeg) = &header.jpeg
+            && jpeg.scans > MAX_SCANS
+        {
+            return Err(MediaError::TooManyScans { scans: jpeg.scans, limit: MAX_SCANS });
+        }
+        let needed = estimate(header, target, input_len);
+        if needed > self.max_memory {
+            return Err(MediaError::OutOfMemoryBudget { needed, budget: self.max_memory });
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that a decode to `target` takes at its peak, rounded up: the input, the decoder's own planes, the
+/// decoded picture, the resize's intermediate and the finished largest picture with a copy for the next step.
+fn estimate(header: &Header<'_>, target: (u32, u32), input_len: usize) -> u64 {
+    let decoded = header.decoded_size(target);
+    let sample = u64::from(header.bytes_per_pixel);
+    let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
+
+    let raster = area(decoded.0, decoded.1) * sample;
+    let decoder = match (&header.jpeg, header.format) {
+        (Some(jpeg), _) => jpeg.coefficient_bytes,
+        // The composed canvas and the frame laid over it.
+        (None, Format::Gif) => 2 * raster,
+        (None, Format::WebP) if header.animated => 2 * raster,
+        // VP8's planes; lossless and alpha work in the output.
+        (None, Format::WebP) => raster / 2,
+        (None, _) => 0,
+    };
+    let resize = if decoded == target { 0 } else { area(target.0, decoded.1).max(area(decoded.0, target.1)) };
+    let finished = area(target.0, target.1);
+    input_len as u64 + decoder + raster + resize * sample + 3 * finished * 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn png(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+        bytes.extend(width.to_be_bytes());
+        bytes.extend(height.to_be_bytes());
+        bytes.extend([8, 2, 0, 0, 0, 0, 0, 0, 0]);
+        bytes
+    }
+
+    fn check(limits: Limits, bytes: &[u8]) -> Result<(), MediaError> {
+        let header = Header::parse(bytes).unwrap();
+        limits.check(&header, (64, 64), bytes.len())
+    }
+
+    const OPEN: Limits =
+        Limits { max_pixels: u64::MAX, max_frames: u32::MAX, max_edge: u32::MAX, max_memory: u64::MAX };
+
+    #[test]
+    fn pixels_at_the_limit_pass_and_one_more_does_not() {
+        let limits = Limits { max_pixels: 100 * 50, ..OPEN };
+        assert_eq!(check(limits, &png(100, 50)), Ok(()));
+        assert_eq!(
+            check(limits, &png(5_001, 1)),
+            Err(MediaError::TooManyPixels { width: 5_001, height: 1, pixels: 5_001, limit: 5_000 })
+        );
+    }
+
+    #[test]
+    fn edge_at_the_limit_passes_and_one_more_does_not() {
+        let limits = Limits { max_edge: 100, ..OPEN };
+        assert_eq!(check(limits, &png(100, 100)), Ok(()));
+        for bytes in [png(101, 1), png(1, 101)] {
+            assert_eq!(check(limits, &bytes).unwrap_err().code(), "edge_too_long");
+        }
+    }
+
+    #[test]
+    fn memory_at_the_limit_passes_and_one_less_does_not() {
+        let bytes = png(3_000, 2_000);
+        let needed = estimate(&Header::parse(&bytes).unwrap(), (64, 64), bytes.len());
+        assert!(needed > 3_000 * 2_000 * 3);
+        assert_eq!(check(Limits { max_memory: needed, ..OPEN }, &bytes), Ok(()));
+        assert_eq!(
+            check(Limits { max_memory: needed - 1, ..OPEN }, &bytes),
+            Err(MediaError::OutOfMemoryBudget { needed, budget: needed - 1 })
+        );
+    }
+
+    #[test]
+    fn a_function_keeps_a_quarter_or_64_mib() {
+        assert_eq!(Limits::for_memory(128 << 20).max_memory, 64 << 20);
+        assert_eq!(Limits::for_memory(1024 << 20).max_memory, 768 << 20);
+        assert_eq!(Limits::for_memory(0).max_memory, 0);
+    }
+}

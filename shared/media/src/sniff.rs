@@ -1,0 +1,400 @@
+//! What a file is, by its first bytes.
+//!
+//! Declared types and extensions are only claims. The table below reads signatures as the formats'
+//! specifications give them, and decides text from binary as the WHATWG MIME Sniffing Standard does
+//! (<https://mimesniff.spec.whatwg.org/#binary-data-byte>). Unknown bytes are
+//! `application/octet-stream`; nothing is ever guessed from a name.
+//!
+//! Text is always `text/plain` (JSON, CSV, Markdown and HTML alike), so that nothing which a browser
+//! would run is served under its own type.
+
+/// How many leading bytes [`sniff`] wants; fewer are fine when the file has no more.
+///
+/// Office packages name the part that tells them apart (`word/`, `xl/`, `ppt/`) a few kilobytes in.
+pub const HEAD_BYTES: usize = 8_192;
+
+/// What an asset is to the pipeline: it picks the profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Still or animated pictures.
+    Image,
+    /// Moving pictures.
+    Video,
+    /// Sound.
+    Audio,
+    /// Text, office files, PDF.
+    Document,
+    /// Containers of other files and compressed streams.
+    Archive,
+    /// Everything else.
+    Other,
+}
+
+/// The verdict on a file's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sniffed {
+    /// IANA media type, without parameters.
+    pub content_type: &'static str,
+    /// The profile it belongs to.
+    pub kind: Kind,
+}
+
+const fn is(content_type: &'static str, kind: Kind) -> Option<Sniffed> {
+    Some(Sniffed { content_type, kind })
+}
+
+/// Signatures at a fixed offset, the more specific first.
+const SIGNATURES: &[(usize, &[u8], &str, Kind)] = &[
+    (0, b"\xFF\xD8\xFF", "image/jpeg", Kind::Image),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png", Kind::Image),
+    (0, b"GIF87a", "image/gif", Kind::Image),
+    (0, b"GIF89a", "image/gif", Kind::Image),
+    (0, b"II*\0", "image/tiff", Kind::Image),
+    (0, b"MM\0*", "image/tiff", Kind::Image),
+    (0, b"\xFF\x0A", "image/jxl", Kind::Image),
+    (0, b"\0\0\0\x0CJXL \r\n\x87\n", "image/jxl", Kind::Image),
+    (0, b"\0\0\0\x0CjP  \r\n\x87\n", "image/jp2", Kind::Image),
+    (0, b"\0\0\x01\0", "image/vnd.microsoft.icon", Kind::Image),
+    (0, b"8BPS\0", "image/vnd.adobe.photoshop", Kind::Image),
+    (0, b"fLaC", "audio/flac", Kind::Audio),
+    (0, b"ID3", "audio/mpeg", Kind::Audio),
+    (0, b"MThd\0\0\0\x06", "audio/midi", Kind::Audio),
+    (0, b"#!AMR", "audio/amr", Kind::Audio),
+    (0, b"FLV\x01", "video/x-flv", Kind::Video),
+    (0, b"\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9\0\xAA\0\x62\xCE\x6C", "video/x-ms-asf", Kind::Video),
+    (0, b"\0\0\x01\xBA", "video/mpeg", Kind::Video),
+    (0, b"\0\0\x01\xB3", "video/mpeg", Kind::Video),
+    (0, b"{\\rtf", "application/rtf", Kind::Document),
+    (0, b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "application/x-ole-storage", Kind::Document),
+    (0, b"\x1F\x8B\x08", "application/gzip", Kind::Archive),
+    (0, b"7z\xBC\xAF\x27\x1C", "application/x-7z-compressed", Kind::Archive),
+    (0, b"Rar!\x1A\x07", "application/vnd.rar", Kind::Archive),
+    (0, b"\xFD7zXZ\0", "application/x-xz", Kind::Archive),
+    (0, b"\x28\xB5\x2F\xFD", "application/zstd", Kind::Archive),
+    (257, b"ustar", "application/x-tar", Kind::Archive),
+];
+
+/// Tells what a file is from its first [`HEAD_BYTES`] bytes, or from all of it when it has fewer.
+pub fn sniff(head: &[u8]) -> Sniffed {
+    let head = &head[..head.len().min(HEAD_BYTES)];
+    SIGNATURES
+        .iter()
+        .find(|(offset, magic, ..)| at(head, *offset, magic))
+        .map(|&(_, _, content_type, kind)| Sniffed { content_type, kind })
+        .or_else(|| riff(head))
+        .or_else(|| iso_media(head))
+        .or_else(|| matroska(head))
+        .or_else(|| ogg(head))
+        .or_else(|| aiff(head))
+        .or_else(|| mpeg_audio(head))
+        .or_else(|| transport_stream(head))
+        .or_else(|| zip(head))
+        .or_else(|| bitmap(head))
+        .or_else(|| bzip2(head))
+        .or_else(|| pdf(head))
+        .or_else(|| text(head))
+        .unwrap_or(Sniffed { content_type: "application/octet-stream", kind: Kind::Other })
+}
+
+fn at(head: &[u8], offset: usize, magic: &[u8]) -> bool {
+    head.get(offset..).is_some_and(|rest| rest.starts_with(magic))
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(haystack, needle).is_some()
+}
+
+fn riff(head: &[u8]) -> Option<Sniffed> {
+    if !head.starts_with(b"RIFF") {
+        return None;
+    }
+    match head.get(8..12)? {
+        b"WEBP" => is("image/webp", Kind::Image),
+        b"WAVE" => is("audio/wav", Kind::Audio),
+        b"AVI " => is("video/x-msvideo", Kind::Video),
+        _ => None,
+    }
+}
+
+/// ISO base media files: the major brand, then the compatible ones, of the leading `ftyp` box
+/// (ISO/IEC 14496-12, 4.3; brands as registered at <https://mp4ra.org>).
+fn iso_media(head: &[u8]) -> Option<Sniffed> {
+    if !at(head, 4, b"ftyp") {
+        // QuickTime files older than `ftyp` start with one of these atoms.
+        let old = [&b"moov"[..], b"mdat", b"wide"].iter().any(|atom| at(head, 4, atom));
+        return if old { is("video/quicktime", Kind::Video) } else { None };
+    }
+    let size = u32::from_be_bytes(*head.first_chunk()?) as usize;
+    let brands = &head[8..size.clamp(12, 512).min(head.len()).max(8)];
+    let (major, compatible) = (brands.get(..4)?, brands.get(8..).unwrap_or_default());
+    // Still pictures often have the generic `mif1` for their major brand.
+    let mut named = std::iter::once(major).chain(compatible.chunks_exact(4));
+    match major {
+        b"qt  " => return is("video/quicktime", Kind::Video),
+        b"M4A " | b"M4B " | b"M4P " => return is("audio/mp4", Kind::Audio),
+        b"crx " => return is("image/x-canon-cr3", Kind::Image),
+        b"avif" | b"avis" => return is("image/avif", Kind::Image),
+        b"mif1" | b"msf1" | b"miaf" if named.any(|brand| matches!(brand, b"avif" | b"avis")) => {
+            return is("image/avif", Kind::Image);
+        }
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
+            return is("image/heic", Kind::Image);
+        }
+        _ => {}
+    }
+    if major.starts_with(b"3g") { is("video/3gpp", Kind::Video) } else { is("video/mp4", Kind::Video) }
+}
+
+/// EBML's `DocType` element tells WebM from Matroska (RFC 8794, 11.2.6; RFC 9559, 4).
+fn matroska(head: &[u8]) -> Option<Sniffed> {
+    if !head.starts_with(b"\x1A\x45\xDF\xA3") {
+        return None;
+    }
+    let ebml = &head[..head.len().min(128)];
+    if contains(ebml, b"\x42\x82\x84webm") {
+        is("video/webm", Kind::Video)
+    } else if contains(ebml, b"matroska") {
+        is("video/x-matroska", Kind::Video)
+    } else {
+        None
+    }
+}
+
+fn ogg(head: &[u8]) -> Option<Sniffed> {
+    if !head.starts_with(b"OggS") {
+        return None;
+    }
+    let first_pages = &head[..head.len().min(512)];
+    if contains(first_pages, b"\x80theora") {
+        is("video/ogg", Kind::Video)
+    } else {
+        is("audio/ogg", Kind::Audio)
+    }
+}
+
+fn aiff(head: &[u8]) -> Option<Sniffed> {
+    let form = head.starts_with(b"FORM") && matches!(head.get(8..12), Some(b"AIFF" | b"AIFC"));
+    if form { is("audio/aiff", Kind::Audio) } else { None }
+}
+
+/// A bare MPEG audio or ADTS frame. Eleven set bits alone are too weak a sign, so the next frame must
+/// stand where the first one's header says.
+fn mpeg_audio(head: &[u8]) -> Option<Sniffed> {
+    let &[first, second, third, ..] = head else { return None };
+    if first != 0xFF || second & 0xE0 != 0xE0 {
+        return None;
+    }
+    if second & 0xF6 == 0xF0 {
+        let high = usize::from(head.get(3)? & 0x03) << 11;
+        let length = high | usize::from(*head.get(4)?) << 3 | usize::from(head.get(5)? >> 5);
+        return if length > 7 && at(head, length, &[0xFF, second]) { is("audio/aac", Kind::Audio) } else { None };
+    }
+    // Layer III only: kbit/s by index, for MPEG-1 and for MPEG-2 and 2.5 (ISO/IEC 11172-3, 2.4.2.3).
+    const V1: [usize; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+    const V2: [usize; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
+    let (version, layer) = (second >> 3 & 3, second >> 1 & 3);
+    if version == 1 || layer != 1 {
+        return None;
+    }
+    let (rates, samples) = if version == 3 { (V1, 144_000) } else { (V2, 72_000) };
+    let rate = *rates.get(usize::from(third >> 4)).filter(|rate| **rate > 0)?;
+    let hertz = [44_100, 48_000, 32_000].get(usize::from(third >> 2 & 3))? >> [2, 0, 1, 0][usize::from(version)];
+    let length = samples * rate / hertz + usize::from(third >> 1 & 1);
+    if at(head, length, &[0xFF, second]) { is("audio/mpeg", Kind::Audio) } else { None }
+}
+
+/// MPEG transport stream: a sync byte every 188 bytes, four times over.
+fn transport_stream(head: &[u8]) -> Option<Sniffed> {
+    let synced = (0..4).all(|packet| head.get(packet * 188) == Some(&0x47));
+    if synced { is("video/mp2t", Kind::Video) } else { None }
+}
+
+/// A zip archive, or the package that its entries in the head make of it.
+fn zip(head: &[u8]) -> Option<Sniffed> {
+    const DIRECTORY_ONLY: [&[u8]; 2] = [b"PK\x05\x06", b"PK\x07\x08"];
+    if DIRECTORY_ONLY.iter().any(|magic| head.starts_with(magic)) {
+        return is("application/zip", Kind::Archive);
+    }
+    if !head.starts_with(b"PK\x03\x04") {
+        return None;
+    }
+    // OpenDocument and EPUB: the first entry is `mimetype`, stored (OpenDocument 1.3 part 2, 3.3).
+    if at(head, 30, b"mimetype") {
+        let declared = &head[38..];
+        for content_type in [
+            "application/vnd.oasis.opendocument.text",
+            "application/vnd.oasis.opendocument.spreadsheet",
+            "application/vnd.oasis.opendocument.presentation",
+            "application/vnd.oasis.opendocument.graphics",
+            "application/epub+zip",
+        ] {
+            if declared.starts_with(content_type.as_bytes()) {
+                return is(content_type, Kind::Document);
+            }
+        }
+    }
+    // Office Open XML: the folder of the main part. Local headers are looked for by their signature,
+    // since an entry written as a stream doesn't say its length up front.
+    const OFFICE: [(&[u8], &str); 3] = [
+        (b"word/", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        (b"xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+    ];
+    let names: Vec<&[u8]> = memchr::memmem::find_iter(head, b"PK\x03\x04")
+        .filter_map(|start| {
+            let length = usize::from(u16::from_le_bytes(*head.get(start + 26..)?.first_chunk()?));
+            let name = head.get(start + 30..)?;
+            Some(&name[..length.min(name.len())])
+        })
+        .collect();
+    // A plain archive may hold a folder named `word`, too; a package has one of its own parts as well.
+    let package = |name: &&[u8]| {
+        name.starts_with(b"[Content_Types].xml") || name.starts_with(b"_rels/") || name.starts_with(b"docProps/")
+    };
+    if names.iter().any(package) {
+        for (folder, content_type) in OFFICE {
+            if names.iter().any(|name| name.starts_with(folder)) {
+                return is(content_type, Kind::Document);
+            }
+        }
+    }
+    is("application/zip", Kind::Archive)
+}
+
+/// `BM` alone also starts many a text: the header's length must be one of the known ones.
+fn bitmap(head: &[u8]) -> Option<Sniffed> {
+    let length = u32::from_le_bytes(*head.get(14..)?.first_chunk()?);
+    let known = head.starts_with(b"BM") && matches!(length, 12 | 40 | 52 | 56 | 64 | 108 | 124);
+    if known { is("image/bmp", Kind::Image) } else { None }
+}
+
+/// `BZh`, a level, and the first block's or the empty stream's magic.
+fn bzip2(head: &[u8]) -> Option<Sniffed> {
+    let level = head.starts_with(b"BZh") && matches!(head.get(3), Some(b'1'..=b'9'));
+    let block = at(head, 4, b"1AY&SY") || at(head, 4, b"\x17\x72\x45\x38\x50\x90");
+    if level && block { is("application/x-bzip2", Kind::Archive) } else { None }
+}
+
+/// Readers accept a PDF's header anywhere in the first 1,024 bytes (ISO 32000-1, annex H.3, note 13).
+fn pdf(head: &[u8]) -> Option<Sniffed> {
+    let found = contains(&head[..head.len().min(1_024)], b"%PDF-");
+    if found { is("application/pdf", Kind::Document) } else { None }
+}
+
+/// SVG or plain text; `None` for anything with a byte that no text holds.
+fn text(head: &[u8]) -> Option<Sniffed> {
+    if head.is_empty() {
+        return None;
+    }
+    let utf16 = head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");
+    if utf16 {
+        return is("text/plain", Kind::Document);
+    }
+    let body = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    let binary = |byte: &u8| matches!(byte, 0x00..=0x08 | 0x0B | 0x0E..=0x1A | 0x1C..=0x1F);
+    if body.iter().any(binary) {
+        return None;
+    }
+    if is_svg(body) { is("image/svg+xml", Kind::Image) } else { is("text/plain", Kind::Document) }
+}
+
+/// Whether the first element, past declaration, comments and document type, is `svg`.
+fn is_svg(body: &[u8]) -> bool {
+    let mut rest = body.trim_ascii_start();
+    while rest.starts_with(b"<?") || rest.starts_with(b"<!") {
+        let Some(end) = prolog_end(rest) else {
+            // The head ends inside the document type: its name decides.
+            return rest.starts_with(b"<!DOCTYPE svg");
+        };
+        rest = rest[end..].trim_ascii_start();
+    }
+    let Some(name) = rest.strip_prefix(b"<") else { return false };
+    let name = &name[..name.iter().position(|byte| b" \t\r\n/>".contains(byte)).unwrap_or(name.len())];
+    name == b"svg" || name.ends_with(b":svg")
+}
+
+/// Where the leading processing instruction, comment or document type ends.
+fn prolog_end(rest: &[u8]) -> Option<usize> {
+    let until = |end: &[u8]| memchr::memmem::find(rest, end).map(|start| start + end.len());
+    if rest.starts_with(b"<?") {
+        until(b"?>")
+    } else if rest.starts_with(b"<!--") {
+        until(b"-->")
+    } else {
+        let subset = memchr::memchr2(b'[', b'>', rest)?;
+        if rest[subset] == b'[' {
+            let close = subset + memchr::memchr(b']', &rest[subset..])?;
+            Some(close + memchr::memchr(b'>', &rest[close..])? + 1)
+        } else {
+            Some(subset + 1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_start_like_signatures_stay_text() {
+        for words in ["BMW and others", "BZhello", "ID of it", "FORM A", "II", "GIF is a format", "{\"a\":1}", "a,b\n1,2"] {
+            assert_eq!(sniff(words.as_bytes()).content_type, "text/plain", "{words}");
+        }
+    }
+
+    #[test]
+    fn nothing_and_binary_are_octet_streams() {
+        for bytes in [&b""[..], b"\0\x01\x02\x70", b"\xFF\xFB"] {
+            let sniffed = sniff(bytes);
+            if bytes != b"\xFF\xFB" {
+                assert_eq!(sniffed.content_type, "application/octet-stream", "{bytes:?}");
+                assert_eq!(sniffed.kind, Kind::Other);
+            }
+        }
+    }
+
+    #[test]
+    fn svg_is_found_behind_its_prolog() {
+        for svg in [
+            "<svg/>",
+            "\u{feff}<?xml version='1.0'?>\n<!-- <html> -->\n<svg xmlns='…'>",
+            "<!DOCTYPE svg [<!ENTITY a \"b\">]><svg:svg>",
+        ] {
+            assert_eq!(sniff(svg.as_bytes()).content_type, "image/svg+xml", "{svg}");
+        }
+        for other in ["<html><svg/></html>", "<svgx>", "<!-- <svg> -->"] {
+            assert_eq!(sniff(other.as_bytes()).content_type, "text/plain", "{other}");
+        }
+    }
+
+    #[test]
+    fn a_zip_with_a_folder_named_word_is_no_document() {
+        let mut zip = b"PK\x03\x04".to_vec();
+        zip.extend([0; 22]);
+        zip.extend([9, 0, 0, 0]);
+        zip.extend(b"word/a.md");
+        assert_eq!(sniff(&zip).content_type, "application/zip");
+    }
+
+    #[test]
+    fn bare_mp3_needs_a_second_frame() {
+        // MPEG-1 layer III, 128 kbit/s, 44.1 kHz: 417 bytes a frame.
+        let mut frame = vec![0xFF, 0xFB, 0x90, 0x00];
+        frame.resize(417, 0);
+        assert_eq!(sniff(&frame).content_type, "application/octet-stream");
+        frame.extend([0xFF, 0xFB, 0x90, 0x00]);
+        assert_eq!(sniff(&frame).content_type, "audio/mpeg");
+    }
+
+    #[test]
+    fn every_prefix_of_every_signature_is_handled() {
+        for (offset, magic, ..) in SIGNATURES {
+            let mut bytes = vec![0; *offset];
+            bytes.extend(*magic);
+            for length in 0..bytes.len() {
+                let _ = sniff(&bytes[..length]);
+            }
+        }
+    }
+}
