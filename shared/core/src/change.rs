@@ -16,7 +16,12 @@ const ROUNDS: usize = 8;
 ///
 /// # Errors
 /// `asset_not_found`; a `Conflict` of the state machine; `Throttled` when other writers were always first.
-pub async fn apply(repository: &impl AssetRepository, clock: &impl Clock, id: AssetId, event: &Event) -> Result<Transition> {
+pub async fn apply(
+    repository: &impl AssetRepository,
+    clock: &impl Clock,
+    id: AssetId,
+    event: &Event,
+) -> Result<Transition> {
     let asset = repository.get(id).await?.ok_or_else(Error::asset_not_found)?;
     apply_to(repository, clock, asset, event).await
 }
@@ -30,7 +35,8 @@ pub async fn apply_to(
 ) -> Result<Transition> {
     for _ in 0..ROUNDS {
         let transition = asset.apply(event, clock.now())?;
-        if transition.outcome == Outcome::Unchanged || repository.save(&transition.asset).await? == Saved::Yes {
+        if transition.outcome == Outcome::Unchanged || repository.save(&transition.asset).await? == Saved::Yes
+        {
             return Ok(transition);
         }
         asset = repository.get(asset.id()).await?.ok_or_else(Error::asset_not_found)?;

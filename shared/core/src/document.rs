@@ -18,7 +18,10 @@ const POLL_AFTER: Duration = Duration::from_secs(2);
 
 /// An asset as clients see it. Field names are the wire's (JSON, snake case).
 #[derive(Debug, Clone, Serialize)]
-#[expect(missing_docs, reason = "the fields are the asset's own, documented there; those that differ say how")]
+#[expect(
+    missing_docs,
+    reason = "the fields are the asset's own, documented there; those that differ say how"
+)]
 pub struct AssetDocument {
     pub asset_id: AssetId,
     pub folder: Folder,

@@ -93,10 +93,7 @@ impl Error {
     }
 
     /// A service behind a port that failed in passing.
-    pub fn unavailable(
-        service: &'static str,
-        source: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
+    pub fn unavailable(service: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Unavailable, "unavailable", format!("{service} did not answer"))
             .with_source(source)
     }

@@ -175,7 +175,10 @@ fn check_opaque(text: &str) -> Result<()> {
 
 fn check_message_id(text: &str) -> Result<()> {
     if text.is_empty() || text.chars().count() > 256 || text.chars().any(char::is_control) {
-        return Err(Error::invalid_field("message_id", "1 to 256 characters, none of them control characters"));
+        return Err(Error::invalid_field(
+            "message_id",
+            "1 to 256 characters, none of them control characters",
+        ));
     }
     Ok(())
 }
@@ -278,7 +281,9 @@ mod tests {
 
     #[test]
     fn owners_are_what_identity_providers_send_and_never_a_path() {
-        for good in ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "a@b.example", "0190a6d4-7c5e", &"x".repeat(128)] {
+        for good in
+            ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "a@b.example", "0190a6d4-7c5e", &"x".repeat(128)]
+        {
             assert!(good.parse::<OwnerId>().is_ok(), "{good}");
         }
         for bad in ["", ".", "..", "a/b", "a\\b", "a#b", "a b", "ä", "a\0", &"x".repeat(129)] {

@@ -103,7 +103,9 @@ impl Folder {
         if folder.0 == own.0 || folder.0.starts_with(&format!("{own}/")) {
             return Ok(folder);
         }
-        if let Some(root) = path.split('/').next().filter(|root| matches!(*root, "users" | "stores" | "system")) {
+        if let Some(root) =
+            path.split('/').next().filter(|root| matches!(*root, "users" | "stores" | "system"))
+        {
             return Err(Error::new(
                 ErrorKind::Forbidden,
                 "folder_forbidden",
@@ -239,7 +241,16 @@ mod tests {
 
     #[test]
     fn names_of_any_script_are_kept() {
-        for name in ["photo.jpg", "Übergröße.png", "写真.heic", "a b (1).jpg", "no extension", ".bashrc", "a..b", "👩‍👩‍👧.gif"] {
+        for name in [
+            "photo.jpg",
+            "Übergröße.png",
+            "写真.heic",
+            "a b (1).jpg",
+            "no extension",
+            ".bashrc",
+            "a..b",
+            "👩‍👩‍👧.gif",
+        ] {
             assert_eq!(name.parse::<Filename>().unwrap().as_str(), name);
         }
         assert!("x".repeat(255).parse::<Filename>().is_ok());
@@ -248,7 +259,20 @@ mod tests {
     #[test]
     fn names_that_mislead_are_refused() {
         let too_long = "x".repeat(256);
-        for name in ["", "  ", ".", "..", "a/b", "a\\b", "../x", "a\0b", "a\nb", "photo\u{202e}gpj.exe", "a\u{2066}b", &too_long] {
+        for name in [
+            "",
+            "  ",
+            ".",
+            "..",
+            "a/b",
+            "a\\b",
+            "../x",
+            "a\0b",
+            "a\nb",
+            "photo\u{202e}gpj.exe",
+            "a\u{2066}b",
+            &too_long,
+        ] {
             assert_eq!(name.parse::<Filename>().unwrap_err().code(), "invalid_filename", "{name:?}");
         }
     }

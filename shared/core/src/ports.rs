@@ -267,7 +267,8 @@ pub trait AssetRepository: Send + Sync {
 /// Who of an owner's assets keeps which content.
 pub trait ContentIndex: Send + Sync {
     /// The asset that keeps this content, if any.
-    fn keeper(&self, owner: &OwnerId, sha256: Sha256) -> impl Future<Output = Result<Option<AssetId>>> + Send;
+    fn keeper(&self, owner: &OwnerId, sha256: Sha256)
+    -> impl Future<Output = Result<Option<AssetId>>> + Send;
 
     /// Makes `asset` the keeper unless another is; answers who is. A second call by the keeper gives the same.
     fn claim(

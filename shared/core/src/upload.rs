@@ -235,7 +235,10 @@ impl Parts {
             let number = part.number;
             while uploaded.next_if(|have| have.number < number).is_some() {}
             let Some(have) = uploaded.next_if(|have| have.number == number) else {
-                return Err(Error::invalid_parts("parts_missing", format!("part {number} was never uploaded")));
+                return Err(Error::invalid_parts(
+                    "parts_missing",
+                    format!("part {number} was never uploaded"),
+                ));
             };
             if have.etag != part.etag {
                 return Err(Error::invalid_parts(
@@ -293,9 +296,13 @@ mod tests {
         assert_eq!(of(50 * MIB, Some(8 * MIB), None), (8 * MIB, 7));
         assert_eq!(of(10 * 1024 * MIB, None, Some(2000)), (10 * 1024 * MIB / 2000 + 1, 2000));
         assert_eq!(of(100 * MIB, Some(1), None), (5 * MIB, 20));
-        for (part_size, num_parts) in
-            [(Some(0), None), (Some(MAX_PART_SIZE + 1), None), (None, Some(0)), (None, Some(10_001)), (Some(5 * MIB), Some(9))]
-        {
+        for (part_size, num_parts) in [
+            (Some(0), None),
+            (Some(MAX_PART_SIZE + 1), None),
+            (None, Some(0)),
+            (None, Some(10_001)),
+            (Some(5 * MIB), Some(9)),
+        ] {
             assert_eq!(plan(50 * MIB, part_size, num_parts).unwrap_err().code(), "invalid_field");
         }
         assert_eq!(plan(11 * 1024 * MIB, None, Some(2)).unwrap_err().code(), "invalid_field");
@@ -325,7 +332,10 @@ mod tests {
     }
 
     fn tags(numbers: &[u16]) -> Vec<PartTag> {
-        numbers.iter().map(|&number| PartTag { number, etag: format!("e{number}").parse().unwrap() }).collect()
+        numbers
+            .iter()
+            .map(|&number| PartTag { number, etag: format!("e{number}").parse().unwrap() })
+            .collect()
     }
 
     #[test]
@@ -346,9 +356,18 @@ mod tests {
     fn what_s3_has_is_what_the_list_says() {
         let parts = Parts { size: 2 * MIN_PART_SIZE + 7, part_size: MIN_PART_SIZE, num_parts: 3 };
         let have = |sizes: &[u64]| -> Vec<UploadedPart> {
-            (1..).zip(sizes).map(|(number, &size)| UploadedPart { number, etag: format!("e{number}").parse().unwrap(), size }).collect()
+            (1..)
+                .zip(sizes)
+                .map(|(number, &size)| UploadedPart {
+                    number,
+                    etag: format!("e{number}").parse().unwrap(),
+                    size,
+                })
+                .collect()
         };
-        let code = |list: &[PartTag], sizes: &[u64]| parts.check_uploaded(list, &have(sizes)).map_err(|error| error.code());
+        let code = |list: &[PartTag], sizes: &[u64]| {
+            parts.check_uploaded(list, &have(sizes)).map_err(|error| error.code())
+        };
         let list = tags(&[1, 2, 3]);
         assert_eq!(code(&list, &[MIN_PART_SIZE, MIN_PART_SIZE, 7]), Ok(()));
         assert_eq!(code(&list, &[MIN_PART_SIZE, MIN_PART_SIZE]), Err("parts_missing"));

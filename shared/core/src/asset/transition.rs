@@ -9,11 +9,11 @@ use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use crate::{
     asset::{
-        Asset, Derivative, Failure, Grant, Job, JobName, JobStatus, MessageStatus, Need, NewAsset, Placeholder,
-        ProcessingStatus, Stage, StoredObject, Warning,
+        Asset, Derivative, Failure, Grant, Job, JobName, JobStatus, MessageStatus, Need, NewAsset,
+        Placeholder, ProcessingStatus, Stage, StoredObject, Warning,
     },
     error::{Error, Result},
-    ids::{AssetId, ObjectVersionId, Sha256, UploadId, Version},
+    ids::{ObjectVersionId, Sha256, UploadId, Version},
     names::{ContentType, Kind, ObjectKey},
     time::Timestamp,
 };
@@ -228,7 +228,9 @@ impl Asset {
             Event::Ingested(ingest) => asset.ingested(ingest, now),
             Event::IngestFailed { version, failure } => asset.ingest_failed(*version, failure),
             Event::Deduplicated { version, original } => asset.deduplicated(*version, original),
-            Event::JobStarted { job, version, lease_until } => asset.job_started(*job, *version, *lease_until, now)?,
+            Event::JobStarted { job, version, lease_until } => {
+                asset.job_started(*job, *version, *lease_until, now)?
+            }
             Event::JobProgressed { job, version, percent } => asset.job_progressed(*job, *version, *percent),
             Event::JobReleased { job, version } => asset.job_released(*job, *version),
             Event::JobSucceeded { job, version, derivatives, warnings } => {
@@ -268,7 +270,9 @@ impl Asset {
         if !expected {
             return match object.version.cmp(&self.version) {
                 // the same bytes told of again: ask again for what is still to be done
-                Ordering::Equal if self.object.is_some() => Step(Outcome::Unchanged, self.open_effects(object)),
+                Ordering::Equal if self.object.is_some() => {
+                    Step(Outcome::Unchanged, self.open_effects(object))
+                }
                 // bytes for which there is no leave any more: the user was told that the upload is off
                 _ if self.failure_code() == Some(Failure::CANCELLED) || object.version > self.version => {
                     Step(Outcome::Unchanged, vec![discard(object)])
@@ -323,7 +327,10 @@ impl Asset {
                 let again = self.grant.take().is_some();
                 Ok(Step(if again { Outcome::Changed } else { Outcome::Unchanged }, abort(upload)))
             }
-            _ => Err(Error::conflict("already_uploaded", "the file is already there; a cancel can't take it back")),
+            _ => Err(Error::conflict(
+                "already_uploaded",
+                "the file is already there; a cancel can't take it back",
+            )),
         }
     }
 
@@ -381,7 +388,13 @@ impl Asset {
         Step(Outcome::Changed, own_bytes)
     }
 
-    fn job_started(&mut self, name: JobName, version: Version, lease_until: Timestamp, now: Timestamp) -> Result<Step> {
+    fn job_started(
+        &mut self,
+        name: JobName,
+        version: Version,
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Step> {
         let Some(job) = self.open_job(name, version) else { return Ok(unchanged()) };
         if job.lease_until.is_some_and(|until| until > now) {
             return Err(Error::conflict("job_leased", "another worker has the job"));
@@ -498,9 +511,9 @@ impl Asset {
         if version != self.version || self.stage == Stage::Failed {
             return None;
         }
-        self.jobs
-            .get_mut(&name)
-            .filter(|job| job.version == version && matches!(job.status, JobStatus::Queued | JobStatus::Running))
+        self.jobs.get_mut(&name).filter(|job| {
+            job.version == version && matches!(job.status, JobStatus::Queued | JobStatus::Running)
+        })
     }
 
     /// Ends the asset if every required job is done; otherwise brings its progress up to date.
