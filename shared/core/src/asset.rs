@@ -74,10 +74,12 @@ impl Stage {
     }
 }
 
-/// A work order for a worker.
+/// A kind of work on an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobName {
+    /// Reading the content. Never among an asset's jobs: that it is to be done is said by the asset's state.
+    Ingest,
     /// Image derivatives.
     Image,
 }
@@ -256,6 +258,8 @@ pub struct StoredObject {
     pub version: Version,
     /// The multipart upload that they came by.
     pub upload_id: Option<UploadId>,
+    /// The digest, where S3 itself checked one.
+    pub sha256: Option<Sha256>,
 }
 
 /// What a new asset is made of.
@@ -383,6 +387,11 @@ impl Asset {
         created_at: Timestamp;
         /// When it last changed.
         updated_at: Timestamp;
+    }
+
+    /// Whether the content of `version` is there and still to be read.
+    pub fn awaits_ingest(&self, version: Version) -> bool {
+        version == self.version && self.stage == Stage::Processing && !self.is_ingested()
     }
 
     /// Whether its content has been read (type, hash, metadata).

@@ -24,6 +24,10 @@ pub const MAX_PARTS: u64 = 10_000;
 /// The largest object that S3 takes (48.8 TiB).
 pub const MAX_OBJECT_SIZE: u64 = MAX_PARTS * MAX_PART_SIZE;
 
+/// How long the parts of an upload are waited for: what the bucket's lifecycle rule lets stand (`template.yaml`). A slow
+/// client signs new windows all that time.
+pub const MULTIPART_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// The operator's limits for uploads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadPolicy {

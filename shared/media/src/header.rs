@@ -24,7 +24,7 @@ pub(crate) enum Format {
 pub(crate) struct JpegHeader {
     /// 1, 3 or 4.
     pub components: u8,
-    /// Number of scans; above 1 for every progressive file.
+    /// Number of scans.
     pub scans: u32,
     /// What libjpeg keeps of the whole frame when it comes in more than one scan.
     pub coefficient_bytes: u64,
@@ -144,6 +144,7 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
     let bytes = Bytes(data);
     let mut jpeg = JpegHeader::default();
     let mut frame = None;
+    let mut progressive = false;
     let mut exif = None;
     let mut icc: Vec<(u8, &[u8])> = Vec::new();
     let mut at = 2;
@@ -162,7 +163,8 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
         at += length.max(2);
         match marker {
             0xC0..=0xC2 if frame.is_none() => {
-                frame = Some(jpeg_frame(segment, marker == 0xC2, &mut jpeg)?);
+                frame = Some(jpeg_frame(segment, &mut jpeg)?);
+                progressive = marker == 0xC2;
             }
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF if frame.is_none() => {
                 return Err(MediaError::Unsupported {
@@ -181,7 +183,7 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
         }
     }
     let Some((width, height)) = frame else { return Err(cut_short()) };
-    if jpeg.scans <= 1 {
+    if !progressive && jpeg.scans <= 1 {
         jpeg.coefficient_bytes = 0;
     }
     icc.sort_by_key(|(number, _)| *number);
@@ -220,7 +222,7 @@ fn next_marker(data: &[u8], at: &mut usize) -> Option<u8> {
     }
 }
 
-fn jpeg_frame(segment: &[u8], progressive: bool, jpeg: &mut JpegHeader) -> Result<(u32, u32), MediaError> {
+fn jpeg_frame(segment: &[u8], jpeg: &mut JpegHeader) -> Result<(u32, u32), MediaError> {
     let &[precision, h1, h0, w1, w0, components, ref specs @ ..] = segment else { return Err(cut_short()) };
     if precision != 8 {
         return Err(MediaError::Unsupported { found: format!("a JPEG of {precision} bits a sample") });
@@ -243,10 +245,6 @@ fn jpeg_frame(segment: &[u8], progressive: bool, jpeg: &mut JpegHeader) -> Resul
         (u64::from(width).div_ceil(8 * most_h), u64::from(height).div_ceil(8 * most_v));
     let blocks: u64 = factors.iter().map(|(h, v)| h * v).sum();
     jpeg.coefficient_bytes = mcus_x * mcus_y * blocks * 128;
-    if progressive {
-        // Even a file that was cut after its first scan is buffered whole.
-        jpeg.scans = jpeg.scans.max(1);
-    }
     Ok((width, height))
 }
 

@@ -124,6 +124,11 @@ pub struct Ingest {
 /// What has to be done about a state. Each may be done twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
+    /// Read the content.
+    Ingest {
+        /// Of which version.
+        version: Version,
+    },
     /// Put the job on its queue.
     Enqueue {
         /// Which job.
@@ -306,8 +311,9 @@ impl Asset {
                 "size_mismatch",
                 format!("{} bytes were granted and {} came", grant.size, object.size),
             ));
+            return changed();
         }
-        changed()
+        Step(Outcome::Changed, vec![Effect::Ingest { version: self.version }])
     }
 
     fn upload_cancelled(&mut self) -> Result<Step> {
@@ -501,11 +507,6 @@ impl Asset {
         }
     }
 
-    /// Whether the content of `version` is still to be read.
-    fn awaits_ingest(&self, version: Version) -> bool {
-        version == self.version && self.stage == Stage::Processing && !self.is_ingested()
-    }
-
     /// The job, if it is of the current version and not yet ended, and the asset isn't either or the job is optional.
     fn open_job(&mut self, name: JobName, version: Version) -> Option<&mut Job> {
         if version != self.version || self.stage == Stage::Failed {
@@ -546,8 +547,13 @@ impl Asset {
 
     /// What is still to be asked for in this state, told of an object that is already known.
     fn open_effects(&self, object: &StoredObject) -> Vec<Effect> {
-        let strayed = self.duplicate_of.is_some() && object.key == self.key;
-        if strayed { vec![discard(object)] } else { self.queued_jobs() }
+        if self.awaits_ingest(object.version) {
+            vec![Effect::Ingest { version: self.version }]
+        } else if self.duplicate_of.is_some() && object.key == self.key {
+            vec![discard(object)]
+        } else {
+            self.queued_jobs()
+        }
     }
 
     fn queued_jobs(&self) -> Vec<Effect> {

@@ -48,6 +48,7 @@ fn object(version: Version) -> StoredObject {
         version_id: Some(format!("s3-{version}").parse().unwrap()),
         version,
         upload_id: Some("upload".parse().unwrap()),
+        sha256: None,
     }
 }
 
@@ -169,6 +170,8 @@ fn redelivery_changes_nothing_and_asks_again_for_what_is_still_open() {
     }
     let running = after(&waiting, &[started(V1)]);
     assert_eq!(running.apply(&arrived(V1), now()).unwrap().effects, []);
+    let unread = after(&granted(), &[arrived(V1)]);
+    assert_eq!(unread.apply(&arrived(V1), now()).unwrap().effects, [Effect::Ingest { version: V1 }]);
 }
 
 #[test]
