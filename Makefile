@@ -1,0 +1,56 @@
+# The interface of the project. Everything here runs on a fresh Debian machine with Rust and Python.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help up down token test check bench sam-local clean install
+
+VENV := infra/local/.venv
+export PYTHONPATH := infra/local
+STACK := $(VENV)/bin/python -m stack
+SAM := env SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sam
+CARGO_DENY_VERSION := 0.18.5
+
+# cargo-lambda always names the target. Naming it everywhere lets tests, lints and functions share what they compile.
+export CARGO_BUILD_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo "  SLUICE_PORT chooses the local stack's port (4566)."
+
+up: install ## Build, start, deploy and check the local stack, then send a sample photo through it
+	@$(STACK) up
+
+down: install ## Stop the local stack; its data is kept for the next `make up`
+	@$(STACK) down
+
+token: install ## Print a bearer token of the local stack: make token USER=alice
+	@$(STACK) token "$(USER)"
+
+test: install ## Run every test: unit, property, contract, end to end on a deployed stack of its own
+	@infra/local/test.sh
+
+check: install ## Formatting, lints, documentation, dependencies and the template, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@cargo deny --version >/dev/null 2>&1 || \
+	  env -u CARGO_BUILD_TARGET cargo install --locked cargo-deny@$(CARGO_DENY_VERSION)
+	cargo deny check bans licenses sources
+	$(SAM) validate --lint
+	$(VENV)/bin/cfn-lint template.yaml
+
+bench: install ## Run the benchmarks of infra/bench
+	@$(MAKE) --no-print-directory -C infra/bench bench
+
+sam-local: install ## Invoke every function with its event by `sam local`
+	@infra/local/sam-local.sh
+
+clean: ## Stop the local stack and remove everything that was built, installed or stored
+	@[ ! -x $(VENV)/bin/python ] || $(STACK) down
+	rm -rf infra/local/.state infra/local/outputs.json $(VENV) .aws-sam
+	cargo clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: infra/local/requirements.txt infra/local/constraints.txt infra/local/install.sh
+	@infra/local/install.sh

@@ -1,0 +1,88 @@
+"""What the emulator ignores of the template, applied by the services' own APIs, and what can't be the same locally.
+Each is idempotent and says why it is needed. `verify` checks the result."""
+
+import re
+
+from botocore.exceptions import ClientError
+
+from . import http_api
+from .settings import Settings
+from .template import Stack
+
+
+def apply(stack: Stack) -> None:
+    http_api.replay(stack)
+    _allow_plain_http(stack)
+    _set_lifecycles(stack)
+    _set_table_options(stack)
+    _localise_endpoints(stack)
+
+
+def local_url(settings: Settings, url: str) -> str:
+    """API hosts don't resolve on one machine: the emulator serves each API under a path as well."""
+    return re.sub(
+        r"^(http|ws)s://(\w+)\.execute-api\.[^/]+",
+        lambda match: f"{match[1]}://127.0.0.1:{settings.port}/_aws/execute-api/{match[2]}",
+        url,
+    )
+
+
+def lifecycle(properties: dict) -> list[dict]:
+    """A bucket's lifecycle rules, from CloudFormation's form to that of S3's API."""
+    rules = []
+    for rule in properties["LifecycleConfiguration"]["Rules"]:
+        converted = {"ID": rule["Id"], "Status": rule["Status"], "Filter": {"Prefix": ""}}
+        for key in ("AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration"):
+            if key in rule:
+                converted[key] = rule[key]
+        if rule.get("ExpiredObjectDeleteMarker"):
+            converted["Expiration"] = {"ExpiredObjectDeleteMarker": True}
+        rules.append(converted)
+    return rules
+
+
+def _allow_plain_http(stack: Stack) -> None:
+    """The buckets' TLS-only policy is enforced here too, and nothing on this machine speaks TLS."""
+    s3 = stack.settings.client("s3")
+    for properties in stack.of_type("AWS::S3::BucketPolicy").values():
+        s3.delete_bucket_policy(Bucket=properties["Bucket"])
+
+
+def _set_lifecycles(stack: Stack) -> None:
+    """Lifecycle configurations are ignored at creation."""
+    s3 = stack.settings.client("s3")
+    for name, properties in stack.of_type("AWS::S3::Bucket").items():
+        s3.put_bucket_lifecycle_configuration(
+            Bucket=stack.physical(name), LifecycleConfiguration={"Rules": lifecycle(properties)}
+        )
+
+
+def _set_table_options(stack: Stack) -> None:
+    """Time to live and point-in-time recovery are ignored at creation."""
+    dynamodb = stack.settings.client("dynamodb")
+    for name, properties in stack.of_type("AWS::DynamoDB::Table").items():
+        table = stack.physical(name)
+        try:
+            dynamodb.update_time_to_live(
+                TableName=table, TimeToLiveSpecification=properties["TimeToLiveSpecification"]
+            )
+        except ClientError as error:  # "already enabled" is an error there
+            if error.response["Error"]["Code"] != "ValidationException":
+                raise
+        dynamodb.update_continuous_backups(
+            TableName=table,
+            PointInTimeRecoverySpecification=properties["PointInTimeRecoverySpecification"],
+        )
+
+
+def _localise_endpoints(stack: Stack) -> None:
+    """Functions answer WebSocket clients at WEBSOCKET_ENDPOINT, whose host exists only on AWS."""
+    functions = stack.settings.client("lambda")
+    for name in stack.of_type("AWS::Lambda::Function"):
+        current = functions.get_function_configuration(FunctionName=stack.physical(name))
+        variables = current.get("Environment", {}).get("Variables", {})
+        wanted = {key: local_url(stack.settings, value) for key, value in variables.items()}
+        if wanted != variables:
+            functions.update_function_configuration(
+                FunctionName=stack.physical(name), Environment={"Variables": wanted}
+            )
