@@ -11,10 +11,10 @@ def up(settings: Settings, sample: bool) -> None:
     from .progress import say
     from .template import Stack
 
+    emulator.start(settings)  # first: a taken port should be known before minutes of compiling
+    say(f"emulator runs at {settings.endpoint}")
     say("compiling the functions")
     build.compile_functions(settings)
-    started = emulator.start(settings)
-    say(f"emulator {'started' if started else 'runs'} at {settings.endpoint}")
     changed = deploy.deploy(settings)
     if not changed:
         say("nothing changed since the last deployment")

@@ -19,12 +19,14 @@ def apply(stack: Stack) -> None:
 
 
 def local_url(settings: Settings, url: str) -> str:
-    """API hosts don't resolve on one machine: the emulator serves each API under a path as well."""
-    return re.sub(
+    """API hosts don't resolve on one machine: the emulator serves each API under a path as well. Queue URLs carry the
+    port that they were created at."""
+    url = re.sub(
         r"^(http|ws)s://(\w+)\.execute-api\.[^/]+",
         lambda match: f"{match[1]}://127.0.0.1:{settings.port}/_aws/execute-api/{match[2]}",
         url,
     )
+    return re.sub(r"^http://localhost:\d+", settings.endpoint, url)
 
 
 def lifecycle(properties: dict) -> list[dict]:
@@ -75,14 +77,17 @@ def _set_table_options(stack: Stack) -> None:
         )
 
 
+def environment(stack: Stack, properties: dict) -> dict[str, str]:
+    """A function's variables as they have to be here: the host of WEBSOCKET_ENDPOINT exists only on AWS."""
+    variables = properties["Environment"]["Variables"]
+    return {key: local_url(stack.settings, str(value)) for key, value in variables.items()}
+
+
 def _localise_endpoints(stack: Stack) -> None:
-    """Functions answer WebSocket clients at WEBSOCKET_ENDPOINT, whose host exists only on AWS."""
+    """Functions answer WebSocket clients at the emulator, not at AWS."""
     functions = stack.settings.client("lambda")
-    for name in stack.of_type("AWS::Lambda::Function"):
-        current = functions.get_function_configuration(FunctionName=stack.physical(name))
-        variables = current.get("Environment", {}).get("Variables", {})
-        wanted = {key: local_url(stack.settings, value) for key, value in variables.items()}
-        if wanted != variables:
-            functions.update_function_configuration(
-                FunctionName=stack.physical(name), Environment={"Variables": wanted}
-            )
+    for name, properties in stack.of_type("AWS::Lambda::Function").items():
+        function, wanted = stack.physical(name), environment(stack, properties)
+        current = functions.get_function_configuration(FunctionName=function)
+        if current["Environment"]["Variables"] != wanted:
+            functions.update_function_configuration(FunctionName=function, Environment={"Variables": wanted})

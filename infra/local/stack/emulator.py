@@ -18,13 +18,13 @@ START_SECONDS = 60
 STOP_SECONDS = 120
 
 
-def start(settings: Settings) -> bool:
-    """Starts it unless it runs already; true if it was started."""
+def start(settings: Settings) -> None:
+    """Starts it unless it runs already."""
     running = _running(settings)
     if running:
         pid, port = running
         if port == settings.port and healthy(settings):
-            return False
+            return
         stop(settings)
     if _taken(settings.port):
         raise Failure(
@@ -44,7 +44,6 @@ def start(settings: Settings) -> bool:
         if process.poll() is not None or time.monotonic() > deadline:
             raise Failure(f"the emulator did not start, see {_log(settings)}")
         time.sleep(0.1)
-    return True
 
 
 def stop(settings: Settings) -> bool:

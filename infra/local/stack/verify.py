@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from botocore.exceptions import ClientError
 
 from . import http_api
-from .bends import lifecycle, local_url
+from .bends import environment, lifecycle
 from .settings import Failure
 from .template import Stack
 
@@ -118,11 +118,9 @@ def _function(stack: Stack, name: str, properties: dict) -> Findings:
     found = stack.settings.client("lambda").get_function_configuration(FunctionName=stack.physical(name))
     for key in ("Runtime", "Handler", "MemorySize", "Timeout", "Role"):
         yield from _expect(key, found.get(key), properties[key])
-    variables = {
-        key: local_url(stack.settings, str(value))
-        for key, value in properties["Environment"]["Variables"].items()
-    }
-    yield from _expect("environment", found.get("Environment", {}).get("Variables", {}), variables)
+    yield from _expect(
+        "environment", found.get("Environment", {}).get("Variables", {}), environment(stack, properties)
+    )
 
 
 def _role(stack: Stack, name: str, properties: dict) -> Findings:
