@@ -24,6 +24,7 @@ pub use transition::{Effect, Event, Ingest, Outcome, Transition};
 use crate::{
     ids::{AssetId, ETag, MessageId, ObjectVersionId, OwnerId, Sha256, UploadId, Version},
     names::{ContentType, DerivedKey, Filename, Folder, Kind, ObjectKey},
+    ports::ObjectHead,
     time::Timestamp,
 };
 
@@ -387,6 +388,20 @@ impl Asset {
         created_at: Timestamp;
         /// When it last changed.
         updated_at: Timestamp;
+    }
+
+    /// The object of the open grant, if `head` at the asset's key is the granted version.
+    pub fn granted_object(&self, head: ObjectHead) -> Option<StoredObject> {
+        let grant = self.grant.as_ref().filter(|grant| head.version == Some(grant.version))?;
+        Some(StoredObject {
+            key: self.key.clone(),
+            size: head.size,
+            etag: head.etag,
+            version_id: head.version_id,
+            version: grant.version,
+            upload_id: grant.upload_id().cloned(),
+            sha256: head.sha256,
+        })
     }
 
     /// Whether the content of `version` is there and still to be read.

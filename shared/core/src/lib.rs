@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`asset`] | the asset and its state machine ([`asset::Asset::apply`]): the only code that writes status fields |
 //! | [`upload`] | one PUT or multipart, part sizes, signing windows, checks of a part list |
+//! | [`cancel`] | calling an upload off |
+//! | [`effects`] | what a transition asks for, done |
 //! | [`document`] | the asset document that HTTP, WebSocket and events share |
 //! | [`change`] | read, apply, save on condition, again on conflict |
 //! | [`ports`] | the traits that adapters implement, with what a missing thing gives and what may be repeated |
@@ -15,8 +17,10 @@
 //! | [`ids`], [`names`], [`time`] | validated newtypes |
 
 pub mod asset;
+pub mod cancel;
 pub mod change;
 pub mod document;
+pub mod effects;
 pub mod error;
 pub mod ids;
 pub mod names;

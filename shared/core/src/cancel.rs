@@ -1,0 +1,34 @@
+//! Calling an upload off, by whichever route: parts are freed, an assembled object never is.
+
+use crate::{
+    asset::{Asset, Event},
+    change, effects,
+    error::{Error, Result},
+    ports::{AssetRepository, Clock, MultipartStore, OriginalStore},
+};
+
+/// Cancels the open upload of `asset`. A repeat gives the same.
+///
+/// # Errors
+/// `already_uploaded` once the object is there, whether or not the record knows it yet: it stays.
+pub async fn cancel_upload(
+    table: &impl AssetRepository,
+    originals: &impl OriginalStore,
+    multipart: &impl MultipartStore,
+    clock: &impl Clock,
+    asset: Asset,
+) -> Result<()> {
+    if asset.grant().is_some() {
+        let head = originals.head(asset.key(), None).await?;
+        if head.and_then(|head| asset.granted_object(head)).is_some() {
+            return Err(already_uploaded());
+        }
+    }
+    let transition = change::apply_to(table, clock, asset, &Event::UploadCancelled).await?;
+    effects::abort_uploads(multipart, &transition).await
+}
+
+/// The error of a cancel that comes too late.
+pub fn already_uploaded() -> Error {
+    Error::conflict("already_uploaded", "the file is already there; a cancel can't take it back")
+}
