@@ -1,0 +1,156 @@
+//! Settings from environment variables. A function reads them once, at init, and learns of every fault at once:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use sluice_lambda::config::{ConfigErrors, Env};
+//! struct Config {
+//!     /// `STATE_TABLE`
+//!     state_table: String,
+//!     /// `LINK_TTL_SECONDS`, 900
+//!     link_ttl: Duration,
+//! }
+//!
+//! impl Config {
+//!     fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+//!         let mut env = Env::new(lookup);
+//!         let config = Self {
+//!             state_table: env.required("STATE_TABLE"),
+//!             link_ttl: env.seconds("LINK_TTL_SECONDS", 900, 60..=43_200),
+//!         };
+//!         env.finish(config)
+//!     }
+//! }
+//! # assert!(Config::from_lookup(|_| None).is_err());
+//! ```
+//!
+//! A faulty variable reads as something empty; [`Env::finish`] sees to it that no such config gets out.
+
+use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
+
+/// Looks a variable up in the process's environment: what `main` passes to `from_lookup`.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Reads variables and collects their faults.
+pub struct Env<L> {
+    lookup: L,
+    faults: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Env<L> {
+    /// A reader over any lookup.
+    pub const fn new(lookup: L) -> Self {
+        Self { lookup, faults: Vec::new() }
+    }
+
+    /// A text that may be missing; empty is missing.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// A text that must be there.
+    pub fn required(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.fault(name, "is missing");
+            String::new()
+        })
+    }
+
+    /// An `http` or `https` URL that must be there; without a slash at its end.
+    pub fn url(&mut self, name: &str) -> String {
+        let text = self.required(name);
+        if !text.is_empty() && !is_url(&text) {
+            self.fault(name, "is no http or https URL");
+        }
+        text.trim_end_matches('/').to_owned()
+    }
+
+    /// The same for a URL that may be missing.
+    pub fn optional_url(&mut self, name: &str) -> Option<String> {
+        self.optional(name)?;
+        Some(self.url(name))
+    }
+
+    /// A whole number within `range`; `default` if it is missing.
+    pub fn number<N>(&mut self, name: &str, default: N, range: RangeInclusive<N>) -> N
+    where
+        N: FromStr + PartialOrd + fmt::Display,
+    {
+        let Some(text) = self.optional(name) else { return default };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                self.fault(name, format_args!("is not a number from {} to {}", range.start(), range.end()));
+                default
+            }
+        }
+    }
+
+    /// A duration in whole seconds within `range`; `default` if it is missing.
+    pub fn seconds(&mut self, name: &str, default: u64, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_secs(self.number(name, default, range))
+    }
+
+    /// Notes a fault that the caller found itself.
+    pub fn fault(&mut self, name: &str, reason: impl fmt::Display) {
+        self.faults.push(format!("{name} {reason}"));
+    }
+
+    /// The config, unless a variable was faulty.
+    ///
+    /// # Errors
+    /// Every fault that was found.
+    pub fn finish<C>(self, config: C) -> Result<C, ConfigErrors> {
+        if self.faults.is_empty() { Ok(config) } else { Err(ConfigErrors(self.faults)) }
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    ["https://", "http://"]
+        .iter()
+        .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.trim_matches('/').is_empty()))
+}
+
+/// Everything that is wrong with the environment. Values are never told, for some are secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("bad configuration: {}", .0.join("; "))]
+pub struct ConfigErrors(Vec<String>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &'static [(&str, &str)]) -> Env<impl Fn(&str) -> Option<String>> {
+        Env::new(|name: &str| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn values_are_read_and_defaults_stand_in() {
+        let mut env =
+            env(&[("TABLE", " state "), ("TTL", "60"), ("URL", "http://127.0.0.1:1/live/"), ("X", "")]);
+        assert_eq!(env.required("TABLE"), "state");
+        assert_eq!(env.seconds("TTL", 900, 60..=900), Duration::from_secs(60));
+        assert_eq!(env.number("BATCH", 500_u16, 1..=500), 500);
+        assert_eq!(env.url("URL"), "http://127.0.0.1:1/live");
+        assert_eq!(env.optional("X"), None);
+        assert_eq!(env.optional_url("X"), None);
+        assert!(env.finish(()).is_ok());
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let mut env = env(&[("TTL", "59"), ("BATCH", "many"), ("URL", "https://")]);
+        env.required("TABLE");
+        env.seconds("TTL", 900, 60..=900);
+        env.number("BATCH", 500_u16, 1..=500);
+        env.url("URL");
+        assert_eq!(
+            env.finish(()).unwrap_err().to_string(),
+            "bad configuration: TABLE is missing; TTL is not a number from 60 to 900; \
+             BATCH is not a number from 1 to 500; URL is no http or https URL"
+        );
+    }
+}

@@ -1,0 +1,344 @@
+//! A request, read from API Gateway's event. Only what functions need is read, and what a client can influence is
+//! never a reason not to read it: a strange header or path gives a clear answer, not a failed invocation.
+
+use std::{collections::HashMap, fmt, ops::RangeInclusive, str::FromStr};
+
+use ::http::Method;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use sluice_core::{Error, ErrorKind, Result, ids::OwnerId, time::Timestamp};
+
+use super::{body, decode_form, decode_percent};
+
+/// Who is asking, as the authorizer found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The subject of the token.
+    pub owner: OwnerId,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+}
+
+/// A request of the HTTP API.
+#[derive(Clone, Deserialize)]
+#[serde(from = "Event")]
+pub struct Request {
+    id: String,
+    route: String,
+    method: Method,
+    segments: Vec<String>,
+    query: Vec<(String, String)>,
+    headers: HashMap<String, String>,
+    body: Option<String>,
+    is_base64: bool,
+    authorizer: HashMap<String, Value>,
+}
+
+/// Never the query, headers or body: they hold tokens and signed URLs.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("id", &self.id).field("route", &self.route).finish_non_exhaustive()
+    }
+}
+
+impl Request {
+    /// A request without an event behind it; `target` is the path and, after a `?`, the query.
+    pub fn new(method: Method, target: &str) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        Self {
+            id: "test".to_owned(),
+            route: format!("{method} {path}"),
+            method,
+            segments: segments(path),
+            query: pairs(query),
+            headers: HashMap::new(),
+            body: None,
+            is_base64: false,
+            authorizer: HashMap::new(),
+        }
+    }
+
+    /// The same with a body.
+    #[must_use]
+    pub fn with_body(mut self, text: impl Into<String>) -> Self {
+        self.body = Some(text.into());
+        self
+    }
+
+    /// The same as the authorizer hands it on for `owner`, whose token ends at `expires_at`.
+    #[must_use]
+    pub fn with_caller(mut self, owner: &OwnerId, expires_at: Timestamp) -> Self {
+        self.authorizer = HashMap::from([
+            ("owner".to_owned(), owner.as_str().into()),
+            ("expires_at".to_owned(), expires_at.as_seconds().to_string().into()),
+        ]);
+        self
+    }
+
+    /// API Gateway's id of it, which clients see as the `apigw-requestid` header.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The route that API Gateway matched, such as `GET /assets/{asset_id}`: safe to log, unlike the path.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// The method.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path's segments, decoded, without the stage and without the empty one after a trailing slash.
+    pub fn segments(&self) -> Vec<&str> {
+        self.segments.iter().map(String::as_str).collect()
+    }
+
+    /// The first value of a query parameter.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A query parameter that must be there.
+    ///
+    /// # Errors
+    /// `invalid_field`
+    pub fn required_query(&self, name: &str) -> Result<&str> {
+        self.query(name).ok_or_else(|| Error::invalid_field(name, "is missing from the query"))
+    }
+
+    /// A query parameter that is a whole number within `range`; none if it is missing.
+    ///
+    /// # Errors
+    /// `invalid_field`
+    pub fn query_number<N>(&self, name: &str, range: RangeInclusive<N>) -> Result<Option<N>>
+    where
+        N: FromStr + PartialOrd + fmt::Display,
+    {
+        let Some(text) = self.query(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(Error::invalid_field(
+                name,
+                format_args!("a whole number from {} to {} is expected", range.start(), range.end()),
+            )),
+        }
+    }
+
+    /// A header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// The body as JSON. Types of the wire hold plain strings and numbers; the domain's newtypes are parsed from them
+    /// by the handler, so that their own error codes reach the client.
+    ///
+    /// # Errors
+    /// `body_too_large` over [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES); `invalid_json` for what isn't JSON;
+    /// `invalid_field`, naming the field, for what isn't a `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        body::json(self.body.as_deref().unwrap_or_default(), self.is_base64)
+    }
+
+    /// Who is asking.
+    ///
+    /// # Errors
+    /// `unauthorized` if the authorizer told nobody; `token_expired` if the token has ended since: API Gateway keeps
+    /// the authorizer's answer for a while, also past the token's end.
+    pub fn caller(&self, now: Timestamp) -> Result<Caller> {
+        let caller = self.told_caller().ok_or_else(|| {
+            Error::new(ErrorKind::Unauthorized, "unauthorized", "a valid bearer token is needed")
+        })?;
+        if caller.expires_at <= now {
+            return Err(Error::new(ErrorKind::Unauthorized, "token_expired", "the bearer token has expired"));
+        }
+        Ok(caller)
+    }
+
+    fn told_caller(&self) -> Option<Caller> {
+        let owner = self.authorizer.get("owner")?.as_str()?.parse().ok()?;
+        let seconds = match self.authorizer.get("expires_at")? {
+            Value::String(text) => text.parse().ok()?,
+            other => other.as_i64()?,
+        };
+        Some(Caller { owner, expires_at: Timestamp::from_seconds(seconds) })
+    }
+}
+
+fn segments(path: &str) -> Vec<String> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    // what isn't UTF-8 names nothing of ours; kept as it is, it matches no route and no id
+    path.split('/').map(|segment| decode_percent(segment).unwrap_or_else(|| segment.to_owned())).collect()
+}
+
+fn pairs(query: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| decode_form(text).unwrap_or_else(|| text.to_owned());
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+/// The event, <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    raw_path: String,
+    #[serde(default)]
+    raw_query_string: Option<String>,
+    #[serde(default)]
+    headers: Option<HashMap<String, String>>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+    request_context: RequestContext,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext {
+    #[serde(default)]
+    request_id: String,
+    #[serde(default)]
+    route_key: String,
+    #[serde(default)]
+    stage: Option<String>,
+    http: HttpDescription,
+    #[serde(default)]
+    authorizer: Option<Authorizer>,
+}
+
+#[derive(Deserialize)]
+struct HttpDescription {
+    method: String,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    #[serde(default)]
+    lambda: Option<HashMap<String, Value>>,
+}
+
+impl From<Event> for Request {
+    fn from(event: Event) -> Self {
+        let Event { raw_path, raw_query_string, headers, body, is_base64_encoded, request_context } = event;
+        let RequestContext { request_id, route_key, stage, http, authorizer } = request_context;
+        // every stage but `$default` stands in front of the path
+        let path = match stage.as_deref() {
+            Some(stage) if stage != "$default" => raw_path
+                .strip_prefix('/')
+                .and_then(|rest| rest.strip_prefix(stage))
+                .filter(|rest| rest.starts_with('/'))
+                .unwrap_or(&raw_path),
+            _ => &raw_path,
+        };
+        Self {
+            id: request_id,
+            route: route_key,
+            // an unknown method is a method that no route has
+            method: http.method.parse().unwrap_or(Method::TRACE),
+            segments: segments(path),
+            query: pairs(&raw_query_string.unwrap_or_default()),
+            headers: headers
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, value)| (name.to_ascii_lowercase(), value))
+                .collect(),
+            body,
+            is_base64: is_base64_encoded,
+            authorizer: authorizer.and_then(|authorizer| authorizer.lambda).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(change: impl FnOnce(&mut Value)) -> Request {
+        let mut event = json!({
+            "version": "2.0", "routeKey": "GET /assets/{asset_id}", "rawPath": "/assets/a%20b/",
+            "rawQueryString": "object_key=users%2Falice%2Fx+y%2B.jpg&limit=20&limit=30&flag",
+            "headers": {"Content-Type": "application/json"},
+            "requestContext": {
+                "accountId": "123456789012", "stage": "$default", "requestId": "JKJaXmPLvHcESHA=",
+                "routeKey": "GET /assets/{asset_id}",
+                "authorizer": {"lambda": {"owner": "alice", "expires_at": "1700000060"}},
+                "http": {"method": "GET", "path": "/assets/a%20b/", "protocol": "HTTP/1.1",
+                         "sourceIp": "192.0.2.1", "userAgent": "x"}
+            },
+            "isBase64Encoded": false
+        });
+        change(&mut event);
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_read() {
+        let request = read(|_| ());
+        assert_eq!((request.method(), &request.segments()[..]), (&Method::GET, &["assets", "a b"][..]));
+        assert_eq!(request.query("object_key"), Some("users/alice/x y+.jpg"));
+        assert_eq!(request.query_number("limit", 1..=100_u16).unwrap(), Some(20));
+        assert_eq!(request.query_number("none", 1..=100_u16).unwrap(), None);
+        assert_eq!(request.query_number("limit", 1..=19_u16).unwrap_err().code(), "invalid_field");
+        assert_eq!(request.query_number("flag", 1..=19_u16).unwrap_err().code(), "invalid_field");
+        assert_eq!(request.required_query("cursor").unwrap_err().code(), "invalid_field");
+        assert_eq!(request.header("content-type"), Some("application/json"));
+        assert_eq!((request.id(), request.route()), ("JKJaXmPLvHcESHA=", "GET /assets/{asset_id}"));
+    }
+
+    #[test]
+    fn the_stage_is_no_part_of_the_path() {
+        let path = |stage: &str, raw: &str| {
+            let request = read(|event| {
+                event["rawPath"] = raw.into();
+                event["requestContext"]["stage"] = stage.into();
+            });
+            request.segments().join("|")
+        };
+        assert_eq!(path("live", "/live/prepare"), "prepare");
+        assert_eq!(path("live", "/liver/prepare"), "liver|prepare");
+        assert_eq!(path("$default", "/live/prepare"), "live|prepare");
+        assert_eq!(path("$default", "/prepare/"), "prepare");
+        assert_eq!(path("$default", "//prepare//"), "|prepare|");
+        assert_eq!(path("$default", "/"), "");
+        assert_eq!(path("$default", "/%FF"), "%FF");
+    }
+
+    #[test]
+    fn the_caller_is_whom_the_authorizer_told_until_the_token_ends() {
+        let at = Timestamp::from_seconds;
+        let request = read(|_| ());
+        assert_eq!(request.caller(at(1_700_000_059)).unwrap().owner.as_str(), "alice");
+        assert_eq!(request.caller(at(1_700_000_060)).unwrap_err().code(), "token_expired");
+        let number = read(|event| event["requestContext"]["authorizer"]["lambda"]["expires_at"] = json!(7));
+        assert_eq!(number.caller(at(6)).unwrap().expires_at, at(7));
+        for nobody in [
+            json!(null),
+            json!({}),
+            json!({"lambda": null}),
+            json!({"lambda": {"owner": "alice"}}),
+            json!({"lambda": {"owner": "a/b", "expires_at": "9"}}),
+            json!({"lambda": {"owner": 7, "expires_at": "9"}}),
+            json!({"lambda": {"owner": "alice", "expires_at": "soon"}}),
+        ] {
+            let request = read(|event| event["requestContext"]["authorizer"] = nobody.clone());
+            assert_eq!(request.caller(at(0)).unwrap_err().code(), "unauthorized", "{nobody}");
+        }
+    }
+
+    #[test]
+    fn what_is_logged_of_a_request_holds_nothing_of_the_clients() {
+        let request = Request::new(Method::GET, "/x?token=secret").with_body("secret");
+        assert_eq!(format!("{request:?}"), r#"Request { id: "test", route: "GET /x", .. }"#);
+    }
+}
