@@ -132,7 +132,7 @@ mod tests {
         let mut env =
             env(&[("TABLE", " state "), ("TTL", "60"), ("URL", "http://127.0.0.1:1/live/"), ("X", "")]);
         assert_eq!(env.required("TABLE"), "state");
-        assert_eq!(env.seconds("TTL", 900, 60..=900), Duration::from_secs(60));
+        assert_eq!(env.seconds("TTL", 900, 60..=900), Duration::from_mins(1));
         assert_eq!(env.number("BATCH", 500_u16, 1..=500), 500);
         assert_eq!(env.url("URL"), "http://127.0.0.1:1/live");
         assert_eq!(env.optional("X"), None);

@@ -24,8 +24,10 @@ pub fn json<T: DeserializeOwned>(body: &str, is_base64: bool) -> Result<T> {
     if bytes.len() > MAX_BODY_BYTES {
         return Err(too_large());
     }
-    if bytes.trim_ascii().is_empty() {
-        return Err(invalid_json("the body is empty; a JSON object is expected"));
+    match bytes.trim_ascii_start().first() {
+        Some(b'{') => {}
+        Some(_) => return Err(invalid_json("a JSON object is expected")),
+        None => return Err(invalid_json("the body is empty; a JSON object is expected")),
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -121,9 +123,11 @@ mod tests {
         for body in ["", "  \n", "{", "nonsense", r#"{"name":"a""#, r#"{"name":"a","size":1} x"#, "\"\u{0}"] {
             assert_eq!(fault_of(body).0, "invalid_json", "{body:?}");
         }
-        assert_eq!(fault_of("[]").0, "invalid_field");
-        assert_eq!(fault_of("7").0, "invalid_json");
-        assert_eq!(fault_of(&"[".repeat(100_000)).0, "invalid_json", "depth has its limit");
+        for other in ["[]", r#"["a",1]"#, "7", "null", &"[".repeat(100_000)] {
+            assert_eq!(fault_of(other), ("invalid_json", "a JSON object is expected".to_owned()));
+        }
+        let deep = format!("{{\"other\":{}", "[".repeat(100_000));
+        assert_eq!(fault_of(&deep).0, "invalid_json", "depth has its limit");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Errors as clients read them: problem details (RFC 9457) with a stable `code` beside the standard members.
 
-use ::http::{HeaderValue, Method, StatusCode, header};
+use ::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sluice_core::{Error, ErrorKind};
 
@@ -104,6 +104,8 @@ fn render(status: StatusCode, code: &str, detail: &str, request_id: &str) -> Res
 
 #[cfg(test)]
 mod tests {
+    use ::http::Method;
+
     use super::*;
 
     fn parsed(response: &Response) -> serde_json::Value {
