@@ -186,6 +186,7 @@ mod tests {
             version_id: None,
             version: Version::FIRST,
             upload_id: None,
+            sha256: None,
         }));
         let metadata = json!({"comment": "x".repeat(bytes)}).as_object().unwrap().clone();
         let ingested = Event::Ingested(Box::new(Ingest {
