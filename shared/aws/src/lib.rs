@@ -1,1 +1,35 @@
-//! stub
+//! The ports of `sluice-core` on AWS. The only crate that sees types of the AWS SDK; none of them passes out of it.
+//!
+//! | adapter | ports | service |
+//! |---|---|---|
+//! | [`S3Originals`] | `OriginalStore`, `MultipartStore` | the bucket of originals |
+//! | [`S3Derived`] | `DerivedStore` | the bucket of derivatives |
+//! | [`S3UploadSigner`], [`S3LinkSigner`] | `UploadSigner`, `LinkSigner` | local; credentials only |
+//! | [`DynamoTable`] | `AssetRepository`, `ContentIndex`, `TicketRepository`, `ConnectionRepository` | the state table |
+//! | [`SqsJobQueue`] | `JobQueue` | the queue of conversion jobs |
+//! | [`WebSocketNotifier`] | `Notifier` | the WebSocket API's management endpoint |
+//! | [`SecretStore`] | none; read once by `authorize` | Secrets Manager |
+//! | [`SystemClock`], [`RandomIds`] | `Clock`, `IdGenerator` | none |
+//!
+//! All are made from one [`Clients`], which shares configuration, credentials and connections between them. Making
+//! them calls nothing: the first request resolves credentials and opens the first connection.
+
+mod api_gateway;
+mod clients;
+mod credentials;
+mod dynamodb;
+mod error;
+mod s3;
+mod secrets;
+mod sqs;
+mod stream;
+mod system;
+
+pub use api_gateway::WebSocketNotifier;
+pub use clients::Clients;
+pub use dynamodb::{DynamoTable, schema};
+pub use s3::{S3Derived, S3LinkSigner, S3Originals, S3UploadSigner};
+pub use secrets::SecretStore;
+pub use sqs::SqsJobQueue;
+pub use stream::asset_from_item;
+pub use system::{RandomIds, SystemClock};

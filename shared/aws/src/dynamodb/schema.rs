@@ -1,0 +1,161 @@
+//! The single table: item types, keys, indexes, access patterns.
+//!
+//! # Items
+//!
+//! | type | `pk` | `sk` | other attributes |
+//! |---|---|---|---|
+//! | asset | `A#{asset_id}` | `A` | the asset's own fields, and the keys of the indexes |
+//! | content | `H#{owner}#{sha256}` | `H` | `asset_id`: who keeps these bytes |
+//! | ticket | `T#{sha256 of the ticket}` | `T` | `owner`, `valid_until`, `expires_at` |
+//! | connection | `O#{owner}` | `C#{connection_id}` | `expires_at` |
+//! | its reverse | `C#{connection_id}` | `C` | `owner`, `expires_at` |
+//!
+//! `expires_at` is the table's TTL attribute, in seconds since 1970; only tickets and connections have it. Times are
+//! RFC 3339 in milliseconds, of one width, so that they sort as text. No partition grows with the number of users: an
+//! asset is a partition of its own, and so is an owner.
+//!
+//! # Indexes (projection ALL)
+//!
+//! | index | hash | range | holds |
+//! |---|---|---|---|
+//! | `owner-created` | `owner_pk` = `O#{owner}` | `created_sk` = `{created_at}#{asset_id}` | every asset |
+//! | `owner-updated` | `owner_pk` = `O#{owner}` | `updated_sk` = `{updated_at}#{asset_id}` | every asset |
+//! | `deadlines` | `deadline_shard` = `D#{0…7}` | `deadline_at` = the deadline | assets that somebody still has to end |
+//!
+//! The last one is sparse: an asset leaves it with its deadline. Its shards, by the last digit of the id (random in a
+//! UUID version 7), keep the writes of many uploads at once off one partition.
+//!
+//! # Access patterns
+//!
+//! | what | how |
+//! |---|---|
+//! | an asset by id | consistent `GetItem` |
+//! | a new asset | `PutItem`, on condition that there is none |
+//! | a changed asset | `PutItem`, on condition that the stored `revision` is one below |
+//! | an owner's assets, newest first | `Query` of `owner-created`, backwards |
+//! | an owner's changes since a time | `Query` of `owner-updated` from that time on |
+//! | overdue assets | `Query` of each shard of `deadlines` up to now |
+//! | who keeps a content | consistent `GetItem`; claimed by `PutItem` on condition |
+//! | a ticket, once | `DeleteItem`, on condition that it is still good, which returns it |
+//! | a new connection | both its items in one transaction |
+//! | an owner's connections | consistent `Query` of `O#{owner}` |
+//! | a connection's owner | consistent `GetItem` of the reverse |
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use sluice_core::{
+    Error, Result,
+    asset::Asset,
+    ids::{AssetId, ConnectionId, OwnerId, Sha256},
+    time::Timestamp,
+};
+
+/// The index of an owner's assets by creation.
+pub const OWNER_CREATED: &str = "owner-created";
+/// The index of an owner's assets by change.
+pub const OWNER_UPDATED: &str = "owner-updated";
+/// The index of what somebody still has to end.
+pub const DEADLINES: &str = "deadlines";
+/// Shards of [`DEADLINES`].
+pub const DEADLINE_SHARDS: u8 = 8;
+/// The TTL attribute.
+pub const EXPIRES_AT: &str = "expires_at";
+
+/// The sort key of an asset.
+const ASSET: &str = "A";
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+pub(super) fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+pub(super) fn number(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn key(pk: String, sk: impl Into<String>) -> Item {
+    HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
+}
+
+pub(super) fn asset_key(id: AssetId) -> Item {
+    key(format!("A#{id}"), ASSET)
+}
+
+pub(super) fn content_key(owner: &OwnerId, sha256: Sha256) -> Item {
+    key(format!("H#{owner}#{sha256}"), "H")
+}
+
+pub(super) fn ticket_key(ticket: Sha256) -> Item {
+    key(format!("T#{ticket}"), "T")
+}
+
+/// The partition of an owner: connections in the table, assets in the indexes.
+pub(super) fn owner_pk(owner: &OwnerId) -> String {
+    format!("O#{owner}")
+}
+
+/// The start of a connection's sort key.
+pub(super) const CONNECTION: &str = "C#";
+
+pub(super) fn connection_key(owner: &OwnerId, connection: &ConnectionId) -> Item {
+    key(owner_pk(owner), format!("{CONNECTION}{connection}"))
+}
+
+pub(super) fn reverse_key(connection: &ConnectionId) -> Item {
+    key(format!("{CONNECTION}{connection}"), "C")
+}
+
+/// A sort key of one of the owner's indexes.
+pub(super) fn time_sk(time: Timestamp, id: AssetId) -> String {
+    format!("{time}#{id}")
+}
+
+pub(super) fn deadline_shard(shard: u8) -> String {
+    format!("D#{shard}")
+}
+
+fn shard_of(id: AssetId) -> u8 {
+    let last = id.to_string().bytes().last().unwrap_or_default();
+    char::from(last).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or_default()
+        % DEADLINE_SHARDS
+}
+
+/// Whether a sort key is an asset's.
+pub(crate) fn is_asset(sk: Option<&str>) -> bool {
+    sk == Some(ASSET)
+}
+
+/// An asset as it lies in the table.
+pub(super) fn asset_item(asset: &Asset) -> Result<Item> {
+    let mut item: Item = serde_dynamo::to_item(asset).map_err(Error::internal)?;
+    item.extend(asset_key(asset.id()));
+    let mut add = |name: &str, value: String| item.insert(name.to_owned(), text(value));
+    add("owner_pk", owner_pk(asset.owner()));
+    add("created_sk", time_sk(asset.created_at(), asset.id()));
+    add("updated_sk", time_sk(asset.updated_at(), asset.id()));
+    if let Some(deadline) = asset.deadline() {
+        add("deadline_shard", deadline_shard(shard_of(asset.id())));
+        add("deadline_at", deadline.to_string());
+    }
+    Ok(item)
+}
+
+/// The asset in an item.
+pub(crate) fn asset_of<T>(item: HashMap<String, T>) -> Result<Asset>
+where
+    serde_dynamo::Item: From<HashMap<String, T>>,
+{
+    serde_dynamo::from_item(serde_dynamo::Item::from(item)).map_err(Error::internal)
+}
+
+/// A text attribute that must be there and be well formed.
+pub(super) fn parse<T>(item: &Item, name: &str) -> Result<T>
+where
+    T: std::str::FromStr<Err = Error>,
+{
+    let value = item.get(name).and_then(|value| value.as_s().ok());
+    let value = value.ok_or_else(|| Error::internal(format!("an item has no `{name}`")))?;
+    value.parse().map_err(Error::internal)
+}
