@@ -1,0 +1,162 @@
+"""Reading, listing, downloading and deleting."""
+
+import hashlib
+
+import pytest
+
+from checks import assert_problem, without_signatures
+from client import eventually, fetch, put, put_part
+from media import PART, noise, sample
+
+NAME = "Ferien in Köln \u201c☀\u201d; 100 %.jpg"
+NOBODYS = "0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f"
+
+
+def bytes_gone(alice, asset: dict) -> bool:
+    deployment = alice.deployment
+    return not deployment.object_versions(asset["object_key"]) and not deployment.derived_keys(asset["asset_id"])
+
+
+def test_an_asset_under_way_is_read_as_it_stands(alice):
+    grant = alice.prepare(NAME, 10, content_type="image/jpeg", message_id="m-1")
+    asset = alice.asset(grant["asset_id"])
+    assert (asset["stage"], asset["message_status"], asset["processing_status"]) == ("uploading", "pending", "queued")
+    assert (asset["filename"], asset["size"], asset["message_id"]) == (NAME, 10, "m-1")
+    assert (asset["revision"], asset["progress"], asset["poll"]) == (1, 0, {"after_seconds": 2})
+    assert (asset["media_url"], asset["derivatives"], asset["failure"]) == (None, [], None)
+
+
+# List
+
+def test_a_new_user_has_no_assets(alice):
+    assert alice.call("GET", "/assets") == {"assets": [], "next": None}
+
+
+def test_the_newest_come_first_page_by_page(alice):
+    made = [alice.prepare(f"{number}.jpg", 10)["asset_id"] for number in range(5)]
+    listed, cursor, pages = [], "", 0
+    while True:
+        page = alice.call("GET", "/assets", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
+        assert len(page["assets"]) <= 2
+        listed += [asset["asset_id"] for asset in page["assets"]]
+        pages += 1
+        if not (cursor := page["next"]):
+            break
+    assert listed == made[::-1]
+    assert pages == 3
+
+
+def test_listing_and_reading_give_the_same_document(alice):
+    asset = alice.send_and_wait("a.jpg", sample("astronaut.jpg"))
+    [listed] = alice.call("GET", "/assets/")["assets"]
+    assert without_signatures(listed) == without_signatures(asset)
+
+
+@pytest.mark.parametrize("query", [
+    {"limit": "0"}, {"limit": "-1"}, {"limit": "many"}, {"limit": "1.5"}, {"limit": ""}, {"limit": "100000"},
+    {"cursor": "x"}, {"cursor": "%00"}, {"cursor": "eyJ4IjoxfQ"}, {"cursor": "x" * 3000},
+], ids=lambda query: str(query)[:40])
+def test_a_page_that_can_not_be_is_refused(alice, query):
+    assert_problem(alice.request("GET", "/assets", params=query), 400, {"invalid_field", "invalid_cursor"})
+
+
+def test_another_users_cursor_shows_nothing_of_theirs(alice, bob):
+    for _ in range(2):
+        alice.prepare("a.jpg", 10)
+    cursor = alice.call("GET", "/assets", params={"limit": 1})["next"]
+    answer = bob.request("GET", "/assets", params={"cursor": cursor})
+    assert answer.status_code == 400 or answer.json()["assets"] == []
+
+
+# Download
+
+def test_a_download_saves_the_original_under_its_name(alice):
+    content = sample("astronaut.jpg")
+    asset = alice.send_and_wait(NAME, content)
+    answer = alice.request("GET", f"/assets/{asset['asset_id']}/download")
+    assert answer.status_code == 302
+    assert answer.headers.get("cache-control") == "no-store"
+    saved = fetch(answer.headers["location"])
+    assert saved.content == content
+    disposition = saved.headers["content-disposition"]
+    assert disposition.startswith("attachment;")
+    # RFC 6266: any name, percent-encoded as UTF-8.
+    assert "filename*=UTF-8''Ferien%20in%20K%C3%B6ln" in disposition
+
+
+def test_there_is_no_download_before_the_bytes(alice):
+    grant = alice.prepare("a.jpg", 10)
+    answer = alice.request("GET", f"/assets/{grant['asset_id']}/download")
+    assert_problem(answer, 409, {"not_uploaded", "not_ready", "upload_incomplete"})
+
+
+def test_a_copys_download_has_its_own_name(alice):
+    content = sample("rocket.jpg")
+    alice.send_and_wait("one.jpg", content)
+    copy = alice.send_and_wait("two.jpg", content)
+    saved = fetch(alice.request("GET", f"/assets/{copy['asset_id']}/download").headers["location"])
+    assert saved.content == content
+    assert "two.jpg" in saved.headers["content-disposition"]
+
+
+# Delete
+
+def test_deleting_takes_everything(alice):
+    content = sample("astronaut.jpg")
+    asset = alice.send_and_wait("a.jpg", content)
+    path = f"/assets/{asset['asset_id']}"
+    assert len(alice.deployment.derived_keys(asset["asset_id"])) == 3
+    assert alice.request("DELETE", path).status_code == 204
+    assert_problem(alice.request("GET", path), 404, "asset_not_found")
+    assert alice.call("GET", "/assets")["assets"] == []
+    eventually(lambda: bytes_gone(alice, asset))
+    again = alice.prepare("a.jpg", len(content), sha256=hashlib.sha256(content).hexdigest())
+    assert again["mode"] == "direct", "the file is gone, so its hash is, too"
+    with alice.live() as live:
+        put(again, content)
+        sent_again = live.follow(again["asset_id"])[-1]["asset"]
+    assert (sent_again["stage"], sent_again["duplicate_of"]) == ("done", None)
+    assert len(sent_again["derivatives"]) == 3
+
+
+def test_deleting_a_copy_leaves_the_first(alice):
+    content = sample("rocket.jpg")
+    first = alice.send_and_wait("one.jpg", content)
+    copy = alice.send_and_wait("two.jpg", content)
+    assert alice.request("DELETE", f"/assets/{copy['asset_id']}").status_code == 204
+    first = alice.asset(first["asset_id"])
+    assert fetch(first["media_url"]).content == content
+    for made in first["derivatives"]:
+        assert fetch(made["url"]).content
+
+
+def test_deleting_the_first_leaves_its_copies(alice):
+    content = sample("rocket.jpg")
+    first = alice.send_and_wait("one.jpg", content)
+    copy = alice.send_and_wait("two.jpg", content)
+    answer = alice.request("DELETE", f"/assets/{first['asset_id']}")
+    copy = alice.asset(copy["asset_id"])
+    assert answer.status_code in (204, 409)
+    assert copy["stage"] == "done"
+    assert fetch(copy["media_url"]).content == content
+    for made in copy["derivatives"]:
+        assert fetch(made["url"]).content
+
+
+def test_deleting_ends_an_upload_under_way(alice):
+    grant = alice.prepare("film.bin", 3 * PART)
+    put_part(grant["batch"]["items"][0], noise(PART))
+    assert alice.request("DELETE", f"/assets/{grant['asset_id']}").status_code == 204
+    assert alice.deployment.open_uploads(grant["object_key"]) == []
+
+
+@pytest.mark.parametrize("suffix", ["", "/download"])
+@pytest.mark.parametrize("asset_id", [
+    NOBODYS, NOBODYS.upper(), "x", "..%2f..", "%00", "%ff", "users%2Falice", "0" * 300, "{asset_id}", "' OR 1=1",
+], ids=lambda text: text[:20])
+def test_an_id_that_is_none_is_not_found(alice, asset_id, suffix):
+    assert_problem(alice.request("GET", f"/assets/{asset_id}{suffix}"), 404, {"asset_not_found", "no_such_route"})
+
+
+def test_deleting_what_is_not_there_is_not_found(alice):
+    assert_problem(alice.request("DELETE", f"/assets/{NOBODYS}"), 404, "asset_not_found")
