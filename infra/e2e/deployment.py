@@ -73,10 +73,6 @@ class Deployment:
         answer = self.s3.list_multipart_uploads(Bucket=self.originals, Prefix=key)
         return [upload["UploadId"] for upload in answer.get("Uploads", [])]
 
-    def derived_keys(self, asset_id: str) -> list[str]:
-        answer = self.s3.list_objects_v2(Bucket=self.derived, Prefix=f"{asset_id}/")
-        return [item["Key"] for item in answer.get("Contents", [])]
-
     def connections(self, owner: str) -> list[dict]:
         """The connections that the state table keeps for an owner."""
         condition = Key("pk").eq(f"O#{owner}") & Key("sk").begins_with("C#")

@@ -106,7 +106,7 @@ def test_names_of_any_script_are_kept(alice, name, extension):
 
 
 @pytest.mark.parametrize("field", [
-    {"content_type": "image"}, {"content_type": ""}, {"content_type": "image/p ng"}, {"content_type": "image/"},
+    {"content_type": "image"}, {"content_type": "image/p ng"}, {"content_type": "image/"},
     {"content_type": "image/png\r\nx-evil: 1"}, {"content_type": "image/" + "x" * 200}, {"content_type": 7},
     {"content_type": "image/pñg"},
     {"sha256": "x"}, {"sha256": ""}, {"sha256": "0" * 63}, {"sha256": "0" * 65}, {"sha256": "g" * 64}, {"sha256": 7},
@@ -145,8 +145,13 @@ def test_a_digest_may_be_in_capitals(alice):
 
 # Windows
 
-@pytest.mark.parametrize("field", ["object_key", "start_part", "batch_count"])
-def test_a_window_needs_all_its_fields(alice, multipart, field):
+def test_a_window_without_a_count_is_a_whole_one(alice, multipart):
+    body = {"upload_id": multipart["upload_id"], "object_key": multipart["object_key"], "start_part": 2}
+    assert alice.call("POST", "/prepare", json=body)["batch"]["count"] == 2
+
+
+@pytest.mark.parametrize("field", ["object_key", "start_part"])
+def test_a_window_needs_its_fields(alice, multipart, field):
     body = {"upload_id": multipart["upload_id"], "object_key": multipart["object_key"], "start_part": 1, "batch_count": 1}
     del body[field]
     assert_problem(post(alice, "/prepare", body), 400, "invalid_field")
@@ -188,13 +193,13 @@ def test_parts_that_are_none(alice, multipart, parts):
 def test_an_etag_that_is_none(alice, multipart, etag):
     parts = [{"PartNumber": 1, "ETag": etag}]
     body = {"object_key": multipart["object_key"], "upload_id": multipart["upload_id"], "parts": parts}
-    assert_problem(post(alice, "/complete", body), 400, {"invalid_etag", "invalid_field"})
+    assert_problem(post(alice, "/complete", body), 400, "invalid_etag")
 
 
 def test_more_parts_than_there_can_be(alice, multipart):
     parts = [{"PartNumber": number, "ETag": '"x"'} for number in range(1, 10_002)]
     body = {"object_key": multipart["object_key"], "upload_id": multipart["upload_id"], "parts": parts}
-    assert_problem(post(alice, "/complete", body), 400, "parts_unknown")
+    assert_problem(post(alice, "/complete", body), 400, "too_many_parts")
 
 
 def test_ten_thousand_parts_are_read(alice):
