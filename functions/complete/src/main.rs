@@ -1,2 +1,22 @@
-//! stub
-fn main() {}
+//! Wires `complete`.
+// the SDK's futures, held in main's, nest deeper than the default of 128
+#![recursion_limit = "256"]
+
+use sluice_aws::{Clients, DynamoTable, S3LinkSigner, S3Originals, SqsJobQueue};
+use sluice_complete::{config::Config, finish::Finisher, handler::handle};
+use sluice_lambda::{config::environment, http, init_tracing, system::SystemClock};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    init_tracing();
+    let config = Config::from_lookup(environment)?;
+    let clients = Clients::load().await;
+    let finisher = Finisher {
+        table: DynamoTable::new(&clients, config.state_table),
+        originals: S3Originals::new(&clients, config.originals.clone()),
+        ingest: SqsJobQueue::new(&clients, config.ingest_queue),
+        clock: SystemClock,
+    };
+    let links = S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl);
+    http::run(async |request| handle(&finisher, &links, request).await).await
+}

@@ -1,2 +1,28 @@
-//! stub
-fn main() {}
+//! Wires `presign`.
+// the SDK's futures, held in main's, nest deeper than the default of 128
+#![recursion_limit = "256"]
+
+use sluice_aws::{Clients, DynamoTable, S3LinkSigner, S3Originals, S3UploadSigner};
+use sluice_lambda::{
+    config::environment,
+    http, init_tracing,
+    system::{RandomIds, SystemClock},
+};
+use sluice_presign::{config::Config, grant::Granter, handler::handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    init_tracing();
+    let config = Config::from_lookup(environment)?;
+    let clients = Clients::load().await;
+    let granter = Granter {
+        table: DynamoTable::new(&clients, config.state_table),
+        originals: S3Originals::new(&clients, config.originals.clone()),
+        signer: S3UploadSigner::new(&clients, config.originals.clone()),
+        links: S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl),
+        clock: SystemClock,
+        ids: RandomIds,
+        policy: config.policy,
+    };
+    http::run(async |request| handle(&granter, request).await).await
+}

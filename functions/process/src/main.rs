@@ -1,2 +1,26 @@
-//! stub
-fn main() {}
+//! Wires `process`.
+// the SDK's futures, held in main's, nest deeper than the default of 128
+#![recursion_limit = "256"]
+
+use sluice_aws::{Clients, DynamoTable, S3Originals, SqsJobQueue};
+use sluice_lambda::{config::environment, init_tracing, system::SystemClock, trigger};
+use sluice_process::{
+    config::Config,
+    handler::{Trigger, handle},
+    ingest::Ingester,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    init_tracing();
+    let config = Config::from_lookup(environment)?;
+    let clients = Clients::load().await;
+    let ingester = Ingester {
+        table: DynamoTable::new(&clients, config.state_table),
+        originals: S3Originals::new(&clients, config.originals),
+        convert: SqsJobQueue::new(&clients, config.convert_queue),
+        clock: SystemClock,
+        limits: config.limits,
+    };
+    trigger::run(async |event: Trigger| handle(&ingester, event).await).await
+}

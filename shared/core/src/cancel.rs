@@ -13,8 +13,7 @@ use crate::{
 /// `already_uploaded` once the object is there, whether or not the record knows it yet: it stays.
 pub async fn cancel_upload(
     table: &impl AssetRepository,
-    originals: &impl OriginalStore,
-    multipart: &impl MultipartStore,
+    originals: &(impl OriginalStore + MultipartStore),
     clock: &impl Clock,
     asset: Asset,
 ) -> Result<()> {
@@ -25,7 +24,7 @@ pub async fn cancel_upload(
         }
     }
     let transition = change::apply_to(table, clock, asset, &Event::UploadCancelled).await?;
-    effects::abort_uploads(multipart, &transition).await
+    effects::abort_uploads(originals, &transition).await
 }
 
 /// The error of a cancel that comes too late.

@@ -1,0 +1,88 @@
+//! Reading assets, and calling an upload off; apart from HTTP.
+
+use sluice_core::{
+    Error, Result,
+    asset::Asset,
+    cancel::cancel_upload,
+    document::{AssetDocument, download_link},
+    ids::{AssetId, OwnerId},
+    ports::{AssetRepository, Clock, LinkSigner, MultipartStore, OriginalStore, Page},
+};
+
+/// Assets on a page unless the client says.
+pub const DEFAULT_LIMIT: u16 = 50;
+/// The most assets on a page: with links signed and metadata of a camera each, about 1 MB of Lambda's 6.
+pub const MAX_LIMIT: u16 = 100;
+
+/// What assets are read with.
+pub struct Reader<T, O, L, C> {
+    /// The state table.
+    pub table: T,
+    /// The bucket of originals and its multipart uploads.
+    pub originals: O,
+    /// Signs links.
+    pub links: L,
+    /// The time.
+    pub clock: C,
+}
+
+impl<T, O, L, C> Reader<T, O, L, C>
+where
+    T: AssetRepository,
+    O: OriginalStore + MultipartStore,
+    L: LinkSigner,
+    C: Clock,
+{
+    /// One asset.
+    ///
+    /// # Errors
+    /// `asset_not_found` unless it is the owner's.
+    pub async fn one(&self, owner: &OwnerId, id: &str) -> Result<AssetDocument> {
+        AssetDocument::render(&self.owned(owner, id).await?, &self.links).await
+    }
+
+    /// A page of the owner's assets, newest first.
+    ///
+    /// # Errors
+    /// `invalid_field` for a cursor that isn't one.
+    pub async fn list(
+        &self,
+        owner: &OwnerId,
+        limit: Option<u16>,
+        cursor: Option<&str>,
+    ) -> Result<Page<AssetDocument>> {
+        let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        let page = self.table.list(owner, limit, cursor).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for asset in &page.items {
+            items.push(AssetDocument::render(asset, &self.links).await?);
+        }
+        Ok(Page { items, next: page.next })
+    }
+
+    /// A short-lived link that saves the original under its name.
+    ///
+    /// # Errors
+    /// `asset_not_found` unless it is the owner's; `upload_incomplete` while there are no bytes.
+    pub async fn download(&self, owner: &OwnerId, id: &str) -> Result<String> {
+        let asset = self.owned(owner, id).await?;
+        download_link(&asset, &self.links)
+            .await?
+            .ok_or_else(|| Error::conflict("upload_incomplete", "the bytes aren't there yet"))
+    }
+
+    /// Calls an upload off. A repeat gives the same.
+    ///
+    /// # Errors
+    /// `asset_not_found` unless it is the owner's; `already_uploaded` once the bytes are there: they stay.
+    pub async fn cancel(&self, owner: &OwnerId, id: &str) -> Result<()> {
+        let asset = self.owned(owner, id).await?;
+        cancel_upload(&self.table, &self.originals, &self.clock, asset).await
+    }
+
+    async fn owned(&self, owner: &OwnerId, id: &str) -> Result<Asset> {
+        let id: AssetId = id.parse()?;
+        let asset = self.table.get(id).await?;
+        asset.filter(|asset| asset.owner() == owner).ok_or_else(Error::asset_not_found)
+    }
+}

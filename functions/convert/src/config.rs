@@ -1,0 +1,43 @@
+//! Settings.
+
+use std::time::Duration;
+
+use sluice_lambda::config::{ConfigErrors, Env};
+use sluice_media::limits::Limits;
+
+/// What the environment says.
+#[derive(Debug)]
+pub struct Config {
+    /// `STATE_TABLE`
+    pub state_table: String,
+    /// `ORIGINALS_BUCKET`
+    pub originals: String,
+    /// `DERIVED_BUCKET`
+    pub derived: String,
+    /// `LEASE_SECONDS`
+    pub lease: Duration,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`
+    pub limits: Limits,
+    /// The same: an original is held in memory whole, beside what its decoding takes.
+    pub max_bytes: u64,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Every faulty variable.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut env = Env::new(lookup);
+        let memory = env.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1769_u64, 128..=10_240) * 1024 * 1024;
+        let config = Self {
+            state_table: env.required("STATE_TABLE"),
+            originals: env.required("ORIGINALS_BUCKET"),
+            derived: env.required("DERIVED_BUCKET"),
+            lease: env.seconds("LEASE_SECONDS", 120, 1..=900),
+            limits: Limits::for_memory(memory),
+            max_bytes: memory / 8,
+        };
+        env.finish(config)
+    }
+}

@@ -1,0 +1,18 @@
+//! The trigger.
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use sluice_core::ports::{AssetRepository, Clock, DerivedStore, JobOrder, OriginalStore};
+use sluice_lambda::sqs::run_batch;
+
+use crate::work::Worker;
+
+/// Does the orders of a batch, one after another: a decoder has the function's memory to itself.
+pub async fn handle<T, O, D, C>(worker: &Worker<T, O, D, C>, event: SqsEvent) -> SqsBatchResponse
+where
+    T: AssetRepository,
+    O: OriginalStore,
+    D: DerivedStore,
+    C: Clock,
+{
+    run_batch(event, async |order: JobOrder| worker.work(&order).await).await
+}

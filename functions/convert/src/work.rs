@@ -1,0 +1,136 @@
+//! One conversion job: take the lease, read the original, make the derivatives, write them, say so.
+//!
+//! Doing it twice is harmless: derivatives lie under keys made of asset, version and name, and the same bytes give the
+//! same derivatives.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sluice_core::{
+    Error, ErrorKind, Result,
+    asset::{Asset, Derivative, Event, Failure, JobName, Outcome, StoredObject, Warning},
+    change,
+    ids::Version,
+    names::DerivedKey,
+    ports::{AssetRepository, Clock, DerivedStore, JobOrder, ObjectBody, OriginalStore},
+};
+use sluice_media::{
+    derive::{Derived, Profile, derive},
+    limits::Limits,
+};
+
+/// What derivatives are made with.
+pub struct Worker<T, O, D, C> {
+    /// The state table.
+    pub table: T,
+    /// The bucket of originals.
+    pub originals: O,
+    /// The bucket of derivatives.
+    pub derived: D,
+    /// The time.
+    pub clock: C,
+    /// Which derivatives.
+    pub profile: Profile,
+    /// What a decoder may use.
+    pub limits: Limits,
+    /// Originals above this many bytes aren't converted: they are held in memory whole.
+    pub max_bytes: u64,
+    /// How long a worker has a job to itself.
+    pub lease: Duration,
+}
+
+impl<T, O, D, C> Worker<T, O, D, C>
+where
+    T: AssetRepository,
+    O: OriginalStore,
+    D: DerivedStore,
+    C: Clock,
+{
+    /// Does an order. Success also where there is nothing to do: an older version, a job that is done, an asset that
+    /// is gone.
+    ///
+    /// # Errors
+    /// Only those that another try can mend; what can't be converted is said on the asset.
+    pub async fn work(&self, order: &JobOrder) -> Result<()> {
+        let &JobOrder { asset_id, version, job } = order;
+        let lease_until = self.clock.now().plus(self.lease);
+        let started = Event::JobStarted { job, version, lease_until };
+        let started = match change::apply(&self.table, &self.clock, asset_id, &started).await {
+            Ok(transition) => transition,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.code() == "job_leased" => {
+                return Err(Error::new(ErrorKind::Unavailable, "job_leased", "another worker has the job"));
+            }
+            Err(error) => return Err(error),
+        };
+        if started.outcome == Outcome::Unchanged {
+            return Ok(());
+        }
+        let outcome = match self.convert(&started.asset, job, version).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let released = Event::JobReleased { job, version };
+                change::apply(&self.table, &self.clock, asset_id, &released).await?;
+                return Err(error);
+            }
+        };
+        change::apply(&self.table, &self.clock, asset_id, &outcome).await?;
+        Ok(())
+    }
+
+    /// What came of the job.
+    async fn convert(&self, asset: &Asset, job: JobName, version: Version) -> Result<Event> {
+        let failed = |code: &str, message: String| {
+            Ok(Event::JobFailed { job, version, failure: Failure::permanent(code, message) })
+        };
+        let object = asset.object().ok_or_else(|| Error::internal("a job on an asset without bytes"))?;
+        if object.size > self.max_bytes {
+            return failed(
+                "image_too_large",
+                format!("{} bytes are more than the {} that are converted", object.size, self.max_bytes),
+            );
+        }
+        let Some(bytes) = self.read(object).await? else {
+            return failed("original_missing", "the bytes are no longer there".to_owned());
+        };
+        let (profile, limits) = (self.profile.clone(), self.limits);
+        let made = tokio::task::spawn_blocking(move || derive(&bytes, &profile, &limits)).await;
+        match made.map_err(Error::internal)? {
+            Ok(derived) => self.store(asset, job, version, derived).await,
+            Err(error) => failed(error.code(), error.to_string()),
+        }
+    }
+
+    async fn read(&self, object: &StoredObject) -> Result<Option<Vec<u8>>> {
+        let Some(mut body) = self.originals.get(&object.key, object.version_id.as_ref()).await? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::with_capacity(usize::try_from(object.size).map_err(Error::internal)?);
+        while let Some(chunk) = body.next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes))
+    }
+
+    async fn store(&self, asset: &Asset, job: JobName, version: Version, derived: Derived) -> Result<Event> {
+        let mut derivatives = Vec::with_capacity(derived.derivatives.len());
+        for made in derived.derivatives {
+            let key = DerivedKey::new(asset.id(), version, &made.name, made.extension);
+            let content_type = made.content_type.parse()?;
+            let size = made.bytes.len() as u64;
+            self.derived.put(&key, &content_type, Bytes::from(made.bytes)).await?;
+            derivatives.push(Derivative {
+                name: made.name,
+                key,
+                content_type,
+                width: made.width,
+                height: made.height,
+                bytes: size,
+                version,
+            });
+        }
+        let warnings = derived.warnings.into_iter();
+        let warnings = warnings.map(|w| Warning { code: w.code.to_string(), message: w.message }).collect();
+        Ok(Event::JobSucceeded { job, version, derivatives, warnings })
+    }
+}

@@ -1,0 +1,88 @@
+//! The two bodies that `POST /prepare` takes: a new upload, or a further window of an open one.
+
+use serde::Deserialize;
+use sluice_core::Result;
+
+use crate::grant::missing;
+
+/// The body as it comes. Which of the two it is, `upload_id` tells.
+#[derive(Debug, Deserialize)]
+pub struct PrepareBody {
+    filename: Option<String>,
+    file_size: Option<u64>,
+    content_type: Option<String>,
+    sha256: Option<String>,
+    folder: Option<String>,
+    message_id: Option<String>,
+    asset_id: Option<String>,
+    client_part_size: Option<u64>,
+    client_num_parts: Option<u64>,
+    upload_id: Option<String>,
+    object_key: Option<String>,
+    start_part: Option<u64>,
+    batch_count: Option<u64>,
+}
+
+/// A file that somebody wants to send.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the wire's fields; `contracts` of the README says each")]
+pub struct NewUpload {
+    pub filename: String,
+    pub file_size: u64,
+    pub content_type: Option<String>,
+    pub sha256: Option<String>,
+    pub folder: Option<String>,
+    pub message_id: Option<String>,
+    /// Set to replace an existing asset's content.
+    pub asset_id: Option<String>,
+    pub client_part_size: Option<u64>,
+    pub client_num_parts: Option<u64>,
+}
+
+/// A window of parts to sign.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the wire's fields")]
+pub struct Window {
+    pub upload_id: String,
+    pub object_key: String,
+    pub start_part: u64,
+    /// A whole batch if the client doesn't say.
+    pub batch_count: u64,
+}
+
+/// What the client wants.
+#[derive(Debug)]
+pub enum Prepare {
+    /// To send a file.
+    New(NewUpload),
+    /// Further parts signed.
+    Window(Window),
+}
+
+impl PrepareBody {
+    /// Which of the two it is, with what it needs.
+    ///
+    /// # Errors
+    /// `invalid_field` naming what is missing.
+    pub fn read(self) -> Result<Prepare> {
+        if let Some(upload_id) = self.upload_id {
+            return Ok(Prepare::Window(Window {
+                upload_id,
+                object_key: self.object_key.ok_or_else(|| missing("object_key"))?,
+                start_part: self.start_part.ok_or_else(|| missing("start_part"))?,
+                batch_count: self.batch_count.unwrap_or(u64::MAX),
+            }));
+        }
+        Ok(Prepare::New(NewUpload {
+            filename: self.filename.ok_or_else(|| missing("filename"))?,
+            file_size: self.file_size.ok_or_else(|| missing("file_size"))?,
+            content_type: self.content_type,
+            sha256: self.sha256,
+            folder: self.folder,
+            message_id: self.message_id,
+            asset_id: self.asset_id,
+            client_part_size: self.client_part_size,
+            client_num_parts: self.client_num_parts,
+        }))
+    }
+}

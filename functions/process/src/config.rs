@@ -1,0 +1,42 @@
+//! Settings.
+
+use sluice_lambda::config::{ConfigErrors, Env};
+use sluice_media::limits::Limits;
+
+use crate::ingest::ReadLimits;
+
+/// What the environment says.
+#[derive(Debug)]
+pub struct Config {
+    /// `STATE_TABLE`
+    pub state_table: String,
+    /// `ORIGINALS_BUCKET`
+    pub originals: String,
+    /// `CONVERT_QUEUE_URL`
+    pub convert_queue: String,
+    /// `HASH_LIMIT_BYTES`, `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`
+    pub limits: ReadLimits,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Every faulty variable.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut env = Env::new(lookup);
+        let memory = env.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1769_u64, 128..=10_240) * 1024 * 1024;
+        let config = Self {
+            state_table: env.required("STATE_TABLE"),
+            originals: env.required("ORIGINALS_BUCKET"),
+            convert_queue: env.url("CONVERT_QUEUE_URL"),
+            limits: ReadLimits {
+                hash_bytes: env.number("HASH_LIMIT_BYTES", 8 << 30, 0..=u64::MAX),
+                // the bytes, and beside them what decoding takes
+                image_bytes: memory / 8,
+                decode: Limits::for_memory(memory),
+            },
+        };
+        env.finish(config)
+    }
+}

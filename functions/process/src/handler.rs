@@ -1,0 +1,75 @@
+//! The two triggers.
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use serde::{Deserialize, Serialize};
+use sluice_core::{
+    Result,
+    ports::{AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, OriginalStore},
+};
+use sluice_lambda::{s3_event::S3Notification, sqs::run_batch};
+
+use crate::ingest::Ingester;
+
+/// What starts the function. Both shapes hold `Records`; a record of SQS says so.
+#[derive(Debug, Deserialize)]
+#[serde(from = "serde_json::Value")]
+pub enum Trigger {
+    /// Orders from the ingest queue.
+    Orders(SqsEvent),
+    /// Events of the bucket; none in S3's test message.
+    Objects(S3Notification),
+    /// Nothing that is known.
+    Unknown,
+}
+
+impl From<serde_json::Value> for Trigger {
+    fn from(event: serde_json::Value) -> Self {
+        let from_sqs = event["Records"][0]["eventSource"] == "aws:sqs";
+        if from_sqs {
+            serde_json::from_value(event).map_or(Self::Unknown, Self::Orders)
+        } else {
+            serde_json::from_value(event).map_or(Self::Unknown, Self::Objects)
+        }
+    }
+}
+
+/// What a trigger is answered with.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// Which messages must be seen again.
+    Batch(SqsBatchResponse),
+    /// Nothing is asked.
+    Nothing {},
+}
+
+/// Reads what the trigger tells of.
+///
+/// # Errors
+/// For S3's events: what another try can mend, or what nobody has recorded. Lambda tries twice more, then `sweep` is
+/// told.
+pub async fn handle<T, O, Q, C>(ingester: &Ingester<T, O, Q, C>, trigger: Trigger) -> Result<Answer>
+where
+    T: AssetRepository + ContentIndex,
+    O: OriginalStore,
+    Q: JobQueue,
+    C: Clock,
+{
+    match trigger {
+        Trigger::Orders(event) => {
+            let response = run_batch(event, async |order: JobOrder| ingester.ordered(&order).await).await;
+            Ok(Answer::Batch(response))
+        }
+        Trigger::Objects(notification) => {
+            for object in notification.into_objects().filter(|object| object.is_created()) {
+                ingester.object_created(&object.key, object.version_id).await?;
+            }
+            Ok(Answer::Nothing {})
+        }
+        Trigger::Unknown => {
+            // trying again would not make it readable, and no asset is named in it
+            tracing::error!("an event of no known shape");
+            Ok(Answer::Nothing {})
+        }
+    }
+}

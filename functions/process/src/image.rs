@@ -1,0 +1,34 @@
+//! What `sluice-media` knows of an image, in the domain's words.
+
+use sluice_core::names::{ContentType, Kind};
+use sluice_media::{limits::Limits, metadata, placeholder, sniff};
+
+/// The domain's word for a kind.
+pub fn kind(sniffed: sniff::Kind) -> Kind {
+    match sniffed {
+        sniff::Kind::Image => Kind::Image,
+        sniff::Kind::Video => Kind::Video,
+        sniff::Kind::Audio => Kind::Audio,
+        sniff::Kind::Document => Kind::Document,
+        sniff::Kind::Archive => Kind::Archive,
+        sniff::Kind::Other => Kind::Other,
+    }
+}
+
+/// Whether previews are made of this type. Other images are shown as they are.
+pub fn has_derivatives(content_type: &ContentType) -> bool {
+    matches!(content_type.as_str(), "image/jpeg" | "image/png" | "image/gif" | "image/webp")
+}
+
+/// What an image says of itself, and what can be painted of it at once. An image that can't be read gives neither
+/// here; the reason is told by the job that tries to convert it.
+pub fn describe(
+    bytes: &[u8],
+    limits: &Limits,
+) -> (serde_json::Map<String, serde_json::Value>, Option<placeholder::Placeholder>) {
+    let placeholder = placeholder::thumbhash(bytes, limits);
+    if let Err(error) = &placeholder {
+        tracing::info!(error.code = error.code(), "no placeholder");
+    }
+    (metadata::read(bytes).to_map(), placeholder.ok())
+}
