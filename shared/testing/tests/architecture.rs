@@ -1,0 +1,116 @@
+//! The directions of dependency, held by what cargo itself says of the workspace.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// Name of each workspace crate → the crates that it is built with, all the way down. Dev-dependencies don't count:
+/// they are in no function.
+struct Graph {
+    folders: BTreeMap<String, String>,
+    direct: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Graph {
+    fn read() -> Self {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--locked"])
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let root = metadata["workspace_root"].as_str().unwrap();
+        let members: BTreeSet<&str> =
+            metadata["workspace_members"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let packages = metadata["packages"].as_array().unwrap();
+        let name_of: BTreeMap<String, String> =
+            packages.iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+        let folders = packages.iter().filter(|package| members.contains(package["id"].as_str().unwrap())).map(
+            |package| {
+                let manifest = text(&package["manifest_path"]);
+                let folder = manifest.strip_prefix(root).unwrap().trim_matches('/');
+                (text(&package["name"]), folder.trim_end_matches("/Cargo.toml").to_owned())
+            },
+        );
+        let direct = metadata["resolve"]["nodes"].as_array().unwrap().iter().map(|node| {
+            let built_with = node["deps"].as_array().unwrap().iter().filter(|dependency| {
+                let kinds = dependency["dep_kinds"].as_array().unwrap();
+                kinds.iter().any(|kind| kind["kind"] != "dev")
+            });
+            let names = built_with.map(|dependency| name_of[dependency["pkg"].as_str().unwrap()].clone());
+            (name_of[node["id"].as_str().unwrap()].clone(), names.collect())
+        });
+        let mut merged: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (name, names) in direct.collect::<Vec<(String, BTreeSet<String>)>>() {
+            merged.entry(name).or_default().extend(names);
+        }
+        Self { folders: folders.collect(), direct: merged }
+    }
+
+    fn all_below(&self, name: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![name.to_owned()];
+        while let Some(next) = open.pop() {
+            for below in self.direct.get(&next).into_iter().flatten() {
+                if found.insert(below.clone()) {
+                    open.push(below.clone());
+                }
+            }
+        }
+        found
+    }
+
+    fn ours(&self, name: &str) -> BTreeSet<String> {
+        self.direct[name].iter().filter(|below| self.folders.contains_key(*below)).cloned().collect()
+    }
+
+    fn functions(&self) -> impl Iterator<Item = &str> {
+        self.folders.iter().filter(|(_, folder)| folder.starts_with("functions/")).map(|(name, _)| name.as_str())
+    }
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn the_domain_and_the_media_know_neither_aws_nor_a_runtime() {
+    let graph = Graph::read();
+    for name in ["sluice-core", "sluice-media"] {
+        let foreign: Vec<_> = graph
+            .all_below(name)
+            .into_iter()
+            .filter(|below| {
+                below.starts_with("aws-") || below.starts_with("aws_") || below.starts_with("lambda_") || below == "tokio"
+            })
+            .collect();
+        assert!(foreign.is_empty(), "{name} is built with {foreign:?}");
+        assert!(graph.ours(name).is_empty(), "{name} is built with {:?}", graph.ours(name));
+    }
+}
+
+#[test]
+fn arrows_point_inwards() {
+    let graph = Graph::read();
+    assert_eq!(graph.ours("sluice-aws"), set(&["sluice-core"]));
+    assert_eq!(graph.ours("sluice-lambda"), set(&["sluice-core"]));
+    assert_eq!(graph.ours("sluice-testing"), set(&["sluice-core"]));
+    assert!(graph.functions().count() >= 9);
+    let shared = set(&["sluice-core", "sluice-media", "sluice-aws", "sluice-lambda"]);
+    for name in graph.functions() {
+        let strangers: Vec<_> = graph.ours(name).difference(&shared).cloned().collect();
+        assert!(strangers.is_empty(), "{name} is built with {strangers:?}");
+    }
+}
+
+#[test]
+fn only_the_adapters_see_the_sdk() {
+    let graph = Graph::read();
+    let sdk = |name: &&String| graph.direct[*name].iter().any(|below| below.starts_with("aws-sdk-"));
+    let seeing: Vec<_> = graph.folders.keys().filter(sdk).filter(|name| *name != "sluice-bench").collect();
+    assert_eq!(seeing, ["sluice-aws"]);
+}
