@@ -5,6 +5,7 @@
 //! clients see them in an asset's `failure.code` and `warnings[].code`.
 
 use std::any::Any;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why no derivative, header or placeholder could be made.
@@ -97,12 +98,12 @@ impl MediaError {
         !matches!(self, Self::Encode { .. })
     }
 
-    pub(crate) fn corrupt(reason: impl ToString) -> Self {
-        Self::Corrupt { reason: reason.to_string() }
+    pub(crate) fn corrupt(reason: impl Display) -> Self {
+        Self::Corrupt { reason: format!("{reason}") }
     }
 
-    pub(crate) fn encode(reason: impl ToString) -> Self {
-        Self::Encode { reason: reason.to_string() }
+    pub(crate) fn encode(reason: impl Display) -> Self {
+        Self::Encode { reason: format!("{reason}") }
     }
 }
 
@@ -127,7 +128,8 @@ impl Warning {
 /// libjpeg's error exit arrives here, too: it unwinds with its message as payload. Nothing that `work`
 /// borrows mutably is read after an unwind, its callers only move values in.
 pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(MediaError::corrupt(describe(&*payload))))
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|payload| Err(MediaError::corrupt(describe(&*payload))))
 }
 
 fn describe(payload: &(dyn Any + Send)) -> String {
@@ -151,8 +153,12 @@ mod tests {
 
     #[test]
     fn messages_name_the_numbers() {
-        let error =
-            MediaError::TooManyPixels { width: 30_000, height: 30_000, pixels: 900_000_000, limit: 268_402_689 };
+        let error = MediaError::TooManyPixels {
+            width: 30_000,
+            height: 30_000,
+            pixels: 900_000_000,
+            limit: 268_402_689,
+        };
         assert_eq!(
             error.to_string(),
             "the image is 30000 × 30000 = 900000000 pixels, at most 268402689 are accepted"

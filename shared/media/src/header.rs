@@ -63,7 +63,9 @@ impl<'a> Header<'a> {
             "image/png" => png(bytes)?,
             "image/gif" => gif(bytes)?,
             "image/webp" => webp(bytes)?,
-            _ if bytes.is_empty() => return Err(MediaError::Unsupported { found: "an empty file".to_owned() }),
+            _ if bytes.is_empty() => {
+                return Err(MediaError::Unsupported { found: "an empty file".to_owned() });
+            }
             other => return Err(MediaError::Unsupported { found: other.to_owned() }),
         };
         if header.width == 0 || header.height == 0 {
@@ -81,9 +83,8 @@ impl<'a> Header<'a> {
         match self.jpeg {
             Some(_) => {
                 let eighths = u64::from(self.dct_eighths(target));
-                let scale = |edge: u32| {
-                    u32::try_from((u64::from(edge) * eighths).div_ceil(8)).unwrap_or(edge)
-                };
+                let scale =
+                    |edge: u32| u32::try_from((u64::from(edge) * eighths).div_ceil(8)).unwrap_or(edge);
                 (scale(self.width), scale(self.height))
             }
             None => (self.width, self.height),
@@ -168,7 +169,10 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
             }
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF if frame.is_none() => {
                 return Err(MediaError::Unsupported {
-                    found: format!("a lossless, hierarchical or arithmetic-coded JPEG (SOF{})", marker - 0xC0),
+                    found: format!(
+                        "a lossless, hierarchical or arithmetic-coded JPEG (SOF{})",
+                        marker - 0xC0
+                    ),
                 });
             }
             0xE1 if exif.is_none() => exif = segment.strip_prefix(b"Exif\0\0"),
@@ -241,8 +245,7 @@ fn jpeg_frame(segment: &[u8], jpeg: &mut JpegHeader) -> Result<(u32, u32), Media
         .collect();
     let most = |pick: fn(&(u64, u64)) -> u64| factors.iter().map(pick).max().unwrap_or(1).max(1);
     let (most_h, most_v) = (most(|factor| factor.0), most(|factor| factor.1));
-    let (mcus_x, mcus_y) =
-        (u64::from(width).div_ceil(8 * most_h), u64::from(height).div_ceil(8 * most_v));
+    let (mcus_x, mcus_y) = (u64::from(width).div_ceil(8 * most_h), u64::from(height).div_ceil(8 * most_v));
     let blocks: u64 = factors.iter().map(|(h, v)| h * v).sum();
     jpeg.coefficient_bytes = mcus_x * mcus_y * blocks * 128;
     Ok((width, height))
@@ -288,7 +291,7 @@ fn png(data: &[u8]) -> Result<Header<'_>, MediaError> {
     })
 }
 
-/// GIF89a: a screen, then blocks; each image descriptor is a frame.
+/// `GIF89a`: a screen, then blocks; each image descriptor is a frame.
 fn gif(data: &[u8]) -> Result<Header<'_>, MediaError> {
     let bytes = Bytes(data);
     let (Some(width), Some(height), Some(flags)) = (bytes.le16(6), bytes.le16(8), bytes.u8(10)) else {
@@ -337,9 +340,10 @@ fn webp(data: &[u8]) -> Result<Header<'_>, MediaError> {
             let edge = |at| bytes.le16(at).map(|edge| u32::from(edge & 0x3FFF));
             edge(26).zip(edge(28)).map(|size| (size, false))
         }
-        b"VP8L" => bytes.le32(21).filter(|_| bytes.u8(20) == Some(0x2F)).map(|bits| {
-            (((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bits >> 28 & 1 == 1)
-        }),
+        b"VP8L" => bytes
+            .le32(21)
+            .filter(|_| bytes.u8(20) == Some(0x2F))
+            .map(|bits| (((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bits >> 28 & 1 == 1)),
         b"VP8X" => bytes
             .le24(24)
             .zip(bytes.le24(27))
@@ -358,10 +362,14 @@ fn webp(data: &[u8]) -> Result<Header<'_>, MediaError> {
             b"ANMF" => frames = frames.saturating_add(1),
             b"ICCP" => icc = bytes.get(at + 8, length).map(Cow::Borrowed),
             // Some writers keep JPEG's prefix.
-            b"EXIF" => exif = bytes.get(at + 8, length).map(|tiff| tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff)),
+            b"EXIF" => {
+                exif = bytes.get(at + 8, length).map(|tiff| tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff));
+            }
             _ => {}
         }
-        let Some(next) = length.checked_add(8 + (length & 1)).and_then(|size| at.checked_add(size)) else { break };
+        let Some(next) = length.checked_add(8 + (length & 1)).and_then(|size| at.checked_add(size)) else {
+            break;
+        };
         at = next;
     }
     Ok(Header {

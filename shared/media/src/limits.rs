@@ -82,21 +82,22 @@ impl Limits {
 /// Bytes that a decode to `target` takes at its peak, rounded up: the input, the decoder's own planes, the
 /// decoded picture, the resize's intermediate and the finished largest picture with a copy for the next step.
 fn estimate(header: &Header<'_>, target: (u32, u32), input_len: usize) -> u64 {
-    let decoded = header.decoded_size(target);
+    let source = header.decoded_size(target);
     let sample = u64::from(header.bytes_per_pixel);
     let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
 
-    let raster = area(decoded.0, decoded.1) * sample;
+    let raster = area(source.0, source.1) * sample;
     let decoder = match (&header.jpeg, header.format) {
         (Some(jpeg), _) => jpeg.coefficient_bytes,
         // The composed canvas and the frame laid over it.
         (None, Format::Gif) => 2 * raster,
         (None, Format::WebP) if header.animated => 2 * raster,
+        (None, Format::Png) if header.animated => 3 * 4 * header.pixels(),
         // VP8's planes; lossless and alpha work in the output.
         (None, Format::WebP) => raster / 2,
         (None, _) => 0,
     };
-    let resize = if decoded == target { 0 } else { area(target.0, decoded.1).max(area(decoded.0, target.1)) };
+    let resize = if source == target { 0 } else { area(target.0, source.1).max(area(source.0, target.1)) };
     let finished = area(target.0, target.1);
     input_len as u64 + decoder + raster + resize * sample + 3 * finished * 4
 }

@@ -40,8 +40,8 @@ pub struct Sniffed {
     pub kind: Kind,
 }
 
-const fn is(content_type: &'static str, kind: Kind) -> Option<Sniffed> {
-    Some(Sniffed { content_type, kind })
+const fn is(content_type: &'static str, kind: Kind) -> Sniffed {
+    Sniffed { content_type, kind }
 }
 
 /// Signatures at a fixed offset, the more specific first.
@@ -81,7 +81,7 @@ pub fn sniff(head: &[u8]) -> Sniffed {
     SIGNATURES
         .iter()
         .find(|(offset, magic, ..)| at(head, *offset, magic))
-        .map(|&(_, _, content_type, kind)| Sniffed { content_type, kind })
+        .map(|&(_, _, content_type, kind)| is(content_type, kind))
         .or_else(|| riff(head))
         .or_else(|| iso_media(head))
         .or_else(|| matroska(head))
@@ -94,7 +94,7 @@ pub fn sniff(head: &[u8]) -> Sniffed {
         .or_else(|| bzip2(head))
         .or_else(|| pdf(head))
         .or_else(|| text(head))
-        .unwrap_or(Sniffed { content_type: "application/octet-stream", kind: Kind::Other })
+        .unwrap_or(is("application/octet-stream", Kind::Other))
 }
 
 fn at(head: &[u8], offset: usize, magic: &[u8]) -> bool {
@@ -110,9 +110,9 @@ fn riff(head: &[u8]) -> Option<Sniffed> {
         return None;
     }
     match head.get(8..12)? {
-        b"WEBP" => is("image/webp", Kind::Image),
-        b"WAVE" => is("audio/wav", Kind::Audio),
-        b"AVI " => is("video/x-msvideo", Kind::Video),
+        b"WEBP" => Some(is("image/webp", Kind::Image)),
+        b"WAVE" => Some(is("audio/wav", Kind::Audio)),
+        b"AVI " => Some(is("video/x-msvideo", Kind::Video)),
         _ => None,
     }
 }
@@ -123,7 +123,7 @@ fn iso_media(head: &[u8]) -> Option<Sniffed> {
     if !at(head, 4, b"ftyp") {
         // QuickTime files older than `ftyp` start with one of these atoms.
         let old = [&b"moov"[..], b"mdat", b"wide"].iter().any(|atom| at(head, 4, atom));
-        return if old { is("video/quicktime", Kind::Video) } else { None };
+        return old.then(|| is("video/quicktime", Kind::Video));
     }
     let size = u32::from_be_bytes(*head.first_chunk()?) as usize;
     let brands = &head[8..size.clamp(12, 512).min(head.len()).max(8)];
@@ -131,31 +131,35 @@ fn iso_media(head: &[u8]) -> Option<Sniffed> {
     // Still pictures often have the generic `mif1` for their major brand.
     let mut named = std::iter::once(major).chain(compatible.chunks_exact(4));
     match major {
-        b"qt  " => return is("video/quicktime", Kind::Video),
-        b"M4A " | b"M4B " | b"M4P " => return is("audio/mp4", Kind::Audio),
-        b"crx " => return is("image/x-canon-cr3", Kind::Image),
-        b"avif" | b"avis" => return is("image/avif", Kind::Image),
+        b"qt  " => return Some(is("video/quicktime", Kind::Video)),
+        b"M4A " | b"M4B " | b"M4P " => return Some(is("audio/mp4", Kind::Audio)),
+        b"crx " => return Some(is("image/x-canon-cr3", Kind::Image)),
+        b"avif" | b"avis" => return Some(is("image/avif", Kind::Image)),
         b"mif1" | b"msf1" | b"miaf" if named.any(|brand| matches!(brand, b"avif" | b"avis")) => {
-            return is("image/avif", Kind::Image);
+            return Some(is("image/avif", Kind::Image));
         }
         b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
-            return is("image/heic", Kind::Image);
+            return Some(is("image/heic", Kind::Image));
         }
         _ => {}
     }
-    if major.starts_with(b"3g") { is("video/3gpp", Kind::Video) } else { is("video/mp4", Kind::Video) }
+    if major.starts_with(b"3g") {
+        Some(is("video/3gpp", Kind::Video))
+    } else {
+        Some(is("video/mp4", Kind::Video))
+    }
 }
 
-/// EBML's `DocType` element tells WebM from Matroska (RFC 8794, 11.2.6; RFC 9559, 4).
+/// EBML's `DocType` element tells `WebM` from Matroska (RFC 8794, 11.2.6; RFC 9559, 4).
 fn matroska(head: &[u8]) -> Option<Sniffed> {
     if !head.starts_with(b"\x1A\x45\xDF\xA3") {
         return None;
     }
     let ebml = &head[..head.len().min(128)];
     if contains(ebml, b"\x42\x82\x84webm") {
-        is("video/webm", Kind::Video)
+        Some(is("video/webm", Kind::Video))
     } else if contains(ebml, b"matroska") {
-        is("video/x-matroska", Kind::Video)
+        Some(is("video/x-matroska", Kind::Video))
     } else {
         None
     }
@@ -167,20 +171,23 @@ fn ogg(head: &[u8]) -> Option<Sniffed> {
     }
     let first_pages = &head[..head.len().min(512)];
     if contains(first_pages, b"\x80theora") {
-        is("video/ogg", Kind::Video)
+        Some(is("video/ogg", Kind::Video))
     } else {
-        is("audio/ogg", Kind::Audio)
+        Some(is("audio/ogg", Kind::Audio))
     }
 }
 
 fn aiff(head: &[u8]) -> Option<Sniffed> {
     let form = head.starts_with(b"FORM") && matches!(head.get(8..12), Some(b"AIFF" | b"AIFC"));
-    if form { is("audio/aiff", Kind::Audio) } else { None }
+    form.then(|| is("audio/aiff", Kind::Audio))
 }
 
 /// A bare MPEG audio or ADTS frame. Eleven set bits alone are too weak a sign, so the next frame must
 /// stand where the first one's header says.
 fn mpeg_audio(head: &[u8]) -> Option<Sniffed> {
+    // Layer III only: kbit/s by index, for MPEG-1 and for MPEG-2 and 2.5 (ISO/IEC 11172-3, 2.4.2.3).
+    const V1: [usize; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+    const V2: [usize; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
     let &[first, second, third, ..] = head else { return None };
     if first != 0xFF || second & 0xE0 != 0xE0 {
         return None;
@@ -188,33 +195,40 @@ fn mpeg_audio(head: &[u8]) -> Option<Sniffed> {
     if second & 0xF6 == 0xF0 {
         let high = usize::from(head.get(3)? & 0x03) << 11;
         let length = high | usize::from(*head.get(4)?) << 3 | usize::from(head.get(5)? >> 5);
-        return if length > 7 && at(head, length, &[0xFF, second]) { is("audio/aac", Kind::Audio) } else { None };
+        return if length > 7 && at(head, length, &[0xFF, second]) {
+            Some(is("audio/aac", Kind::Audio))
+        } else {
+            None
+        };
     }
-    // Layer III only: kbit/s by index, for MPEG-1 and for MPEG-2 and 2.5 (ISO/IEC 11172-3, 2.4.2.3).
-    const V1: [usize; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
-    const V2: [usize; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
     let (version, layer) = (second >> 3 & 3, second >> 1 & 3);
     if version == 1 || layer != 1 {
         return None;
     }
     let (rates, samples) = if version == 3 { (V1, 144_000) } else { (V2, 72_000) };
     let rate = *rates.get(usize::from(third >> 4)).filter(|rate| **rate > 0)?;
-    let hertz = [44_100, 48_000, 32_000].get(usize::from(third >> 2 & 3))? >> [2, 0, 1, 0][usize::from(version)];
+    let hertz =
+        [44_100, 48_000, 32_000].get(usize::from(third >> 2 & 3))? >> [2, 0, 1, 0][usize::from(version)];
     let length = samples * rate / hertz + usize::from(third >> 1 & 1);
-    if at(head, length, &[0xFF, second]) { is("audio/mpeg", Kind::Audio) } else { None }
+    at(head, length, &[0xFF, second]).then(|| is("audio/mpeg", Kind::Audio))
 }
 
 /// MPEG transport stream: a sync byte every 188 bytes, four times over.
 fn transport_stream(head: &[u8]) -> Option<Sniffed> {
     let synced = (0..4).all(|packet| head.get(packet * 188) == Some(&0x47));
-    if synced { is("video/mp2t", Kind::Video) } else { None }
+    synced.then(|| is("video/mp2t", Kind::Video))
 }
 
 /// A zip archive, or the package that its entries in the head make of it.
 fn zip(head: &[u8]) -> Option<Sniffed> {
+    const OFFICE: [(&[u8], &str); 3] = [
+        (b"word/", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        (b"xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+    ];
     const DIRECTORY_ONLY: [&[u8]; 2] = [b"PK\x05\x06", b"PK\x07\x08"];
     if DIRECTORY_ONLY.iter().any(|magic| head.starts_with(magic)) {
-        return is("application/zip", Kind::Archive);
+        return Some(is("application/zip", Kind::Archive));
     }
     if !head.starts_with(b"PK\x03\x04") {
         return None;
@@ -230,17 +244,12 @@ fn zip(head: &[u8]) -> Option<Sniffed> {
             "application/epub+zip",
         ] {
             if declared.starts_with(content_type.as_bytes()) {
-                return is(content_type, Kind::Document);
+                return Some(is(content_type, Kind::Document));
             }
         }
     }
     // Office Open XML: the folder of the main part. Local headers are looked for by their signature,
     // since an entry written as a stream doesn't say its length up front.
-    const OFFICE: [(&[u8], &str); 3] = [
-        (b"word/", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-        (b"xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-        (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
-    ];
     let names: Vec<&[u8]> = memchr::memmem::find_iter(head, b"PK\x03\x04")
         .filter_map(|start| {
             let length = usize::from(u16::from_le_bytes(*head.get(start + 26..)?.first_chunk()?));
@@ -250,36 +259,38 @@ fn zip(head: &[u8]) -> Option<Sniffed> {
         .collect();
     // A plain archive may hold a folder named `word`, too; a package has one of its own parts as well.
     let package = |name: &&[u8]| {
-        name.starts_with(b"[Content_Types].xml") || name.starts_with(b"_rels/") || name.starts_with(b"docProps/")
+        name.starts_with(b"[Content_Types].xml")
+            || name.starts_with(b"_rels/")
+            || name.starts_with(b"docProps/")
     };
     if names.iter().any(package) {
         for (folder, content_type) in OFFICE {
             if names.iter().any(|name| name.starts_with(folder)) {
-                return is(content_type, Kind::Document);
+                return Some(is(content_type, Kind::Document));
             }
         }
     }
-    is("application/zip", Kind::Archive)
+    Some(is("application/zip", Kind::Archive))
 }
 
 /// `BM` alone also starts many a text: the header's length must be one of the known ones.
 fn bitmap(head: &[u8]) -> Option<Sniffed> {
     let length = u32::from_le_bytes(*head.get(14..)?.first_chunk()?);
     let known = head.starts_with(b"BM") && matches!(length, 12 | 40 | 52 | 56 | 64 | 108 | 124);
-    if known { is("image/bmp", Kind::Image) } else { None }
+    known.then(|| is("image/bmp", Kind::Image))
 }
 
 /// `BZh`, a level, and the first block's or the empty stream's magic.
 fn bzip2(head: &[u8]) -> Option<Sniffed> {
     let level = head.starts_with(b"BZh") && matches!(head.get(3), Some(b'1'..=b'9'));
     let block = at(head, 4, b"1AY&SY") || at(head, 4, b"\x17\x72\x45\x38\x50\x90");
-    if level && block { is("application/x-bzip2", Kind::Archive) } else { None }
+    (level && block).then(|| is("application/x-bzip2", Kind::Archive))
 }
 
 /// Readers accept a PDF's header anywhere in the first 1,024 bytes (ISO 32000-1, annex H.3, note 13).
 fn pdf(head: &[u8]) -> Option<Sniffed> {
     let found = contains(&head[..head.len().min(1_024)], b"%PDF-");
-    if found { is("application/pdf", Kind::Document) } else { None }
+    found.then(|| is("application/pdf", Kind::Document))
 }
 
 /// SVG or plain text; `None` for anything with a byte that no text holds.
@@ -289,14 +300,14 @@ fn text(head: &[u8]) -> Option<Sniffed> {
     }
     let utf16 = head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");
     if utf16 {
-        return is("text/plain", Kind::Document);
+        return Some(is("text/plain", Kind::Document));
     }
     let body = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
     let binary = |byte: &u8| matches!(byte, 0x00..=0x08 | 0x0B | 0x0E..=0x1A | 0x1C..=0x1F);
     if body.iter().any(binary) {
         return None;
     }
-    if is_svg(body) { is("image/svg+xml", Kind::Image) } else { is("text/plain", Kind::Document) }
+    if is_svg(body) { Some(is("image/svg+xml", Kind::Image)) } else { Some(is("text/plain", Kind::Document)) }
 }
 
 /// Whether the first element, past declaration, comments and document type, is `svg`.
@@ -338,7 +349,16 @@ mod tests {
 
     #[test]
     fn words_that_start_like_signatures_stay_text() {
-        for words in ["BMW and others", "BZhello", "ID of it", "FORM A", "II", "GIF is a format", "{\"a\":1}", "a,b\n1,2"] {
+        for words in [
+            "BMW and others",
+            "BZhello",
+            "ID of it",
+            "FORM A",
+            "II",
+            "GIF is a format",
+            "{\"a\":1}",
+            "a,b\n1,2",
+        ] {
             assert_eq!(sniff(words.as_bytes()).content_type, "text/plain", "{words}");
         }
     }

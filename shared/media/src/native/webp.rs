@@ -1,0 +1,250 @@
+//! Writing WebP by libwebp: stills and animations, lossy, method 4 (libwebp's default trade of time for size).
+//!
+//! The pixels are checked against the picture's size before any pointer is made of them; everything that
+//! libwebp allocates is owned by a type whose `Drop` frees it.
+
+#![expect(unsafe_code, reason = "libwebp is a C library")]
+
+use std::ffi::{CStr, c_int};
+use std::ptr;
+
+use libwebp_sys as ffi;
+
+use crate::error::MediaError;
+use crate::raster::{Canvas, Model};
+
+/// Longest edge of a WebP (RFC 9649, 2.5: 14 bits).
+pub(crate) const MAX_EDGE: u32 = 16_383;
+
+/// Encodes a still at `quality` (0 to 100), with its alpha if it has any.
+pub(crate) fn encode(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, MediaError> {
+    let config = config(quality)?;
+    let mut picture = Picture::import(canvas, Pixels::Yuv)?;
+    let mut writer = Writer::new();
+    picture.0.writer = Some(ffi::WebPMemoryWrite);
+    picture.0.custom_ptr = (&raw mut writer.0).cast();
+    // SAFETY: config and picture were initialised by libwebp; the writer outlives the call and is of the type
+    // that `WebPMemoryWrite` expects behind `custom_ptr`.
+    if unsafe { ffi::WebPEncode(&raw const config, &raw mut picture.0) } == 0 {
+        return Err(MediaError::encode(format!("libwebp: {:?}", picture.0.error_code)));
+    }
+    Ok(writer.to_vec())
+}
+
+/// Encodes an animation, frame by frame.
+pub(crate) struct Animation {
+    encoder: ptr::NonNull<ffi::WebPAnimEncoder>,
+    config: ffi::WebPConfig,
+    size: (u32, u32),
+    end_ms: c_int,
+}
+
+impl Animation {
+    /// An animation of `size` that plays `loops` times, 0 for ever.
+    pub fn new(size: (u32, u32), quality: u8, loops: u32) -> Result<Self, MediaError> {
+        let config = config(quality)?;
+        let mut options = std::mem::MaybeUninit::uninit();
+        let (width, height) = (edge(size.0)?, edge(size.1)?);
+        // SAFETY: the options are read only when libwebp says that it initialised them, by which every field
+        // is set; the encoder copies them.
+        let encoder = unsafe {
+            let version = c_int::try_from(ffi::WEBP_MUX_ABI_VERSION).map_err(MediaError::encode)?;
+            if ffi::WebPAnimEncoderOptionsInitInternal(options.as_mut_ptr(), version) == 0 {
+                return Err(MediaError::encode("libwebp: the ABI version doesn't fit"));
+            }
+            let mut options = options.assume_init();
+            options.anim_params.loop_count = c_int::try_from(loops).unwrap_or(c_int::MAX).min(0xFFFF);
+            ffi::WebPAnimEncoderNewInternal(width, height, &raw const options, version)
+        };
+        let encoder =
+            ptr::NonNull::new(encoder).ok_or_else(|| MediaError::encode("libwebp: out of memory"))?;
+        Ok(Self { encoder, config, size, end_ms: 0 })
+    }
+
+    /// Appends a frame that stands for `duration_ms`.
+    pub fn push(&mut self, canvas: &Canvas, duration_ms: u32) -> Result<(), MediaError> {
+        if canvas.size() != self.size {
+            return Err(MediaError::encode("a frame's size differs from the animation's"));
+        }
+        let mut picture = Picture::import(canvas, Pixels::Argb)?;
+        // SAFETY: encoder, picture and config are live and initialised; the encoder copies the picture.
+        let added = unsafe {
+            ffi::WebPAnimEncoderAdd(
+                self.encoder.as_ptr(),
+                &raw mut picture.0,
+                self.end_ms,
+                &raw const self.config,
+            )
+        };
+        if added == 0 {
+            return Err(self.error());
+        }
+        self.end_ms = self.end_ms.saturating_add(c_int::try_from(duration_ms).unwrap_or(c_int::MAX));
+        Ok(())
+    }
+
+    /// The finished file.
+    pub fn finish(self) -> Result<Vec<u8>, MediaError> {
+        let mut data = ffi::WebPData::default();
+        // SAFETY: a null frame tells the end time of the last one; `data` receives a buffer of libwebp's that is
+        // copied and then freed by libwebp's own function.
+        unsafe {
+            let encoder = self.encoder.as_ptr();
+            if ffi::WebPAnimEncoderAdd(encoder, ptr::null_mut(), self.end_ms, ptr::null()) == 0
+                || ffi::WebPAnimEncoderAssemble(encoder, &raw mut data) == 0
+            {
+                return Err(self.error());
+            }
+            let bytes = if data.bytes.is_null() {
+                Vec::new()
+            } else {
+                std::slice::from_raw_parts(data.bytes, data.size).to_vec()
+            };
+            ffi::WebPDataClear(&mut data);
+            Ok(bytes)
+        }
+    }
+
+    fn error(&self) -> MediaError {
+        // SAFETY: the encoder is live; its error is null or a string that lives as long as it does.
+        let text = unsafe {
+            let text = ffi::WebPAnimEncoderGetError(self.encoder.as_ptr());
+            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+        };
+        MediaError::encode(format!("libwebp: {text}"))
+    }
+}
+
+impl Drop for Animation {
+    fn drop(&mut self) {
+        // SAFETY: made by `WebPAnimEncoderNewInternal`, freed only here.
+        unsafe { ffi::WebPAnimEncoderDelete(self.encoder.as_ptr()) }
+    }
+}
+
+fn config(quality: u8) -> Result<ffi::WebPConfig, MediaError> {
+    let quality = f32::from(quality.min(100));
+    let mut config = ffi::WebPConfig::new_with_preset(ffi::WebPPreset::WEBP_PRESET_DEFAULT, quality)
+        .map_err(|()| MediaError::encode("libwebp: the ABI version doesn't fit"))?;
+    config.method = 4;
+    Ok(config)
+}
+
+fn edge(pixels: u32) -> Result<c_int, MediaError> {
+    if pixels == 0 || pixels > MAX_EDGE {
+        return Err(MediaError::encode(format!("an edge of {pixels} pixels doesn't fit into WebP")));
+    }
+    c_int::try_from(pixels).map_err(MediaError::encode)
+}
+
+/// How libwebp keeps the pixels: lossy stills want YUV at once, the animation encoder compares ARGB.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pixels {
+    Yuv,
+    Argb,
+}
+
+/// A picture whose planes libwebp allocated.
+struct Picture(ffi::WebPPicture);
+
+impl Picture {
+    fn import(canvas: &Canvas, pixels: Pixels) -> Result<Self, MediaError> {
+        let canvas = canvas.coloured();
+        let (width, height) = (edge(canvas.width)?, edge(canvas.height)?);
+        let channels = canvas.model.channels();
+        if canvas.pixels.len() != canvas.width as usize * canvas.height as usize * channels {
+            return Err(MediaError::encode("the pixels don't fill the picture"));
+        }
+        let picture = ffi::WebPPicture::new()
+            .map_err(|()| MediaError::encode("libwebp: the ABI version doesn't fit"))?;
+        let mut picture = Self(picture);
+        picture.0.use_argb = c_int::from(pixels == Pixels::Argb);
+        picture.0.width = width;
+        picture.0.height = height;
+        let stride = width * c_int::try_from(channels).map_err(MediaError::encode)?;
+        let import =
+            if canvas.model == Model::Rgba { ffi::WebPPictureImportRGBA } else { ffi::WebPPictureImportRGB };
+        // SAFETY: the buffer holds `height` rows of `stride` bytes, as checked above, and is only read.
+        if unsafe { import(&raw mut picture.0, canvas.pixels.as_ptr(), stride) } == 0 {
+            return Err(MediaError::encode("libwebp: out of memory"));
+        }
+        Ok(picture)
+    }
+}
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `WebPPictureInit`; freeing a picture without planes is allowed.
+        unsafe { ffi::WebPPictureFree(&raw mut self.0) }
+    }
+}
+
+/// libwebp's growing output buffer.
+struct Writer(ffi::WebPMemoryWriter);
+
+impl Writer {
+    fn new() -> Self {
+        let mut writer = std::mem::MaybeUninit::uninit();
+        // SAFETY: `WebPMemoryWriterInit` sets every field.
+        unsafe {
+            ffi::WebPMemoryWriterInit(writer.as_mut_ptr());
+            Self(writer.assume_init())
+        }
+    }
+
+    fn to_vec(&self) -> Vec<u8> {
+        if self.0.mem.is_null() {
+            return Vec::new();
+        }
+        // SAFETY: libwebp wrote `size` bytes to `mem`, which is freed only in `Drop`.
+        unsafe { std::slice::from_raw_parts(self.0.mem, self.0.size) }.to_vec()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `new`; freed only here.
+        unsafe { ffi::WebPMemoryWriterClear(&raw mut self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canvas(model: Model, width: u32, height: u32) -> Canvas {
+        let length = width as usize * height as usize * model.channels();
+        Canvas { width, height, model, pixels: (0..=250).cycle().take(length).collect() }
+    }
+
+    #[test]
+    fn every_model_encodes() {
+        for model in [Model::Gray, Model::GrayAlpha, Model::Rgb, Model::Rgba] {
+            let bytes = encode(&canvas(model, 7, 5), 80).unwrap();
+            assert!(bytes.starts_with(b"RIFF"), "{model:?}");
+            assert_eq!(bytes, encode(&canvas(model, 7, 5), 80).unwrap());
+        }
+    }
+
+    #[test]
+    fn edges_at_the_limit() {
+        assert!(encode(&canvas(Model::Gray, MAX_EDGE, 1), 80).is_ok());
+        assert_eq!(encode(&canvas(Model::Gray, MAX_EDGE + 1, 1), 80).unwrap_err().code(), "encode_failed");
+        assert!(encode(&canvas(Model::Gray, 0, 1), 80).is_err());
+    }
+
+    #[test]
+    fn pixels_that_do_not_fill_the_picture_are_refused() {
+        let mut short = canvas(Model::Rgb, 4, 4);
+        short.pixels.pop();
+        assert!(encode(&short, 80).is_err());
+    }
+
+    #[test]
+    fn an_animation_takes_frames_of_one_size() {
+        let mut animation = Animation::new((4, 4), 80, 0).unwrap();
+        animation.push(&canvas(Model::Rgb, 4, 4), 40).unwrap();
+        assert!(animation.push(&canvas(Model::Rgb, 5, 4), 40).is_err());
+        assert!(animation.finish().unwrap().starts_with(b"RIFF"));
+    }
+}

@@ -1,0 +1,49 @@
+//! The placeholder that a client shows before any derivative exists.
+//!
+//! A `ThumbHash` (<https://evanw.github.io/thumbhash/>): about 25 bytes that hold the blurred picture, its
+//! shape and its transparency. Made at ingest, so it must be cheap: a JPEG is decoded at the DCT scale
+//! next above 100 pixels.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::derive::Finish;
+use crate::error::{MediaError, contained};
+use crate::header::Header;
+use crate::limits::Limits;
+use crate::raster::fit;
+use crate::{decode, metadata};
+
+/// The longest edge that the algorithm takes.
+const MAX_EDGE: u32 = 100;
+
+/// A blurred stand-in for an image.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Placeholder {
+    /// The hash, in standard base64 with padding.
+    pub thumbhash: String,
+    /// The image's width as displayed, in pixels.
+    pub width: u32,
+    /// The image's height as displayed, in pixels.
+    pub height: u32,
+}
+
+/// Makes the placeholder of an image; of an animation, that of its first frame.
+///
+/// # Errors
+/// As for [`crate::derive::derive`].
+pub fn thumbhash(bytes: &[u8], limits: &Limits) -> Result<Placeholder, MediaError> {
+    contained(|| {
+        let header = Header::parse(bytes)?;
+        let orientation = metadata::orientation(&header);
+        let target = fit((header.width, header.height), MAX_EDGE);
+        limits.check(&header, target, bytes.len())?;
+        let still = decode::still(bytes, &header, target, limits)?;
+        let finish = Finish { icc: still.icc, orientation };
+        let canvas = finish.apply(still.raster, target, &mut Vec::new())?;
+        let hash =
+            thumbhash::rgba_to_thumb_hash(canvas.width as usize, canvas.height as usize, &canvas.rgba());
+        let (width, height) = metadata::upright((header.width, header.height), orientation);
+        Ok(Placeholder { thumbhash: STANDARD.encode(hash), width, height })
+    })
+}

@@ -1,0 +1,326 @@
+//! Decoded pixels, and what is done to them before they are encoded: resize, orient, flatten.
+//!
+//! Invariants: a raster's buffer has exactly width × height × channels samples; alpha is never
+//! premultiplied outside of a resize.
+
+use fast_image_resize as fir;
+use fir::images::{Image, ImageRef};
+use fir::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::error::MediaError;
+
+/// What the channels of a pixel mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Model {
+    Gray,
+    GrayAlpha,
+    Rgb,
+    Rgba,
+    /// Inks: 0 is none.
+    Cmyk,
+}
+
+impl Model {
+    pub const fn channels(self) -> usize {
+        match self {
+            Self::Gray => 1,
+            Self::GrayAlpha => 2,
+            Self::Rgb => 3,
+            Self::Rgba | Self::Cmyk => 4,
+        }
+    }
+
+    pub const fn has_alpha(self) -> bool {
+        matches!(self, Self::GrayAlpha | Self::Rgba)
+    }
+}
+
+/// Samples of 8 or 16 bits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Samples {
+    Eight(Vec<u8>),
+    Sixteen(Vec<u16>),
+}
+
+/// A picture in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Raster {
+    pub width: u32,
+    pub height: u32,
+    pub model: Model,
+    pub samples: Samples,
+}
+
+/// A picture of 8-bit sRGB samples in [`Model::Gray`], `GrayAlpha`, `Rgb` or `Rgba`: what encoders take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Canvas {
+    pub width: u32,
+    pub height: u32,
+    pub model: Model,
+    pub pixels: Vec<u8>,
+}
+
+impl Raster {
+    fn pixel_type(&self) -> PixelType {
+        match (&self.samples, self.model.channels()) {
+            (Samples::Eight(_), 1) => PixelType::U8,
+            (Samples::Eight(_), 2) => PixelType::U8x2,
+            (Samples::Eight(_), 3) => PixelType::U8x3,
+            (Samples::Eight(_), _) => PixelType::U8x4,
+            (Samples::Sixteen(_), 1) => PixelType::U16,
+            (Samples::Sixteen(_), 2) => PixelType::U16x2,
+            (Samples::Sixteen(_), 3) => PixelType::U16x3,
+            (Samples::Sixteen(_), _) => PixelType::U16x4,
+        }
+    }
+
+    /// Resizes to `size`, weighting colour by alpha. The source is consumed, so that its alpha can be
+    /// multiplied in place and no second copy of a large picture is made.
+    pub fn resize(mut self, size: (u32, u32)) -> Result<Self, MediaError> {
+        if (self.width, self.height) == size {
+            return Ok(self);
+        }
+        let (pixel_type, width, height) = (self.pixel_type(), self.width, self.height);
+        let alpha = self.model.has_alpha();
+        let source = match &mut self.samples {
+            Samples::Eight(samples) => samples.as_mut_slice(),
+            Samples::Sixteen(samples) => bytemuck::cast_slice_mut(samples),
+        };
+        if alpha {
+            let mut image =
+                Image::from_slice_u8(width, height, source, pixel_type).map_err(MediaError::corrupt)?;
+            MulDiv::new().multiply_alpha_inplace(&mut image).map_err(MediaError::corrupt)?;
+        }
+        let source = ImageRef::new(width, height, source, pixel_type).map_err(MediaError::corrupt)?;
+        let length = size.0 as usize * size.1 as usize * self.model.channels();
+        let samples = match pixel_type {
+            PixelType::U8 | PixelType::U8x2 | PixelType::U8x3 | PixelType::U8x4 => {
+                let mut samples = vec![0; length];
+                resample(&source, &mut samples, size, alpha)?;
+                Samples::Eight(samples)
+            }
+            _ => {
+                let mut samples = vec![0_u16; length];
+                resample(&source, bytemuck::cast_slice_mut(&mut samples), size, alpha)?;
+                Samples::Sixteen(samples)
+            }
+        };
+        Ok(Self { width: size.0, height: size.1, model: self.model, samples })
+    }
+}
+
+/// Resamples a premultiplied source into `target` and divides the alpha out again.
+fn resample(
+    source: &ImageRef<'_>,
+    target: &mut [u8],
+    (width, height): (u32, u32),
+    alpha: bool,
+) -> Result<(), MediaError> {
+    let mut image =
+        Image::from_slice_u8(width, height, target, source.pixel_type()).map_err(MediaError::corrupt)?;
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(false);
+    Resizer::new().resize(source, &mut image, &options).map_err(MediaError::corrupt)?;
+    if alpha {
+        MulDiv::new().divide_alpha_inplace(&mut image).map_err(MediaError::corrupt)?;
+    }
+    Ok(())
+}
+
+impl Canvas {
+    pub fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// Resizes to `size`.
+    pub fn resize(&self, size: (u32, u32)) -> Result<Self, MediaError> {
+        let copy = Raster {
+            width: self.width,
+            height: self.height,
+            model: self.model,
+            samples: Samples::Eight(self.pixels.clone()),
+        };
+        let Raster { width, height, model, samples } = copy.resize(size)?;
+        match samples {
+            Samples::Eight(pixels) => Ok(Self { width, height, model, pixels }),
+            Samples::Sixteen(_) => unreachable!("a resize keeps the depth"),
+        }
+    }
+
+    /// Turns and mirrors the stored picture so that it stands as it was taken. `orientation` is EXIF's,
+    /// 1 to 8; anything else counts as 1.
+    pub fn orient(self, orientation: u8) -> Self {
+        match self.model.channels() {
+            1 => self.orient_pixels::<1>(orientation),
+            2 => self.orient_pixels::<2>(orientation),
+            3 => self.orient_pixels::<3>(orientation),
+            _ => self.orient_pixels::<4>(orientation),
+        }
+    }
+
+    fn orient_pixels<const N: usize>(self, orientation: u8) -> Self {
+        // In tiles, so that a quarter turn reads and writes within the cache.
+        const TILE: usize = 32;
+        if !(2..=8).contains(&orientation) {
+            return self;
+        }
+        let (width, height) = (self.width as usize, self.height as usize);
+        let (source, _) = self.pixels.as_chunks::<N>();
+        let turned = orientation >= 5;
+        let (out_width, out_height) = if turned { (height, width) } else { (width, height) };
+        let mut pixels = vec![0; self.pixels.len()];
+        let (target, _) = pixels.as_chunks_mut::<N>();
+        // Where the pixel at (x, y) of the upright picture stands in the stored one.
+        let stored = |x: usize, y: usize| match orientation {
+            2 => (width - 1 - x, y),
+            3 => (width - 1 - x, height - 1 - y),
+            4 => (x, height - 1 - y),
+            5 => (y, x),
+            6 => (y, height - 1 - x),
+            7 => (width - 1 - y, height - 1 - x),
+            _ => (width - 1 - y, x),
+        };
+        for top in (0..out_height).step_by(TILE) {
+            for left in (0..out_width).step_by(TILE) {
+                for y in top..(top + TILE).min(out_height) {
+                    for x in left..(left + TILE).min(out_width) {
+                        let (from_x, from_y) = stored(x, y);
+                        target[y * out_width + x] = source[from_y * width + from_x];
+                    }
+                }
+            }
+        }
+        let (width, height) = if turned { (self.height, self.width) } else { (self.width, self.height) };
+        Self { width, height, model: self.model, pixels }
+    }
+
+    /// The picture on white, without alpha.
+    pub fn flattened(&self) -> std::borrow::Cow<'_, Self> {
+        let (model, channels) = match self.model {
+            Model::GrayAlpha => (Model::Gray, 2),
+            Model::Rgba => (Model::Rgb, 4),
+            _ => return std::borrow::Cow::Borrowed(self),
+        };
+        let mut pixels = Vec::with_capacity(self.pixels.len() / channels * (channels - 1));
+        for pixel in self.pixels.chunks_exact(channels) {
+            let (colour, alpha) = pixel.split_at(channels - 1);
+            pixels.extend(colour.iter().map(|&sample| over_white(sample, alpha[0])));
+        }
+        std::borrow::Cow::Owned(Self { width: self.width, height: self.height, model, pixels })
+    }
+
+    /// The same picture as RGB or, with alpha, RGBA.
+    pub fn coloured(&self) -> std::borrow::Cow<'_, Self> {
+        let (model, pixels): (_, Vec<u8>) = match self.model {
+            Model::Gray => (Model::Rgb, self.pixels.iter().flat_map(|&gray| [gray; 3]).collect()),
+            Model::GrayAlpha => (
+                Model::Rgba,
+                self.pixels
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .flat_map(|&[gray, alpha]| [gray, gray, gray, alpha])
+                    .collect(),
+            ),
+            _ => return std::borrow::Cow::Borrowed(self),
+        };
+        std::borrow::Cow::Owned(Self { width: self.width, height: self.height, model, pixels })
+    }
+
+    /// The picture as RGBA bytes.
+    pub fn rgba(&self) -> Vec<u8> {
+        let coloured = self.coloured();
+        match coloured.model {
+            Model::Rgb => {
+                coloured.pixels.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, u8::MAX]).collect()
+            }
+            _ => coloured.into_owned().pixels,
+        }
+    }
+}
+
+/// `sample` at `alpha` over white, rounded.
+fn over_white(sample: u8, alpha: u8) -> u8 {
+    let (sample, alpha) = (u32::from(sample), u32::from(alpha));
+    u8::try_from((sample * alpha + 255 * (255 - alpha) + 127) / 255).unwrap_or(u8::MAX)
+}
+
+/// The largest size of the same shape whose longer edge has at most `max_edge` pixels; never larger than
+/// `size`, never 0.
+pub(crate) fn fit(size: (u32, u32), max_edge: u32) -> (u32, u32) {
+    let longer = size.0.max(size.1);
+    if longer <= max_edge {
+        return size;
+    }
+    let scale = |edge: u32| {
+        let scaled = (u64::from(edge) * u64::from(max_edge) + u64::from(longer) / 2) / u64::from(longer);
+        u32::try_from(scaled).unwrap_or(max_edge).max(1)
+    };
+    (scale(size.0), scale(size.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fit_keeps_the_shape_and_never_enlarges() {
+        assert_eq!(fit((4000, 3000), 2048), (2048, 1536));
+        assert_eq!(fit((3000, 4000), 256), (192, 256));
+        assert_eq!(fit((2048, 1), 2048), (2048, 1));
+        assert_eq!(fit((2049, 1), 2048), (2048, 1));
+        assert_eq!(fit((60_000, 2), 256), (256, 1));
+        assert_eq!(fit((10, 20), 256), (10, 20));
+    }
+
+    /// ```text
+    /// 1 2 3
+    /// 4 5 6
+    /// ```
+    fn letter() -> Canvas {
+        Canvas { width: 3, height: 2, model: Model::Gray, pixels: vec![1, 2, 3, 4, 5, 6] }
+    }
+
+    #[test]
+    fn every_orientation_is_undone() {
+        let cases: [(u8, (u32, u32), [u8; 6]); 10] = [
+            (0, (3, 2), [1, 2, 3, 4, 5, 6]),
+            (1, (3, 2), [1, 2, 3, 4, 5, 6]),
+            (2, (3, 2), [3, 2, 1, 6, 5, 4]),
+            (3, (3, 2), [6, 5, 4, 3, 2, 1]),
+            (4, (3, 2), [4, 5, 6, 1, 2, 3]),
+            (5, (2, 3), [1, 4, 2, 5, 3, 6]),
+            (6, (2, 3), [4, 1, 5, 2, 6, 3]),
+            (7, (2, 3), [6, 3, 5, 2, 4, 1]),
+            (8, (2, 3), [3, 6, 2, 5, 1, 4]),
+            (9, (3, 2), [1, 2, 3, 4, 5, 6]),
+        ];
+        for (orientation, size, pixels) in cases {
+            let upright = letter().orient(orientation);
+            assert_eq!((upright.size(), upright.pixels.as_slice()), (size, &pixels[..]), "{orientation}");
+        }
+    }
+
+    #[test]
+    fn transparent_pixels_do_not_bleed_into_a_resize() {
+        // Opaque red beside transparent green: no green may show.
+        let pixels: Vec<u8> = (0..64 * 64)
+            .flat_map(|at| if at % 64 < 32 { [255, 0, 0, 255] } else { [0, 255, 0, 0] })
+            .collect();
+        let raster = Raster { width: 64, height: 64, model: Model::Rgba, samples: Samples::Eight(pixels) };
+        let Samples::Eight(small) = raster.resize((9, 9)).unwrap().samples else {
+            panic!("8 bits stay 8 bits")
+        };
+        for pixel in small.chunks_exact(4) {
+            assert!(pixel[3] == 0 || (pixel[0] > 250 && pixel[1] < 5), "{pixel:?}");
+        }
+    }
+
+    #[test]
+    fn alpha_lies_on_white() {
+        let canvas =
+            Canvas { width: 3, height: 1, model: Model::GrayAlpha, pixels: vec![0, 0, 0, 128, 0, 255] };
+        assert_eq!(canvas.flattened().pixels, [255, 127, 0]);
+        assert_eq!(canvas.rgba(), [0, 0, 0, 0, 0, 0, 0, 128, 0, 0, 0, 255]);
+    }
+}

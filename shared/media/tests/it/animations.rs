@@ -1,0 +1,90 @@
+use std::io::Cursor;
+use std::time::Duration;
+
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::codecs::webp::WebPDecoder;
+use image::metadata::LoopCount;
+use image::{AnimationDecoder, Delay, Frame, RgbaImage};
+use sluice_media::derive::{Profile, derive};
+use sluice_media::inspect;
+use sluice_media::limits::Limits;
+
+use crate::support::{assert_close, derived, limits, sample, seen};
+
+fn frames(webp: &[u8]) -> Vec<Frame> {
+    WebPDecoder::new(Cursor::new(webp)).unwrap().into_frames().collect_frames().unwrap()
+}
+
+fn gif(frames: &[(image::Rgba<u8>, u32)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new(&mut bytes);
+    encoder.set_repeat(Repeat::Infinite).unwrap();
+    for (colour, milliseconds) in frames {
+        let buffer = RgbaImage::from_pixel(300, 200, *colour);
+        let delay = Delay::from_numer_denom_ms(*milliseconds, 1);
+        encoder.encode_frame(Frame::from_parts(buffer, 0, 0, delay)).unwrap();
+    }
+    drop(encoder);
+    bytes
+}
+
+#[test]
+fn thumbs_keep_moving_and_the_rest_shows_the_first_frame() {
+    for name in ["pan.gif", "pan.webp"] {
+        let bytes = sample(name);
+        let header = inspect(&bytes).unwrap();
+        assert_eq!((header.animated, header.frames), (true, 18), "{name}");
+        let derived = derived(&bytes);
+        assert_eq!(derived.warnings, [], "{name}");
+        let thumb = &derived.derivatives[0];
+        assert_eq!((thumb.content_type, thumb.width, thumb.height), ("image/webp", 240, 240));
+        let frames = frames(&thumb.bytes);
+        assert_eq!(frames.len(), 18, "{name}");
+        // It pans: the ends differ.
+        assert_ne!(frames[0].buffer(), frames[17].buffer(), "{name}");
+        let still = seen(&derived, "large");
+        assert_close(&frames[0].buffer().get_pixel(120, 60).0, &still.get_pixel(120, 60).0, 24);
+    }
+}
+
+#[test]
+fn durations_loops_and_colours_survive() {
+    let red = image::Rgba([200, 20, 20, 255]);
+    let blue = image::Rgba([20, 20, 200, 255]);
+    // A frame of no time is shown for 100 ms, as browsers do.
+    let derived = derived(&gif(&[(red, 50), (blue, 120), (red, 0)]));
+    let thumb = &derived.derivatives[0];
+    assert_eq!((thumb.width, thumb.height), (256, 171));
+    let frames = frames(&thumb.bytes);
+    let shown: Vec<_> = frames.iter().map(|frame| Duration::from(frame.delay()).as_millis()).collect();
+    assert_eq!(shown, [50, 120, 100]);
+    for (frame, colour) in frames.iter().zip([red, blue, red]) {
+        assert_close(&frame.buffer().get_pixel(100, 100).0, &colour.0, 12);
+    }
+    let loops = WebPDecoder::new(Cursor::new(&thumb.bytes)).unwrap().loop_count();
+    assert!(matches!(loops, LoopCount::Infinite));
+}
+
+#[test]
+fn an_animation_beyond_the_pixels_stands_still_with_a_warning() {
+    let bytes = sample("pan.gif");
+    let all = 18 * 240 * 240;
+    let thumb = |max_pixels| {
+        let derived = derive(&bytes, &Profile::default(), &Limits { max_pixels, ..limits() }).unwrap();
+        let codes: Vec<_> = derived.warnings.iter().map(|warning| warning.code).collect();
+        let animated = memchr::memmem::find(&derived.derivatives[0].bytes, b"ANMF").is_some();
+        (animated, codes)
+    };
+    assert_eq!(thumb(all), (true, vec![]));
+    assert_eq!(thumb(all - 1), (false, vec!["animation_flattened"]));
+}
+
+#[test]
+fn an_animation_that_breaks_off_keeps_what_it_has() {
+    let bytes = sample("pan.gif");
+    let derived = derived(&bytes[..bytes.len() / 2]);
+    let codes: Vec<_> = derived.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(codes, ["truncated"]);
+    let frames = frames(&derived.derivatives[0].bytes).len();
+    assert!((2..18).contains(&frames), "{frames}");
+}
