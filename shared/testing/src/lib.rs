@@ -1,1 +1,32 @@
-//! stub
+//! For tests only: the ports in memory, faults on order, and one contract suite for each port.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | [`world`] | [`World`]: every double, wired together |
+//! | [`time`] | [`FixedClock`] and [`CountingIds`]: time and ids that a test decides |
+//! | [`table`] | [`MemoryTable`]: the four repositories |
+//! | [`s3`] | [`MemoryOriginals`] and [`MemoryDerived`]: versions, conditions and multipart uploads as S3 has them |
+//! | [`signers`] | [`MemoryUploadSigner`], [`MemoryLinkSigner`], and the [`MemoryBrowser`] that uses what they signed |
+//! | [`messages`] | [`MemoryQueue`] and [`MemoryNotifier`] |
+//! | [`probe`] | [`Probe`]: counts the calls of a port, and makes chosen ones fail before or after their work |
+//! | [`build`] | grants and assets with everything filled in |
+//! | [`contracts`] | what every implementation of a port must do; run on the doubles and on the adapters |
+#![expect(clippy::missing_panics_doc, reason = "in tests a panic is how a fault is told")]
+
+pub mod build;
+pub mod contracts;
+pub mod messages;
+pub mod probe;
+pub mod s3;
+pub mod signers;
+pub mod table;
+pub mod time;
+pub mod world;
+
+pub use messages::{MemoryNotifier, MemoryQueue};
+pub use probe::{Calls, Probe, When};
+pub use s3::{MemoryDerived, MemoryOriginals};
+pub use signers::{Answer, Browser, MemoryBrowser, MemoryLinkSigner, MemoryUploadSigner};
+pub use table::MemoryTable;
+pub use time::{CountingIds, FixedClock};
+pub use world::World;

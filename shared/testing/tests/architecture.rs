@@ -29,13 +29,14 @@ impl Graph {
         let packages = metadata["packages"].as_array().unwrap();
         let name_of: BTreeMap<String, String> =
             packages.iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
-        let folders = packages.iter().filter(|package| members.contains(package["id"].as_str().unwrap())).map(
-            |package| {
+        let folders = packages
+            .iter()
+            .filter(|package| members.contains(package["id"].as_str().unwrap()))
+            .map(|package| {
                 let manifest = text(&package["manifest_path"]);
                 let folder = manifest.strip_prefix(root).unwrap().trim_matches('/');
                 (text(&package["name"]), folder.trim_end_matches("/Cargo.toml").to_owned())
-            },
-        );
+            });
         let direct = metadata["resolve"]["nodes"].as_array().unwrap().iter().map(|node| {
             let built_with = node["deps"].as_array().unwrap().iter().filter(|dependency| {
                 let kinds = dependency["dep_kinds"].as_array().unwrap();
@@ -69,7 +70,10 @@ impl Graph {
     }
 
     fn functions(&self) -> impl Iterator<Item = &str> {
-        self.folders.iter().filter(|(_, folder)| folder.starts_with("functions/")).map(|(name, _)| name.as_str())
+        self.folders
+            .iter()
+            .filter(|(_, folder)| folder.starts_with("functions/"))
+            .map(|(name, _)| name.as_str())
     }
 }
 
@@ -85,7 +89,10 @@ fn the_domain_and_the_media_know_neither_aws_nor_a_runtime() {
             .all_below(name)
             .into_iter()
             .filter(|below| {
-                below.starts_with("aws-") || below.starts_with("aws_") || below.starts_with("lambda_") || below == "tokio"
+                below.starts_with("aws-")
+                    || below.starts_with("aws_")
+                    || below.starts_with("lambda_")
+                    || below == "tokio"
             })
             .collect();
         assert!(foreign.is_empty(), "{name} is built with {foreign:?}");

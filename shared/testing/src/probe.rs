@@ -1,0 +1,262 @@
+//! Counts the calls of ports, and makes chosen ones fail.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    ops::{Deref, RangeInclusive},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use sluice_core::{
+    Error, ErrorKind, Result,
+    asset::{Asset, Grant},
+    ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, Sha256, UploadId, Version},
+    names::{ContentType, DerivedKey, ObjectKey},
+    ports::{
+        AssetRepository, ConnectionRepository, ContentIndex, Delivery, DerivedStore, JobOrder, JobQueue,
+        LinkSigner, MultipartStore, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved,
+        SignedPart, SignedRequest, Stitched, TicketRepository, UploadSigner,
+    },
+    time::Timestamp,
+    upload::{PartTag, UploadedPart},
+};
+
+/// When an ordered fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Before the work: nothing is done.
+    Before,
+    /// After the work: it is done, and the answer is lost.
+    After,
+}
+
+/// What is to happen at a coming call of a method.
+struct Order {
+    method: &'static str,
+    /// Calls until then; at 0 it happens.
+    calls_left: usize,
+    /// Whether it happens at every call from then on.
+    lasting: bool,
+    what: What,
+}
+
+enum What {
+    Fail(When, ErrorKind),
+    Run(Option<Box<dyn FnOnce() + Send>>),
+}
+
+#[derive(Default)]
+struct State {
+    counts: BTreeMap<&'static str, usize>,
+    orders: Vec<Order>,
+}
+
+/// The calls of all probes that share it. Methods are named as `AssetRepository::get`.
+#[derive(Clone, Default)]
+pub struct Calls(Arc<Mutex<State>>);
+
+impl Calls {
+    /// None so far.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How often a method was called.
+    pub fn count(&self, method: &str) -> usize {
+        self.state().counts.get(known(method)).copied().unwrap_or_default()
+    }
+
+    /// How often each method was called; those that weren't are left out.
+    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
+        self.state().counts.clone()
+    }
+
+    /// Counts from zero again.
+    pub fn reset(&self) {
+        self.state().counts.clear();
+    }
+
+    /// Lets the `nth` call from now (1 is the next) fail, once.
+    pub fn fail(&self, method: &str, nth: usize, when: When, kind: ErrorKind) {
+        self.order(method, nth, false, What::Fail(when, kind));
+    }
+
+    /// Lets every call fail, until [`Self::heal`].
+    pub fn fail_always(&self, method: &str, when: When, kind: ErrorKind) {
+        self.order(method, 1, true, What::Fail(when, kind));
+    }
+
+    /// Runs something just before the `nth` call from now: what another writer does in that moment.
+    pub fn before(&self, method: &str, nth: usize, run: impl FnOnce() + Send + 'static) {
+        self.order(method, nth, false, What::Run(Some(Box::new(run))));
+    }
+
+    /// Takes all orders back.
+    pub fn heal(&self) {
+        self.state().orders.clear();
+    }
+
+    fn order(&self, method: &str, nth: usize, lasting: bool, what: What) {
+        assert!(nth >= 1, "the next call is the first");
+        let order = Order { method: known(method), calls_left: nth - 1, lasting, what };
+        self.state().orders.push(order);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+
+    /// Counts a call; gives the fault that it meets, if any.
+    fn meet(&self, method: &'static str) -> Option<(When, ErrorKind)> {
+        let mut runs = Vec::new();
+        let mut fault = None;
+        {
+            let mut state = self.state();
+            *state.counts.entry(method).or_default() += 1;
+            for order in state.orders.iter_mut().filter(|order| order.method == method) {
+                if order.calls_left > 0 {
+                    order.calls_left -= 1;
+                    continue;
+                }
+                match &mut order.what {
+                    What::Fail(when, kind) => fault = fault.or(Some((*when, *kind))),
+                    What::Run(run) => runs.extend(run.take()),
+                }
+                if !order.lasting {
+                    // spent: it never comes to 0 again
+                    order.calls_left = usize::MAX;
+                }
+            }
+        }
+        // outside the lock: what runs may call the doubles itself
+        runs.into_iter().for_each(|run| run());
+        fault
+    }
+
+    async fn watch<T>(
+        &self,
+        method: &'static str,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let fault = |kind| {
+            let code = if kind == ErrorKind::Throttled { "throttled" } else { "unavailable" };
+            Error::new(kind, code, "a fault on order")
+        };
+        match self.meet(method) {
+            None => work.await,
+            Some((When::Before, kind)) => Err(fault(kind)),
+            Some((When::After, kind)) => {
+                work.await?;
+                Err(fault(kind))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Calls").field(&self.counts()).finish()
+    }
+}
+
+/// A port that is watched. It is what it holds: the double's own methods are there as well.
+#[derive(Debug, Clone)]
+pub struct Probe<P> {
+    inner: P,
+    calls: Calls,
+}
+
+impl<P> Probe<P> {
+    /// Watches `inner`.
+    pub fn new(inner: P, calls: &Calls) -> Self {
+        Self { inner, calls: calls.clone() }
+    }
+}
+
+impl<P> Deref for Probe<P> {
+    type Target = P;
+    fn deref(&self) -> &P {
+        &self.inner
+    }
+}
+
+/// Implements ports for [`Probe`], each method by way of [`Calls::watch`], and lists their names.
+macro_rules! watch {
+    ($($port:ident $({ type $body:ident; })? {
+        $(fn $method:ident($($arg:ident: $kind:ty),*) -> $out:ty;)*
+    })*) => {
+        $(impl<P: $port> $port for Probe<P> {
+            $(type $body = P::$body;)?
+            $(async fn $method(&self, $($arg: $kind),*) -> Result<$out> {
+                let name = concat!(stringify!($port), "::", stringify!($method));
+                self.calls.watch(name, self.inner.$method($($arg),*)).await
+            })*
+        })*
+
+        /// Every method there is.
+        const METHODS: &[&str] = &[$($(concat!(stringify!($port), "::", stringify!($method)),)*)*];
+    };
+}
+
+watch! {
+    OriginalStore { type Body; } {
+        fn head(key: &ObjectKey, version_id: Option<&ObjectVersionId>) -> Option<ObjectHead>;
+        fn get(key: &ObjectKey, version_id: Option<&ObjectVersionId>) -> Option<Self::Body>;
+        fn delete(key: &ObjectKey, version_id: Option<&ObjectVersionId>) -> ();
+    }
+    DerivedStore {
+        fn put(key: &DerivedKey, content_type: &ContentType, bytes: Bytes) -> ();
+        fn delete(keys: &[DerivedKey]) -> ();
+    }
+    MultipartStore {
+        fn create(key: &ObjectKey, content_type: &ContentType, version: Version) -> UploadId;
+        fn list_parts(key: &ObjectKey, upload_id: &UploadId) -> Option<Vec<UploadedPart>>;
+        fn complete(key: &ObjectKey, upload_id: &UploadId, parts: &[PartTag], replaces: Option<&ETag>) -> Stitched;
+        fn abort(key: &ObjectKey, upload_id: &UploadId) -> ();
+    }
+    UploadSigner {
+        fn sign_put(key: &ObjectKey, grant: &Grant, now: Timestamp, ttl: Duration) -> SignedRequest;
+        fn sign_parts(key: &ObjectKey, upload_id: &UploadId, parts: RangeInclusive<u16>, now: Timestamp, ttl: Duration) -> (Vec<SignedPart>, Timestamp);
+    }
+    LinkSigner {
+        fn original(link: OriginalLink<'_>) -> String;
+        fn derivative(key: &DerivedKey) -> String;
+    }
+    AssetRepository {
+        fn create(asset: &Asset) -> Saved;
+        fn get(id: AssetId) -> Option<Asset>;
+        fn save(asset: &Asset) -> Saved;
+        fn list(owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Page<Asset>;
+        fn changed_since(owner: &OwnerId, since: Timestamp, limit: u16, cursor: Option<&str>) -> Page<Asset>;
+        fn overdue(now: Timestamp, limit: u16) -> Vec<AssetId>;
+    }
+    ContentIndex {
+        fn keeper(owner: &OwnerId, sha256: Sha256) -> Option<AssetId>;
+        fn claim(owner: &OwnerId, sha256: Sha256, asset: AssetId) -> AssetId;
+        fn replace(owner: &OwnerId, sha256: Sha256, stale: AssetId, asset: AssetId) -> AssetId;
+    }
+    JobQueue {
+        fn enqueue(order: &JobOrder) -> ();
+    }
+    TicketRepository {
+        fn issue(ticket: Sha256, owner: &OwnerId, expires_at: Timestamp) -> ();
+        fn redeem(ticket: Sha256, now: Timestamp) -> Option<OwnerId>;
+    }
+    ConnectionRepository {
+        fn add(connection: &ConnectionId, owner: &OwnerId, expires_at: Timestamp) -> ();
+        fn remove(connection: &ConnectionId) -> ();
+        fn owner_of(connection: &ConnectionId) -> Option<OwnerId>;
+        fn of_owner(owner: &OwnerId) -> Vec<ConnectionId>;
+    }
+    Notifier {
+        fn push(connection: &ConnectionId, text: &str) -> Delivery;
+    }
+}
+
+/// The method of this name; a name that is none is a mistake in the test.
+fn known(method: &str) -> &'static str {
+    METHODS.iter().find(|known| **known == method).unwrap_or_else(|| panic!("no port has a method {method}"))
+}

@@ -1,0 +1,219 @@
+//! The state table in memory.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use sluice_core::{
+    Error, Result,
+    asset::Asset,
+    ids::{AssetId, ConnectionId, OwnerId, Sha256},
+    ports::{AssetRepository, ConnectionRepository, ContentIndex, Page, Saved, TicketRepository},
+    time::Timestamp,
+};
+
+/// The four repositories. Clones are the same table.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryTable(Arc<Mutex<Tables>>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    assets: BTreeMap<AssetId, Asset>,
+    written: Vec<Asset>,
+    contents: BTreeMap<(OwnerId, Sha256), AssetId>,
+    tickets: BTreeMap<Sha256, (OwnerId, Timestamp)>,
+    connections: BTreeMap<ConnectionId, OwnerId>,
+}
+
+impl MemoryTable {
+    /// Puts an asset there, whatever was there before.
+    pub fn put(&self, asset: &Asset) {
+        self.lock().write(asset);
+    }
+
+    /// The asset; the test fails if there is none.
+    pub fn asset(&self, id: AssetId) -> Asset {
+        self.lock().assets.get(&id).cloned().expect("the asset is in the table")
+    }
+
+    /// All assets, by id.
+    pub fn assets(&self) -> Vec<Asset> {
+        self.lock().assets.values().cloned().collect()
+    }
+
+    /// Every state that was ever written, in order: what the table's stream would bring.
+    pub fn written(&self) -> Vec<Asset> {
+        self.lock().written.clone()
+    }
+
+    /// How many connections are kept.
+    pub fn connection_count(&self) -> usize {
+        self.lock().connections.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+}
+
+impl Tables {
+    fn write(&mut self, asset: &Asset) {
+        self.assets.insert(asset.id(), asset.clone());
+        self.written.push(asset.clone());
+    }
+
+    /// A page of an owner's assets in the order of `key`, from the item after the cursor on.
+    fn page(
+        &self,
+        listing: &str,
+        owner: &OwnerId,
+        limit: u16,
+        cursor: Option<&str>,
+        key: impl Fn(&Asset) -> String,
+        newest_first: bool,
+    ) -> Result<Page<Asset>> {
+        let tag = format!("{listing}:{owner}:");
+        let after = cursor.map(|cursor| decode(cursor, &tag)).transpose()?;
+        let mut sorted: Vec<(String, &Asset)> = self
+            .assets
+            .values()
+            .filter(|asset| asset.owner() == owner)
+            .map(|asset| (key(asset), asset))
+            .collect();
+        sorted.sort_by(|one, other| one.0.cmp(&other.0));
+        if newest_first {
+            sorted.reverse();
+        }
+        let mut rest = sorted.into_iter().filter(|(key, _)| match &after {
+            Some(after) if newest_first => key < after,
+            Some(after) => key > after,
+            None => true,
+        });
+        let limit = usize::from(limit.max(1));
+        let page: Vec<(String, &Asset)> = rest.by_ref().take(limit).collect();
+        let next = match (page.last(), rest.next()) {
+            (Some((last, _)), Some(_)) => Some(hex::encode(tag + last)),
+            _ => None,
+        };
+        Ok(Page { items: page.into_iter().map(|(_, asset)| asset.clone()).collect(), next })
+    }
+}
+
+fn decode(cursor: &str, tag: &str) -> Result<String> {
+    hex::decode(cursor)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .and_then(|text| text.strip_prefix(tag).map(str::to_owned))
+        .ok_or_else(|| Error::invalid_field("cursor", "not one that this listing gave"))
+}
+
+impl AssetRepository for MemoryTable {
+    async fn create(&self, asset: &Asset) -> Result<Saved> {
+        let mut tables = self.lock();
+        if tables.assets.contains_key(&asset.id()) {
+            return Ok(Saved::Conflict);
+        }
+        tables.write(asset);
+        Ok(Saved::Yes)
+    }
+
+    async fn get(&self, id: AssetId) -> Result<Option<Asset>> {
+        Ok(self.lock().assets.get(&id).cloned())
+    }
+
+    async fn save(&self, asset: &Asset) -> Result<Saved> {
+        let mut tables = self.lock();
+        let stored = tables.assets.get(&asset.id());
+        if stored.is_none_or(|stored| stored.revision() + 1 != asset.revision()) {
+            return Ok(Saved::Conflict);
+        }
+        tables.write(asset);
+        Ok(Saved::Yes)
+    }
+
+    async fn list(&self, owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Result<Page<Asset>> {
+        let key = |asset: &Asset| format!("{}#{}", asset.created_at(), asset.id());
+        self.lock().page("created", owner, limit, cursor, key, true)
+    }
+
+    async fn changed_since(
+        &self,
+        owner: &OwnerId,
+        since: Timestamp,
+        limit: u16,
+        cursor: Option<&str>,
+    ) -> Result<Page<Asset>> {
+        let tables = self.lock();
+        let key = |asset: &Asset| format!("{}#{}", asset.updated_at(), asset.id());
+        let recent = tables.assets.values().filter(|asset| asset.updated_at() >= since);
+        let recent =
+            Tables { assets: recent.map(|asset| (asset.id(), asset.clone())).collect(), ..Tables::default() };
+        recent.page("updated", owner, limit, cursor, key, false)
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: u16) -> Result<Vec<AssetId>> {
+        let tables = self.lock();
+        let late = |asset: &&Asset| asset.deadline().is_some_and(|deadline| deadline <= now);
+        Ok(tables.assets.values().filter(late).map(Asset::id).take(limit.into()).collect())
+    }
+}
+
+impl ContentIndex for MemoryTable {
+    async fn keeper(&self, owner: &OwnerId, sha256: Sha256) -> Result<Option<AssetId>> {
+        Ok(self.lock().contents.get(&(owner.clone(), sha256)).copied())
+    }
+
+    async fn claim(&self, owner: &OwnerId, sha256: Sha256, asset: AssetId) -> Result<AssetId> {
+        Ok(*self.lock().contents.entry((owner.clone(), sha256)).or_insert(asset))
+    }
+
+    async fn replace(
+        &self,
+        owner: &OwnerId,
+        sha256: Sha256,
+        stale: AssetId,
+        asset: AssetId,
+    ) -> Result<AssetId> {
+        let mut tables = self.lock();
+        let keeper = tables.contents.entry((owner.clone(), sha256)).or_insert(asset);
+        if *keeper == stale {
+            *keeper = asset;
+        }
+        Ok(*keeper)
+    }
+}
+
+impl TicketRepository for MemoryTable {
+    async fn issue(&self, ticket: Sha256, owner: &OwnerId, expires_at: Timestamp) -> Result<()> {
+        self.lock().tickets.insert(ticket, (owner.clone(), expires_at));
+        Ok(())
+    }
+
+    async fn redeem(&self, ticket: Sha256, now: Timestamp) -> Result<Option<OwnerId>> {
+        let taken = self.lock().tickets.remove(&ticket);
+        Ok(taken.filter(|(_, expires_at)| *expires_at > now).map(|(owner, _)| owner))
+    }
+}
+
+impl ConnectionRepository for MemoryTable {
+    async fn add(&self, connection: &ConnectionId, owner: &OwnerId, _expires_at: Timestamp) -> Result<()> {
+        self.lock().connections.insert(connection.clone(), owner.clone());
+        Ok(())
+    }
+
+    async fn remove(&self, connection: &ConnectionId) -> Result<()> {
+        self.lock().connections.remove(connection);
+        Ok(())
+    }
+
+    async fn owner_of(&self, connection: &ConnectionId) -> Result<Option<OwnerId>> {
+        Ok(self.lock().connections.get(connection).cloned())
+    }
+
+    async fn of_owner(&self, owner: &OwnerId) -> Result<Vec<ConnectionId>> {
+        let tables = self.lock();
+        let theirs = tables.connections.iter().filter(|(_, its_owner)| *its_owner == owner);
+        Ok(theirs.map(|(connection, _)| connection.clone()).collect())
+    }
+}

@@ -1,0 +1,75 @@
+//! Time and ids that a test decides.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sluice_core::{
+    ids::AssetId,
+    ports::{Clock, IdGenerator},
+    time::Timestamp,
+};
+
+/// A clock that stands still until it is moved. Clones show the same time.
+#[derive(Debug, Clone)]
+pub struct FixedClock(Arc<AtomicI64>);
+
+impl FixedClock {
+    /// A clock that shows this.
+    pub fn at(now: Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(now.as_millis())))
+    }
+
+    /// Moves it on.
+    pub fn advance(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).expect("a test's span fits");
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Puts it to another time, back also.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_millis(), Ordering::SeqCst);
+    }
+}
+
+impl Default for FixedClock {
+    /// 2026-01-31T08:15:30Z.
+    fn default() -> Self {
+        Self::at(Timestamp::from_seconds(1_769_847_330))
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Ids and secrets that count from 1, the same in every run. Clones count on together.
+#[derive(Debug, Clone, Default)]
+pub struct CountingIds {
+    assets: Arc<AtomicU64>,
+    secrets: Arc<AtomicU64>,
+}
+
+impl CountingIds {
+    /// The `n`th asset id that every new generator gives.
+    pub fn nth(n: u64) -> AssetId {
+        // the version and variant bits of a UUID version 7; the number in its last digits, which pick the shard
+        format!("019c0000-0000-7000-8000-{n:012x}").parse().expect("a UUID")
+    }
+}
+
+impl IdGenerator for CountingIds {
+    fn asset_id(&self) -> AssetId {
+        Self::nth(self.assets.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn secret(&self) -> String {
+        format!("secret-{:036}", self.secrets.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+}
