@@ -10,7 +10,8 @@
 //! | [`trigger`] | the wrapper for everything that isn't HTTP |
 //! | [`system`] | the clock and the generator of ids |
 //!
-//! A `main.rs` calls [`init_tracing`], reads its config, builds its ports once and hands its handler to the runtime.
+//! A `main.rs` calls [`init_tracing`], reads its config, builds its ports once and hands its handler to [`http::run`],
+//! or to [`run`] if it serves something else than HTTP.
 
 pub mod config;
 pub mod http;
@@ -18,14 +19,20 @@ pub mod messages;
 pub mod s3_event;
 pub mod sqs;
 pub mod system;
-pub mod trigger;
 
-use lambda_runtime::tracing::subscriber::{
-    filter::{LevelFilter, Targets},
-    fmt,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
+use std::fmt;
+
+use lambda_runtime::{
+    Diagnostic, LambdaEvent, service_fn,
+    tracing::subscriber::{
+        self,
+        filter::{LevelFilter, Targets},
+        layer::SubscriberExt,
+        util::SubscriberInitExt,
+    },
 };
+use serde::{Serialize, de::DeserializeOwned};
+use sluice_core::{Error, Result};
 
 /// Starts logging to standard output: at the level `AWS_LAMBDA_LOG_LEVEL` (INFO), as JSON where
 /// `AWS_LAMBDA_LOG_FORMAT` says so, without the time, which Lambda adds (its advanced logging controls).
@@ -36,11 +43,41 @@ pub fn init_tracing() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok();
     let level = level.and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::INFO);
     let targets = Targets::new().with_default(level.min(LevelFilter::INFO)).with_target("sluice", level);
-    let registry = lambda_runtime::tracing::subscriber::registry().with(targets);
+    let registry = subscriber::registry().with(targets);
     let json = std::env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|text| text.eq_ignore_ascii_case("json"));
     if json {
-        registry.with(fmt::layer().json().with_target(false).without_time()).init();
+        registry.with(subscriber::fmt::layer().json().with_target(false).without_time()).init();
     } else {
-        registry.with(fmt::layer().with_target(false).with_ansi(false).without_time()).init();
+        registry.with(subscriber::fmt::layer().with_target(false).with_ansi(false).without_time()).init();
+    }
+}
+
+/// Handles events until Lambda ends the process. An event of another shape, and an error, fail the invocation: what
+/// that means is the source's to say (a stream or a queue delivers again, API Gateway answers 500).
+pub async fn run<E, A>(handler: impl AsyncFn(E) -> Result<A>) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    A: Serialize,
+{
+    let handler = &handler;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| async move {
+        handler(event.payload).await.map_err(Failure)
+    }))
+    .await
+}
+
+/// An error on its way to the runtime, which logs its `Debug` form, sources and all, and reports its code as the type
+/// of the error, for alarms.
+struct Failure(Error);
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(Failure(error): Failure) -> Self {
+        Self { error_type: error.code().to_owned(), error_message: error.message().to_owned() }
     }
 }

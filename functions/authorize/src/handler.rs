@@ -1,0 +1,89 @@
+//! What is done about an invocation.
+
+use std::time::Duration;
+
+use sluice_core::{
+    Result,
+    ports::{Clock, IdGenerator, TicketRepository},
+};
+use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
+
+use crate::{
+    invocation::{Answer, BearerRequest, Invocation, TicketRequest},
+    keys::KeySource,
+    ticket,
+    token::{self, Expected, Refusal},
+};
+
+/// What the function works with.
+pub struct Ports<K, T, C, I> {
+    /// The keys that tokens are checked with.
+    pub keys: K,
+    /// The tickets.
+    pub tickets: T,
+    /// The time.
+    pub clock: C,
+    /// Fresh secrets.
+    pub ids: I,
+    /// What tokens must claim.
+    pub expected: Expected,
+    /// How long a ticket may wait.
+    pub ticket_ttl: Duration,
+}
+
+impl<K: KeySource, T: TicketRepository, C: Clock, I: IdGenerator> Ports<K, T, C, I> {
+    /// Answers an invocation.
+    ///
+    /// # Errors
+    /// Only if an authorizer can't decide at the moment: API Gateway then answers 500 and keeps nothing, so that the
+    /// client may try again, where a refusal would make it log its user out.
+    pub async fn handle(&self, invocation: Invocation) -> Result<Answer> {
+        match invocation {
+            Invocation::Bearer(request) => self.check_bearer(&request).await,
+            Invocation::Ticket(request) => self.check_ticket(&request).await,
+            Invocation::Route(request) => {
+                let answer = http::answer(async |request| self.route(&request).await, *request).await;
+                Ok(Answer::Route(answer))
+            }
+        }
+    }
+
+    async fn check_bearer(&self, request: &BearerRequest) -> Result<Answer> {
+        let verdict = match request.token() {
+            Some(token) => token::verify(&self.keys, &self.expected, token, self.clock.now()).await?,
+            None => Err(Refusal::NoToken),
+        };
+        Ok(match verdict {
+            Ok(caller) => Answer::authorized(&caller.owner, caller.expires_at),
+            Err(reason) => {
+                tracing::info!(%reason, "token refused");
+                Answer::unauthorized()
+            }
+        })
+    }
+
+    async fn check_ticket(&self, request: &TicketRequest) -> Result<Answer> {
+        let owner =
+            ticket::redeem(&self.tickets, request.ticket().unwrap_or_default(), self.clock.now()).await?;
+        Ok(match owner {
+            Some(owner) => Answer::allow(&owner, &request.method_arn),
+            None => {
+                tracing::info!(reason = %Refusal::UnknownTicket, "ticket refused");
+                Answer::deny(&request.method_arn)
+            }
+        })
+    }
+
+    async fn route(&self, request: &Request) -> Result<Response> {
+        match (request.method(), &request.segments()[..]) {
+            (&Method::POST, ["tickets"]) => {
+                let now = self.clock.now();
+                let caller = request.caller(now)?;
+                let ticket = ticket::issue(&self.tickets, &self.ids, &caller, self.ticket_ttl, now).await?;
+                Ok(http::json(StatusCode::CREATED, &ticket))
+            }
+            (_, ["tickets"]) => Ok(http::method_not_allowed(request, &["POST"])),
+            _ => Ok(http::no_such_route(request)),
+        }
+    }
+}
