@@ -123,6 +123,9 @@ impl Warning {
     }
 }
 
+// Aborting on a panic would let one file take down the worker and everything else in its batch.
+const _: () = assert!(cfg!(panic = "unwind"), "sluice-media must be built with panic = \"unwind\"");
+
 /// Runs a decoder so that its panic becomes [`MediaError::Corrupt`] and never takes the worker down.
 ///
 /// libjpeg's error exit arrives here, too: it unwinds with its message as payload. Nothing that `work`

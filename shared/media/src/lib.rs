@@ -5,7 +5,7 @@
 //! | [`sniff`] | what a file is, by its first bytes |
 //! | [`metadata`] | what an image's header and its EXIF say |
 //! | [`placeholder`] | a `ThumbHash` to show at once |
-//! | [`derive`] | resized, oriented, colour-managed copies without metadata |
+//! | [`mod@derive`] | resized, oriented, colour-managed copies without metadata |
 //! | [`limits`] | what an image may demand, checked before it is decoded |
 //! | [`error`] | why an image was refused, and what its copies could not show |
 //!

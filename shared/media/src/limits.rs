@@ -79,27 +79,31 @@ impl Limits {
     }
 }
 
-/// Bytes that a decode to `target` takes at its peak, rounded up: the input, the decoder's own planes, the
-/// decoded picture, the resize's intermediate and the finished largest picture with a copy for the next step.
+/// Bytes that a decode to `target` takes at its peak. Beside the input, that is the largest of three stages:
+/// the decoder's own planes with the decoded picture; the picture, the resize's intermediate and its result;
+/// the result with a turned and a flattened copy.
 fn estimate(header: &Header<'_>, target: (u32, u32), input_len: usize) -> u64 {
     let source = header.decoded_size(target);
     let sample = u64::from(header.bytes_per_pixel);
     let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
 
     let raster = area(source.0, source.1) * sample;
-    let decoder = match (&header.jpeg, header.format) {
+    let planes = match (&header.jpeg, header.format) {
         (Some(jpeg), _) => jpeg.coefficient_bytes,
-        // The composed canvas and the frame laid over it.
-        (None, Format::Gif) => 2 * raster,
-        (None, Format::WebP) if header.animated => 2 * raster,
-        (None, Format::Png) if header.animated => 3 * 4 * header.pixels(),
-        // VP8's planes; lossless and alpha work in the output.
-        (None, Format::WebP) => raster / 2,
-        (None, _) => 0,
+        // The composed canvas, the frame laid over it and the copy that is given out.
+        (None, Format::Gif) => 3 * 4 * header.pixels(),
+        (None, Format::WebP | Format::Png) if header.animated => 3 * 4 * header.pixels(),
+        // VP8's planes with their padding, or VP8L's ARGB.
+        (None, Format::WebP) => 4 * header.pixels(),
+        (None, Format::Png | Format::Jpeg) => 0,
     };
-    let resize = if source == target { 0 } else { area(target.0, source.1).max(area(source.0, target.1)) };
-    let finished = area(target.0, target.1);
-    input_len as u64 + decoder + raster + resize * sample + 3 * finished * 4
+    let (intermediate, result) = if source == target {
+        (0, 0)
+    } else {
+        (area(target.0, source.1).max(area(source.0, target.1)) * sample, area(target.0, target.1) * sample)
+    };
+    let finished = 3 * 4 * area(target.0, target.1);
+    input_len as u64 + (planes + raster).max(raster + intermediate + result).max(finished)
 }
 
 #[cfg(test)]
