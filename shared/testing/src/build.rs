@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use sluice_core::{
-    asset::{Asset, Grant, GrantMode, Ingest, JobName, Need, NewAsset, StoredObject},
-    ids::{AssetId, OwnerId, Sha256, UploadId, Version},
-    names::{Folder, Kind},
+    asset::{
+        Asset, Derivative, Event, Grant, GrantMode, Ingest, JobName, Need, NewAsset, Placeholder,
+        StoredObject, Warning,
+    },
+    ids::{AssetId, ETag, OwnerId, Sha256, UploadId, Version},
+    names::{DerivedKey, Folder, Kind},
     ports::ObjectHead,
     time::Timestamp,
     upload::{MIN_PART_SIZE, Parts},
@@ -14,7 +17,7 @@ use sluice_core::{
 /// The bytes of [`grant`].
 pub const SIZE: u64 = 1_000;
 /// How long [`grant`] is good.
-pub const GRANT_TTL: Duration = Duration::from_secs(3_600);
+pub const GRANT_TTL: Duration = Duration::from_hours(1);
 
 /// An owner of this name.
 pub fn owner(name: &str) -> OwnerId {
@@ -64,17 +67,68 @@ pub fn asset(id: AssetId, owner: &str, grant: Grant, now: Timestamp) -> Asset {
     Asset::create(NewAsset { id, owner, folder, message_id: None, grant }, now)
 }
 
-/// An asset's bytes as S3 tells of them.
+/// The bytes of an asset's open grant as S3 tells of them.
 pub fn stored(asset: &Asset, head: &ObjectHead) -> StoredObject {
-    StoredObject {
-        key: asset.key().clone(),
-        size: head.size,
-        etag: head.etag.clone(),
-        version_id: head.version_id.clone(),
-        version: head.version.expect("the object names its version"),
-        sha256: head.sha256,
-        upload_id: asset.grant().and_then(Grant::upload_id).cloned(),
-    }
+    asset.granted_object(head.clone()).expect("the object is of the open grant")
+}
+
+/// An asset in which every field is filled: done, with metadata of every type, derivatives, a warning, a placeholder,
+/// and the grant of its next version.
+pub fn everything(id: AssetId, owner: &str, now: Timestamp) -> Asset {
+    let upload_id: UploadId = "upload-1".parse().expect("an id");
+    let grant = Grant {
+        filename: "Übersicht 写真.JPG".parse().expect("a name"),
+        sha256: Some(digest(b"bytes")),
+        ..multipart_grant(now, &upload_id, 3)
+    };
+    let owner = self::owner(owner);
+    let folder = Folder::requested(&owner, "trips/2026").expect("a folder");
+    let message_id = Some("message 1".parse().expect("an id"));
+    let asset = Asset::create(NewAsset { id, owner, folder, message_id, grant }, now);
+
+    let etag: ETag = "0123456789abcdef0123456789abcdef-3".parse().expect("an entity tag");
+    let version = asset.version();
+    let head = ObjectHead {
+        size: asset.size(),
+        etag: etag.clone(),
+        version_id: Some("3HL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY".parse().expect("an id")),
+        version: Some(version),
+        sha256: None,
+    };
+    let metadata = serde_json::json!({
+        "camera": { "make": "", "lens": null, "zoom": 0.1, "gps": [-1.5, 48.137_154] },
+        "frames": u64::MAX, "offset": -7, "animated": false, "empty": {}, "none": [],
+    });
+    let warning = |code: &str| Warning { code: code.to_owned(), message: "for people".to_owned() };
+    let read = Ingest {
+        metadata: metadata.as_object().cloned().unwrap_or_default(),
+        placeholder: Some(Placeholder {
+            thumbhash: "3OcRJYB4d3h/iIeHeEh3eIhw+j2w".to_owned(),
+            width: 3,
+            height: 2,
+        }),
+        warnings: vec![warning("type_mismatch")],
+        ..ingest(version, digest(b"bytes"))
+    };
+    let thumb = Derivative {
+        name: "thumb".to_owned(),
+        key: DerivedKey::new(id, version, "thumb", "webp"),
+        content_type: "image/webp".parse().expect("a type"),
+        width: 256,
+        height: 171,
+        bytes: 9_876,
+        version,
+    };
+    let update = Grant { version: version.next(), replaces: Some(etag), ..self::grant(now) };
+    let job = JobName::Image;
+    let events = [
+        Event::UploadArrived(Box::new(stored(&asset, &head))),
+        Event::Ingested(Box::new(read)),
+        Event::JobStarted { job, version, lease_until: now.plus(GRANT_TTL) },
+        Event::JobSucceeded { job, version, derivatives: vec![thumb], warnings: vec![warning("too_small")] },
+        Event::UpdateGranted(Box::new(update)),
+    ];
+    events.iter().fold(asset, |asset, event| asset.apply(event, now).expect("the way of every asset").asset)
 }
 
 /// What reading a JPEG gives, with the image job to do.

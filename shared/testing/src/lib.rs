@@ -11,7 +11,11 @@
 //! | [`probe`] | [`Probe`]: counts the calls of a port, and makes chosen ones fail before or after their work |
 //! | [`build`] | grants and assets with everything filled in |
 //! | [`contracts`] | what every implementation of a port must do; run on the doubles and on the adapters |
-#![expect(clippy::missing_panics_doc, reason = "in tests a panic is how a fault is told")]
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "in tests a panic is how a fault is told"
+)]
 
 pub mod build;
 pub mod contracts;

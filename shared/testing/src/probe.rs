@@ -132,7 +132,9 @@ impl Calls {
             }
         }
         // outside the lock: what runs may call the doubles itself
-        runs.into_iter().for_each(|run| run());
+        for run in runs {
+            run();
+        }
         fault
     }
 

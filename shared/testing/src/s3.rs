@@ -47,7 +47,7 @@ struct Stored {
 struct Content {
     bytes: Bytes,
     etag: ETag,
-    content_type: ContentType,
+    media_type: ContentType,
     version: Option<Version>,
     sha256: Option<Sha256>,
 }
@@ -152,7 +152,7 @@ impl MemoryOriginals {
         let content = Content {
             etag: etag_of(&write.bytes, ""),
             bytes: write.bytes,
-            content_type: write.content_type,
+            media_type: write.content_type,
             version: write.version,
             sha256: write.sha256,
         };
@@ -178,7 +178,7 @@ impl MemoryOriginals {
     pub fn read(&self, key: &str, version_id: Option<&ObjectVersionId>) -> Option<Read> {
         let bucket = self.lock();
         let content = bucket.find(key, version_id)?.content.as_ref()?;
-        Some(Read { bytes: content.bytes.clone(), content_type: content.content_type.clone() })
+        Some(Read { bytes: content.bytes.clone(), content_type: content.media_type.clone() })
     }
 
     /// The heads of all versions of a key, oldest first, without delete markers.
@@ -384,7 +384,7 @@ impl MultipartStore for MemoryOriginals {
         let content = Content {
             etag: etag_of(&bytes, &format!("-{}", parts.len())),
             bytes: bytes.into(),
-            content_type: upload.content_type.clone(),
+            media_type: upload.content_type.clone(),
             version: Some(upload.version),
             sha256: None,
         };

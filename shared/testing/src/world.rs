@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long the links of a [`World`] are good.
-pub const LINK_TTL: Duration = Duration::from_secs(900);
+pub const LINK_TTL: Duration = Duration::from_mins(15);
 
 /// All ports in memory. Each is watched: [`World::calls`] counts, and fails on order.
 ///

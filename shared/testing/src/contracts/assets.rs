@@ -1,0 +1,180 @@
+//! The repository of assets.
+
+use std::time::Duration;
+
+use sluice_core::{
+    ErrorKind,
+    asset::{Asset, Event, Failure},
+    ids::AssetId,
+    ports::{AssetRepository, Page, Saved},
+    time::Timestamp,
+};
+
+use super::eventually;
+use crate::{build, time::CountingIds};
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(1_769_847_330)
+}
+
+fn later(millis: u64) -> Timestamp {
+    now().plus(Duration::from_millis(millis))
+}
+
+fn granted(n: u64, owner: &str, at: Timestamp) -> Asset {
+    build::asset(CountingIds::nth(n), owner, build::grant(at), at)
+}
+
+fn cancelled(asset: &Asset, at: Timestamp) -> Asset {
+    asset.apply(&Event::UploadCancelled, at).expect("it is uploading").asset
+}
+
+/// Runs on a table without assets.
+pub async fn asset_repository_contract(repository: &impl AssetRepository) {
+    an_asset_is_created_once_and_read_back_whole(repository).await;
+    a_save_wins_only_over_the_revision_it_was_made_from(repository).await;
+    a_listing_goes_from_the_newest_to_the_oldest_page_by_page(repository).await;
+    changes_come_in_their_order_from_a_time_on(repository).await;
+    an_asset_is_overdue_from_its_deadline_until_it_is_ended(repository).await;
+}
+
+async fn an_asset_is_created_once_and_read_back_whole(repository: &impl AssetRepository) {
+    let plain = granted(1, "reader", now());
+    assert_eq!(repository.get(plain.id()).await.unwrap(), None);
+    assert_eq!(repository.create(&plain).await.unwrap(), Saved::Yes);
+    assert_eq!(repository.create(&plain).await.unwrap(), Saved::Conflict);
+    assert_eq!(repository.get(plain.id()).await.unwrap(), Some(plain));
+
+    let full = build::everything(CountingIds::nth(2), "reader", now());
+    assert_eq!(repository.create(&full).await.unwrap(), Saved::Yes);
+    assert_eq!(repository.get(full.id()).await.unwrap(), Some(full));
+}
+
+async fn a_save_wins_only_over_the_revision_it_was_made_from(repository: &impl AssetRepository) {
+    let first = granted(11, "writer", now());
+    let second = cancelled(&first, later(1));
+    assert_eq!(repository.save(&second).await.unwrap(), Saved::Conflict, "there is nothing to replace");
+    assert_eq!(repository.get(first.id()).await.unwrap(), None);
+
+    repository.create(&first).await.unwrap();
+    assert_eq!(repository.save(&first).await.unwrap(), Saved::Conflict);
+    assert_eq!(repository.save(&second).await.unwrap(), Saved::Yes);
+    assert_eq!(repository.save(&second).await.unwrap(), Saved::Conflict, "a second call finds itself");
+    assert_eq!(repository.get(first.id()).await.unwrap(), Some(second));
+
+    let raced = granted(12, "writer", now());
+    repository.create(&raced).await.unwrap();
+    let (one, other) = (cancelled(&raced, later(1)), cancelled(&raced, later(2)));
+    let (of_one, of_other) = tokio::join!(repository.save(&one), repository.save(&other));
+    let winner = match (of_one.unwrap(), of_other.unwrap()) {
+        (Saved::Yes, Saved::Conflict) => one,
+        (Saved::Conflict, Saved::Yes) => other,
+        both => panic!("exactly one wins, not {both:?}"),
+    };
+    assert_eq!(repository.get(raced.id()).await.unwrap(), Some(winner));
+}
+
+fn ids(page: &Page<Asset>) -> Vec<AssetId> {
+    page.items.iter().map(Asset::id).collect()
+}
+
+async fn a_listing_goes_from_the_newest_to_the_oldest_page_by_page(repository: &impl AssetRepository) {
+    let owner = build::owner("lister");
+    assert_eq!(repository.list(&owner, 10, None).await.unwrap(), Page { items: Vec::new(), next: None });
+    // the second and third are of the same millisecond: then the id decides
+    let times = [0, 5, 5, 9, 1];
+    for (n, millis) in (21..).zip(times) {
+        repository.create(&granted(n, "lister", later(millis))).await.unwrap();
+    }
+    repository.create(&granted(26, "somebody-else", later(3))).await.unwrap();
+    let expected = [24, 23, 22, 25, 21].map(CountingIds::nth);
+
+    let all = eventually("all five", async || {
+        let page = repository.list(&owner, 10, None).await.unwrap();
+        (page.items.len() == 5).then_some(page)
+    })
+    .await;
+    assert_eq!(ids(&all), expected);
+    assert_eq!(all.next, None);
+    assert_eq!(all.items[0], granted(24, "lister", later(9)), "whole assets are listed");
+
+    for size in [1_u16, 2, 3, 5] {
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = repository.list(&owner, size, cursor.as_deref()).await.unwrap();
+            assert!(page.items.len() <= size.into(), "a page holds at most what was asked for");
+            assert!(!page.items.is_empty(), "the end is told by the last page, not by an empty one");
+            seen.extend(ids(&page));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "in pages of {size}");
+    }
+
+    let cursor = repository.list(&owner, 2, None).await.unwrap().next.expect("there is more");
+    let stranger = build::owner("somebody-else");
+    assert!(!cursor.contains("lister"), "a cursor is opaque");
+    for (who, cursor) in [(&stranger, cursor.as_str()), (&owner, "x"), (&owner, ""), (&owner, &cursor[2..])] {
+        let refused = repository.list(who, 2, Some(cursor)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{cursor}");
+    }
+    let refused = repository.changed_since(&owner, now(), 2, Some(&cursor)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "a cursor serves one listing");
+}
+
+async fn changes_come_in_their_order_from_a_time_on(repository: &impl AssetRepository) {
+    let owner = build::owner("watcher");
+    let assets: Vec<Asset> = (31..34).map(|n| granted(n, "watcher", later(n))).collect();
+    for asset in &assets {
+        repository.create(asset).await.unwrap();
+    }
+    repository.save(&cancelled(&assets[0], later(100))).await.unwrap();
+    repository.create(&granted(34, "somebody-else", later(32))).await.unwrap();
+    let [first, second, third] = [31, 32, 33].map(CountingIds::nth);
+
+    let since =
+        async |millis: u64| ids(&repository.changed_since(&owner, later(millis), 10, None).await.unwrap());
+    eventually("the change and its order", async || (since(0).await == [second, third, first]).then_some(()))
+        .await;
+    assert_eq!(since(33).await, [third, first], "from the time itself on");
+    assert_eq!(since(34).await, [first]);
+    assert_eq!(since(101).await, []);
+
+    let page = repository.changed_since(&owner, later(32), 2, None).await.unwrap();
+    assert_eq!(ids(&page), [second, third]);
+    let rest = repository.changed_since(&owner, later(32), 2, page.next.as_deref()).await.unwrap();
+    assert_eq!((ids(&rest), rest.next), (vec![first], None));
+}
+
+async fn an_asset_is_overdue_from_its_deadline_until_it_is_ended(repository: &impl AssetRepository) {
+    // long before all others, one in each of several shards
+    let early = Timestamp::from_seconds(1_000_000_000);
+    let at = |n: u64| early.plus(Duration::from_secs(n));
+    let assets: Vec<Asset> = (40..44).map(|n| granted(n, "late", at(n))).collect();
+    for asset in &assets {
+        repository.create(asset).await.unwrap();
+    }
+    let deadline = assets[2].deadline().expect("an upload has a deadline");
+    let overdue = async |now: Timestamp, limit: u16| {
+        let mut ids = repository.overdue(now, limit).await.unwrap();
+        ids.sort_unstable();
+        ids
+    };
+    let of = |assets: &[Asset]| assets.iter().map(Asset::id).collect::<Vec<_>>();
+    eventually("the overdue ones", async || (overdue(deadline, 10).await == of(&assets[..3])).then_some(()))
+        .await;
+    let just_before = Timestamp::from_millis(deadline.as_millis() - 1);
+    assert_eq!(overdue(just_before, 10).await, of(&assets[..2]));
+    assert_eq!(overdue(deadline, 2).await.len(), 2);
+    assert_eq!(overdue(deadline, 0).await, []);
+
+    let ended = assets[0].apply(&Event::DeadlinePassed, deadline).expect("a deadline may pass").asset;
+    assert_eq!(ended.failure_code(), Some(Failure::EXPIRED));
+    repository.save(&ended).await.unwrap();
+    eventually("the ended one to leave", async || {
+        (overdue(deadline, 10).await == of(&assets[1..3])).then_some(())
+    })
+    .await;
+}
