@@ -73,7 +73,8 @@ where
         // S3's event starts the reading; this order is for the case that the event never comes. Jobs and strays belong
         // to `process`, whose own retries make them good.
         order_ingest(&self.ingest, &transition).await?;
-        Ok(transition.asset)
+        // a cancel that was recorded between the stitching and this: the client that cancelled was told so
+        if transition.asset.object().is_some() { Ok(transition.asset) } else { Err(ended(&transition.asset)) }
     }
 
     /// Checks the list against S3's own and has it stitched.
@@ -199,8 +200,8 @@ fn settled_upload(asset: Asset, named: &str) -> Result<Asset> {
         {
             Ok(asset)
         }
-        Some(_) => Err(Error::upload_not_found()),
-        None => Err(ended(&asset)),
+        None if asset.grant().is_none() => Err(ended(&asset)),
+        _ => Err(Error::upload_not_found()),
     }
 }
 

@@ -5,7 +5,7 @@
 use aws_lambda_events::sqs::SqsEvent;
 use sluice_aws::{Clients, DynamoTable, S3Derived, S3Originals};
 use sluice_convert::{config::Config, handler::handle, work::Worker};
-use sluice_lambda::{config::environment, init_tracing, system::SystemClock, trigger};
+use sluice_lambda::{config::environment, init_tracing, system::SystemClock};
 use sluice_media::derive::Profile;
 
 #[tokio::main(flavor = "current_thread")]
@@ -23,5 +23,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         max_bytes: config.max_bytes,
         lease: config.lease,
     };
-    trigger::run(async |event: SqsEvent| Ok(handle(&worker, event).await)).await
+    sluice_lambda::run(async |event: SqsEvent| Ok(handle(&worker, event).await)).await
 }

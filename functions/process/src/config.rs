@@ -14,6 +14,8 @@ pub struct Config {
     pub originals: String,
     /// `CONVERT_QUEUE_URL`
     pub convert_queue: String,
+    /// `INGEST_QUEUE_URL`
+    pub ingest_queue: String,
     /// `HASH_LIMIT_BYTES`, `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`
     pub limits: ReadLimits,
 }
@@ -30,6 +32,7 @@ impl Config {
             state_table: env.required("STATE_TABLE"),
             originals: env.required("ORIGINALS_BUCKET"),
             convert_queue: env.url("CONVERT_QUEUE_URL"),
+            ingest_queue: env.url("INGEST_QUEUE_URL"),
             limits: ReadLimits {
                 hash_bytes: env.number("HASH_LIMIT_BYTES", 8 << 30, 0..=u64::MAX),
                 // the bytes, and beside them what decoding takes

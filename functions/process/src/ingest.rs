@@ -4,6 +4,8 @@
 //! The bytes are read once, as a stream. Memory stays constant at any size: only an image small enough for the
 //! decoder's limits is held whole, for its metadata and placeholder.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
     Error, Result,
@@ -19,6 +21,9 @@ use sluice_core::{
 
 use crate::image;
 
+/// How long a copy waits for the same file, sent at the same time, to be finished. After that both are kept.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What content is read with.
 pub struct Ingester<T, O, Q, C> {
     /// The state table: assets and who keeps which content.
@@ -27,6 +32,8 @@ pub struct Ingester<T, O, Q, C> {
     pub originals: O,
     /// The queue of conversion jobs.
     pub convert: Q,
+    /// The ingest queue, for a copy that looks again a moment later.
+    pub later: Q,
     /// The time.
     pub clock: C,
     /// What is read how far.
@@ -134,8 +141,14 @@ where
                 "the bytes don't have the SHA-256 that was announced with them",
             ),
             Some(content) => match self.keeper_of_same_content(&asset, content.sha256).await? {
-                Some(original) => Event::Deduplicated { version, original: Box::new(original) },
-                None => Event::Ingested(Box::new(self.describe(&asset, content).await?)),
+                Standing::Keeps(original) => Event::Deduplicated { version, original },
+                Standing::Unfinished if self.clock.now() < asset.updated_at().plus(PATIENCE) => {
+                    let order = JobOrder { asset_id: asset.id(), version, job: JobName::Ingest };
+                    return self.later.enqueue(&order).await;
+                }
+                Standing::Unfinished | Standing::Lost => {
+                    Event::Ingested(Box::new(self.describe(&asset, content).await?))
+                }
             },
         };
         let transition = change::apply_to(&self.table, &self.clock, asset, &event).await?;
@@ -179,22 +192,19 @@ where
         }))
     }
 
-    /// The owner's asset that keeps these bytes, if it is another one, finished, and its bytes were seen to be there.
-    /// Otherwise this asset becomes their keeper.
-    async fn keeper_of_same_content(&self, asset: &Asset, sha256: Option<Sha256>) -> Result<Option<Asset>> {
-        let Some(sha256) = sha256.filter(|_| asset.size() > 0) else { return Ok(None) };
+    /// How the owner's other asset stands that keeps these bytes. If there is none, or it lost them, this asset is
+    /// their keeper from now on.
+    async fn keeper_of_same_content(&self, asset: &Asset, sha256: Option<Sha256>) -> Result<Standing> {
+        let Some(sha256) = sha256.filter(|_| asset.size() > 0) else { return Ok(Standing::Lost) };
         let keeper = self.table.claim(asset.owner(), sha256, asset.id()).await?;
         if keeper == asset.id() {
-            return Ok(None);
+            return Ok(Standing::Lost);
         }
-        match self.standing(keeper, asset, sha256).await? {
-            Standing::Keeps(original) => Ok(Some(*original)),
-            Standing::Lost => {
-                self.table.replace(asset.owner(), sha256, keeper, asset.id()).await?;
-                Ok(None)
-            }
-            Standing::Unfinished => Ok(None),
+        let standing = self.standing(keeper, asset, sha256).await?;
+        if matches!(standing, Standing::Lost) {
+            self.table.replace(asset.owner(), sha256, keeper, asset.id()).await?;
         }
+        Ok(standing)
     }
 
     /// How a keeper stands: a copy's bytes go only after the keeper's were checked to be there.
@@ -256,9 +266,9 @@ where
 enum Standing {
     /// It is finished and its bytes are there.
     Keeps(Box<Asset>),
-    /// It is on its way: whether it will keep them isn't known yet, so both are kept.
+    /// It is on its way: whether it will keep them isn't known yet.
     Unfinished,
-    /// It no longer has them.
+    /// There is none that has them.
     Lost,
 }
 

@@ -5,13 +5,14 @@
 //! dead-letter queue that `sweep` reads); the ingest queue, by which `complete` and `sweep` ask for it should the event
 //! never come (partial batch responses).
 //!
-//! **Environment**: `STATE_TABLE`, `ORIGINALS_BUCKET`, `CONVERT_QUEUE_URL` (required); `HASH_LIMIT_BYTES` (larger files
+//! **Environment**: `STATE_TABLE`, `ORIGINALS_BUCKET`, `CONVERT_QUEUE_URL`, `INGEST_QUEUE_URL`
+//! (required); `HASH_LIMIT_BYTES` (larger files
 //! aren't hashed, 8589934592); `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (MB, set by Lambda; what a decoder may use follows from
 //! it).
 //!
 //! **IAM**: `dynamodb:GetItem`, `PutItem`, `UpdateItem` on the state table; `s3:GetObject`, `s3:GetObjectVersion`,
 //! `s3:DeleteObject`, `s3:DeleteObjectVersion` on originals, `s3:ListBucket` on their bucket (without it S3 answers 403
-//! for what isn't there); `sqs:SendMessage` on the conversion queue; consuming the ingest queue.
+//! for what isn't there); `sqs:SendMessage` on the conversion and the ingest queue; consuming the ingest queue.
 
 pub mod config;
 pub mod handler;

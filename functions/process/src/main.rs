@@ -2,8 +2,10 @@
 // the SDK's futures, held in main's, nest deeper than the default of 128
 #![recursion_limit = "256"]
 
+use std::time::Duration;
+
 use sluice_aws::{Clients, DynamoTable, S3Originals, SqsJobQueue};
-use sluice_lambda::{config::environment, init_tracing, system::SystemClock, trigger};
+use sluice_lambda::{config::environment, init_tracing, system::SystemClock};
 use sluice_process::{
     config::Config,
     handler::{Trigger, handle},
@@ -19,8 +21,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         table: DynamoTable::new(&clients, config.state_table),
         originals: S3Originals::new(&clients, config.originals),
         convert: SqsJobQueue::new(&clients, config.convert_queue),
+        // the same file sent twice at once is usually finished in a second or two
+        later: SqsJobQueue::new(&clients, config.ingest_queue).with_delay(Duration::from_secs(2)),
         clock: SystemClock,
         limits: config.limits,
     };
-    trigger::run(async |event: Trigger| handle(&ingester, event).await).await
+    sluice_lambda::run(async |event: Trigger| handle(&ingester, event).await).await
 }

@@ -3,7 +3,7 @@
 #![recursion_limit = "256"]
 
 use sluice_aws::{Clients, DynamoTable, S3Originals, SqsJobQueue};
-use sluice_lambda::{config::environment, init_tracing, system::SystemClock, trigger};
+use sluice_lambda::{config::environment, init_tracing, system::SystemClock};
 use sluice_sweep::{
     config::Config,
     handler::{Trigger, handle},
@@ -21,5 +21,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         ingest: SqsJobQueue::new(&clients, config.ingest_queue),
         clock: SystemClock,
     };
-    trigger::run(async |event: Trigger| handle(&sweeper, event).await).await
+    sluice_lambda::run(async |event: Trigger| handle(&sweeper, event).await).await
 }

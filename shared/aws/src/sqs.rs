@@ -1,4 +1,6 @@
-//! The queue of conversion jobs on SQS.
+//! Queues of jobs on SQS.
+
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use sluice_core::{
@@ -13,19 +15,31 @@ use crate::{clients::Clients, error::classify};
 pub struct SqsJobQueue {
     client: Client,
     url: String,
+    /// None: the queue's own.
+    delay: Option<Duration>,
 }
 
 impl SqsJobQueue {
     /// The queue at `url`.
     pub fn new(clients: &Clients, url: impl Into<String>) -> Self {
-        Self { client: clients.sqs(), url: url.into() }
+        Self { client: clients.sqs(), url: url.into(), delay: None }
+    }
+
+    /// The same, each order held back for `delay` (in whole seconds, at most 15 minutes) in place of the queue's own
+    /// delay.
+    #[must_use]
+    pub const fn with_delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
     }
 }
 
 impl JobQueue for SqsJobQueue {
     async fn enqueue(&self, order: &JobOrder) -> Result<()> {
         let body = serde_json::to_string(order).map_err(Error::internal)?;
-        let sent = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
+        let delay = self.delay.map(|delay| i32::try_from(delay.as_secs().min(900)).unwrap_or(900));
+        let message = self.client.send_message().queue_url(&self.url).message_body(body);
+        let sent = message.set_delay_seconds(delay).send().await;
         sent.map(drop).map_err(|error| classify("SQS", &error))
     }
 }

@@ -7,7 +7,6 @@
 //! | [`sqs`] | batches of messages with partial failures |
 //! | [`s3_event`] | S3's notifications, keys decoded |
 //! | [`messages`] | what goes over the WebSocket, in both directions |
-//! | [`trigger`] | the wrapper for everything that isn't HTTP |
 //! | [`system`] | the clock and the generator of ids |
 //!
 //! A `main.rs` calls [`init_tracing`], reads its config, builds its ports once and hands its handler to [`http::run`],

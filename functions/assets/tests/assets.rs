@@ -1,0 +1,107 @@
+//! Reading, on ports in memory.
+
+use serde_json::Value;
+use sluice_assets::{handler::handle, read::Reader};
+use sluice_core::{
+    asset::{Event, Failure},
+    ports::Clock,
+};
+use sluice_lambda::http::{Method, Request};
+use sluice_testing::{Browser, World, build};
+
+/// Status, body and location, or the code of a refusal.
+async fn ask(
+    world: &World,
+    owner: &str,
+    method: Method,
+    target: &str,
+) -> Result<(u16, Value, Option<String>), &'static str> {
+    let reader = Reader {
+        table: world.table.clone(),
+        originals: world.originals.clone(),
+        links: world.links.clone(),
+        clock: world.clock.clone(),
+    };
+    let expires_at = world.clock.now().plus(build::GRANT_TTL);
+    let request = Request::new(method, target).with_caller(&build::owner(owner), expires_at);
+    let response = handle(&reader, request).await.map_err(|error| error.code())?;
+    let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+    Ok((response.status().as_u16(), serde_json::from_str(response.body()).unwrap_or_default(), location))
+}
+
+#[tokio::test]
+async fn an_asset_is_its_owners_alone() {
+    let world = World::new();
+    let asset = world.uploaded("alice", "bytes");
+    let target = format!("/assets/{}", asset.id());
+    let (status, document, _) = ask(&world, "alice", Method::GET, &target).await.unwrap();
+    assert_eq!(
+        (status, &document["stage"], &document["poll"]["after_seconds"]),
+        (200, &"processing".into(), &2.into())
+    );
+    for (method, suffix) in [(Method::GET, ""), (Method::GET, "/download"), (Method::DELETE, "")] {
+        let refused = ask(&world, "bob", method, &format!("{target}{suffix}")).await;
+        assert_eq!(refused, Err("asset_not_found"), "{suffix}");
+    }
+    assert_eq!(ask(&world, "alice", Method::GET, "/assets/nonsense").await, Err("asset_not_found"));
+}
+
+#[tokio::test]
+async fn pages_hold_every_asset_once_newest_first() {
+    let world = World::new();
+    let ids: Vec<String> = (0..7).map(|_| world.granted("alice").id().to_string()).collect();
+    world.granted("bob");
+    let (mut seen, mut target) = (Vec::new(), "/assets?limit=3".to_owned());
+    loop {
+        let (_, page, _) = ask(&world, "alice", Method::GET, &target).await.unwrap();
+        seen.extend(
+            page["assets"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|asset| asset["asset_id"].as_str().unwrap().to_owned()),
+        );
+        let Some(cursor) = page["next"].as_str() else { break };
+        target = format!("/assets?limit=3&cursor={cursor}");
+    }
+    assert_eq!(seen, ids.into_iter().rev().collect::<Vec<_>>());
+    for bad in ["limit=0", "limit=101", "limit=x", "cursor=forged"] {
+        assert_eq!(
+            ask(&world, "alice", Method::GET, &format!("/assets?{bad}")).await,
+            Err("invalid_field"),
+            "{bad}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_download_saves_the_very_bytes_under_the_files_name() {
+    let world = World::new();
+    let granted = world.granted("alice");
+    let target = |asset: &sluice_core::asset::Asset| format!("/assets/{}/download", asset.id());
+    assert_eq!(ask(&world, "alice", Method::GET, &target(&granted)).await, Err("upload_incomplete"));
+    let asset = world.uploaded("alice", "bytes");
+    let (status, _, location) = ask(&world, "alice", Method::GET, &target(&asset)).await.unwrap();
+    let answer = world.browser.get(&location.unwrap()).await;
+    assert_eq!((status, &answer.body[..]), (302, &b"bytes"[..]));
+    assert!(answer.headers["content-disposition"].starts_with("attachment"), "{:?}", answer.headers);
+}
+
+#[tokio::test]
+async fn a_cancel_ends_an_upload_and_never_takes_back_bytes_that_are_there() {
+    let world = World::new();
+    let asset = world.granted("alice");
+    let target = format!("/assets/{}", asset.id());
+    for _ in 0..2 {
+        assert_eq!(ask(&world, "alice", Method::DELETE, &target).await.unwrap().0, 204);
+    }
+    assert_eq!(world.table.asset(asset.id()).failure_code(), Some(Failure::CANCELLED));
+
+    let untold = world.granted("alice");
+    let head = world.upload(&untold, vec![0; 1000]);
+    let target = format!("/assets/{}", untold.id());
+    assert_eq!(ask(&world, "alice", Method::DELETE, &target).await, Err("already_uploaded"));
+    world.apply(untold.id(), &Event::UploadArrived(Box::new(build::stored(&untold, &head))));
+    assert_eq!(ask(&world, "alice", Method::DELETE, &target).await, Err("already_uploaded"));
+    assert_eq!(world.originals.versions(untold.key()).len(), 1);
+}

@@ -1,0 +1,233 @@
+//! Finishing uploads, on ports in memory: every answer may be lost, every request repeated, anything may be late.
+
+use bytes::Bytes;
+use sluice_complete::finish::{Completion, Finisher};
+use sluice_core::{
+    ErrorKind,
+    asset::{Asset, Event, Failure, Stage},
+    ids::UploadId,
+    ports::{Clock, MultipartStore},
+    upload::{MIN_PART_SIZE, PartTag},
+};
+use sluice_testing::{FixedClock, MemoryOriginals, MemoryQueue, MemoryTable, Probe, When, World, build};
+
+type Memory = Finisher<Probe<MemoryTable>, Probe<MemoryOriginals>, Probe<MemoryQueue>, FixedClock>;
+
+fn finisher(world: &World) -> Memory {
+    Finisher {
+        table: world.table.clone(),
+        originals: world.originals.clone(),
+        ingest: world.queue.clone(),
+        clock: world.clock.clone(),
+    }
+}
+
+fn direct(asset: &Asset) -> Completion {
+    Completion { object_key: asset.key().to_string(), upload: None }
+}
+
+/// An upload of three parts of which all are there.
+struct Multipart {
+    asset: Asset,
+    upload_id: UploadId,
+    tags: Vec<PartTag>,
+}
+
+impl Multipart {
+    async fn begin(world: &World) -> Self {
+        let asset = world.granted("alice");
+        let content_type = "image/jpeg".parse().unwrap();
+        let upload_id = world.originals.create(asset.key(), &content_type, asset.version()).await.unwrap();
+        let grant = build::multipart_grant(world.clock.now(), &upload_id, 3);
+        let asset = build::asset(asset.id(), "alice", grant, world.clock.now());
+        world.table.put(&asset);
+        let mut tags = Vec::new();
+        for number in 1..=3 {
+            let size = if number == 3 { 1 } else { usize::try_from(MIN_PART_SIZE).unwrap() };
+            let bytes = Bytes::from(vec![b'x'; size]);
+            let etag = world.originals.write_part(asset.key().as_str(), &upload_id, number, bytes).unwrap();
+            tags.push(PartTag { number, etag });
+        }
+        Self { asset, upload_id, tags }
+    }
+
+    fn completion(&self) -> Completion {
+        let upload = Some((self.upload_id.to_string(), self.tags.clone()));
+        Completion { object_key: self.asset.key().to_string(), upload }
+    }
+}
+
+async fn code(world: &World, owner: &str, completion: &Completion) -> &'static str {
+    match finisher(world).complete(&build::owner(owner), completion).await {
+        Ok(asset) => {
+            assert!(asset.object().is_some());
+            "ok"
+        }
+        Err(error) => error.code(),
+    }
+}
+
+#[tokio::test]
+async fn a_put_is_complete_once_its_bytes_are_there() {
+    let world = World::new();
+    let asset = world.granted("alice");
+    assert_eq!(code(&world, "alice", &direct(&asset)).await, "upload_incomplete");
+    world.upload(&asset, vec![0; 1000]);
+    assert_eq!(code(&world, "bob", &direct(&asset)).await, "asset_not_found");
+    assert_eq!(code(&world, "alice", &direct(&asset)).await, "ok");
+    assert_eq!(world.table.asset(asset.id()).stage(), Stage::Processing);
+    assert_eq!(world.queue.orders().len(), 1, "the reading is ordered, should S3's event not come");
+    assert_eq!(code(&world, "alice", &direct(&asset)).await, "ok", "a repeat gives the same");
+    assert_eq!(world.table.asset(asset.id()).revision(), 2);
+}
+
+#[tokio::test]
+async fn parts_are_stitched_and_a_repeat_gives_the_same() {
+    let world = World::new();
+    let upload = Multipart::begin(&world).await;
+    for _ in 0..3 {
+        assert_eq!(code(&world, "alice", &upload.completion()).await, "ok");
+    }
+    let asset = world.table.asset(upload.asset.id());
+    assert_eq!((asset.revision(), asset.size()), (2, 2 * MIN_PART_SIZE + 1));
+    assert_eq!(world.originals.versions(asset.key()).len(), 1);
+    assert_eq!(world.calls.count("MultipartStore::complete"), 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_of_s3_or_of_the_table_is_made_good_by_the_repeat() {
+    for (method, nth) in [
+        ("MultipartStore::complete", 1),
+        ("OriginalStore::head", 1),
+        ("AssetRepository::save", 1),
+        ("JobQueue::enqueue", 1),
+    ] {
+        for when in [When::Before, When::After] {
+            let world = World::new();
+            let upload = Multipart::begin(&world).await;
+            world.calls.fail(method, nth, when, ErrorKind::Unavailable);
+            assert_eq!(code(&world, "alice", &upload.completion()).await, "unavailable", "{method} {when:?}");
+            assert_eq!(code(&world, "alice", &upload.completion()).await, "ok", "{method} {when:?}");
+            assert_eq!(world.table.asset(upload.asset.id()).stage(), Stage::Processing);
+            assert_eq!(world.originals.versions(upload.asset.key()).len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_clients_at_once_both_get_the_finished_upload() {
+    let world = World::new();
+    let upload = Multipart::begin(&world).await;
+    let finisher = finisher(&world);
+    let (owner, completion) = (build::owner("alice"), upload.completion());
+    let (one, two) =
+        tokio::join!(finisher.complete(&owner, &completion), finisher.complete(&owner, &completion));
+    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+    assert_eq!(world.table.asset(upload.asset.id()).revision(), 2);
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_the_upload_is_refused_and_the_upload_stays_open() {
+    let world = World::new();
+    let upload = Multipart::begin(&world).await;
+    let with = |change: fn(&mut Vec<PartTag>)| {
+        let mut completion = upload.completion();
+        change(&mut completion.upload.as_mut().unwrap().1);
+        completion
+    };
+    for (completion, expected) in [
+        (with(|parts| drop(parts.pop())), "parts_missing"),
+        (with(|parts| parts.swap(0, 1)), "parts_out_of_order"),
+        (with(|parts| parts[1] = parts[0].clone()), "parts_repeated"),
+        (with(|parts| parts[2].number = 4), "parts_unknown"),
+        (with(|parts| parts[0].etag = "wrong".parse().unwrap()), "part_etag_mismatch"),
+    ] {
+        assert_eq!(code(&world, "alice", &completion).await, expected);
+    }
+    let number = 2;
+    let short = world.originals.write_part(
+        upload.asset.key().as_str(),
+        &upload.upload_id,
+        number,
+        Bytes::from_static(b"x"),
+    );
+    let mut completion = upload.completion();
+    completion.upload.as_mut().unwrap().1[1].etag = short.unwrap();
+    assert_eq!(code(&world, "alice", &completion).await, "part_size_mismatch");
+    assert_eq!(
+        code(&world, "alice", &direct(&upload.asset)).await,
+        "invalid_field",
+        "the upload's id is missing"
+    );
+    assert_eq!(world.table.asset(upload.asset.id()), upload.asset, "nothing changed");
+}
+
+#[tokio::test]
+async fn parts_are_listed_for_their_owner_while_the_upload_is_open() {
+    let world = World::new();
+    let upload = Multipart::begin(&world).await;
+    let finisher = finisher(&world);
+    let (alice, bob) = (build::owner("alice"), build::owner("bob"));
+    let (id, key) = (upload.upload_id.as_str(), upload.asset.key().as_str());
+    let parts = finisher.parts(&alice, id, key).await.unwrap();
+    assert_eq!(
+        parts.iter().map(|part| (part.number, part.size)).collect::<Vec<_>>(),
+        [(1, MIN_PART_SIZE), (2, MIN_PART_SIZE), (3, 1)]
+    );
+    for (owner, id, key) in [(&bob, id, key), (&alice, "other", key), (&alice, id, "users/alice/x")] {
+        assert_eq!(finisher.parts(owner, id, key).await.unwrap_err().code(), "upload_not_found");
+    }
+    finisher.complete(&alice, &upload.completion()).await.unwrap();
+    assert_eq!(finisher.parts(&alice, id, key).await.unwrap_err().code(), "upload_not_found");
+}
+
+#[tokio::test]
+async fn a_cancel_frees_the_parts_ends_the_asset_and_may_be_repeated() {
+    let world = World::new();
+    let upload = Multipart::begin(&world).await;
+    let finisher = finisher(&world);
+    let (alice, bob) = (build::owner("alice"), build::owner("bob"));
+    let (id, key) = (upload.upload_id.as_str(), upload.asset.key().as_str());
+    assert_eq!(finisher.cancel(&bob, id, key).await.unwrap_err().code(), "upload_not_found");
+    for _ in 0..2 {
+        finisher.cancel(&alice, id, key).await.unwrap();
+    }
+    assert!(world.originals.open_uploads().is_empty());
+    assert_eq!(world.table.asset(upload.asset.id()).failure_code(), Some(Failure::CANCELLED));
+    assert_eq!(code(&world, "alice", &upload.completion()).await, "upload_cancelled");
+}
+
+#[tokio::test]
+async fn a_cancel_after_the_stitching_changes_nothing_even_if_the_record_does_not_know_yet() {
+    let world = World::new();
+    let upload = Multipart::begin(&world).await;
+    let finisher = finisher(&world);
+    let alice = build::owner("alice");
+    let (id, key) = (upload.upload_id.as_str(), upload.asset.key().as_str());
+    world.calls.fail("AssetRepository::save", 1, When::Before, ErrorKind::Unavailable);
+    assert!(finisher.complete(&alice, &upload.completion()).await.is_err());
+    assert_eq!(finisher.cancel(&alice, id, key).await.unwrap_err().code(), "already_uploaded");
+    finisher.complete(&alice, &upload.completion()).await.unwrap();
+    assert_eq!(finisher.cancel(&alice, id, key).await.unwrap_err().code(), "already_uploaded");
+    assert_eq!(world.originals.versions(upload.asset.key()).len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_s3_has_aborted_is_gone_and_never_complete() {
+    let world = World::new();
+    let upload = Multipart::begin(&world).await;
+    world.originals.abort(upload.asset.key(), &upload.upload_id).await.unwrap();
+    assert_eq!(code(&world, "alice", &upload.completion()).await, "upload_gone");
+    assert_eq!(world.table.asset(upload.asset.id()).stage(), Stage::Uploading);
+}
+
+#[tokio::test]
+async fn the_event_may_be_first() {
+    let world = World::new();
+    let upload = Multipart::begin(&world).await;
+    let key = upload.asset.key();
+    world.originals.complete(key, &upload.upload_id, &upload.tags, None).await.unwrap();
+    let head = world.originals.versions(key)[0].clone();
+    world.apply(upload.asset.id(), &Event::UploadArrived(Box::new(build::stored(&upload.asset, &head))));
+    assert_eq!(code(&world, "alice", &upload.completion()).await, "ok");
+}

@@ -1,0 +1,210 @@
+//! `POST /prepare`, on ports in memory.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sluice_core::{
+    asset::{Event, JobName, Stage},
+    ports::Clock,
+    upload::{MIB, UploadPolicy},
+};
+use sluice_lambda::http::{Method, Request};
+use sluice_presign::{grant::Granter, handler::handle};
+use sluice_testing::{
+    Browser, CountingIds, FixedClock, MemoryLinkSigner, MemoryOriginals, MemoryTable, MemoryUploadSigner,
+    Probe, World, build,
+};
+
+type Memory = Granter<
+    Probe<MemoryTable>,
+    Probe<MemoryOriginals>,
+    Probe<MemoryUploadSigner>,
+    Probe<MemoryLinkSigner>,
+    FixedClock,
+    CountingIds,
+>;
+
+fn granter(world: &World) -> Memory {
+    Granter {
+        table: world.table.clone(),
+        originals: world.originals.clone(),
+        signer: world.uploads.clone(),
+        links: world.links.clone(),
+        clock: world.clock.clone(),
+        ids: world.ids.clone(),
+        policy: UploadPolicy::default(),
+    }
+}
+
+/// The status and body, or the status class and code of a refusal.
+async fn prepare(world: &World, owner: &str, body: &Value) -> Result<(u16, Value), &'static str> {
+    let expires_at = world.clock.now().plus(build::GRANT_TTL);
+    let request = Request::new(Method::POST, "/prepare/")
+        .with_caller(&build::owner(owner), expires_at)
+        .with_body(body.to_string());
+    let response = handle(&granter(world), request).await.map_err(|error| error.code())?;
+    Ok((response.status().as_u16(), serde_json::from_str(response.body()).unwrap()))
+}
+
+fn photo(size: u64) -> Value {
+    json!({ "filename": "photo.jpg", "file_size": size, "content_type": "image/jpeg" })
+}
+
+#[tokio::test]
+async fn a_small_file_gets_one_put_that_binds_what_was_granted() {
+    let world = World::new();
+    let (status, grant) = prepare(&world, "alice", &photo(10 * MIB)).await.unwrap();
+    assert_eq!(
+        (status, &grant["mode"], &grant["method"], &grant["version"]),
+        (201, &json!("direct"), &json!("PUT"), &json!(1))
+    );
+    let key = grant["object_key"].as_str().unwrap();
+    assert_eq!(key, format!("users/alice/{}.jpg", grant["asset_id"].as_str().unwrap()));
+    assert_eq!(
+        grant["headers"],
+        json!({ "content-type": "image/jpeg", "if-none-match": "*", "x-amz-meta-version": "1" })
+    );
+    let asset = &world.table.assets()[0];
+    assert_eq!((asset.stage(), asset.revision()), (Stage::Uploading, 1));
+
+    let headers: Vec<(String, String)> = grant["headers"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned()))
+        .collect();
+    let url = grant["url"].as_str().unwrap();
+    let bytes = Bytes::from(vec![0; 10 << 20]);
+    assert_eq!(world.browser.put(url, &headers, bytes.slice(1..)).await.status, 403, "one byte less");
+    assert_eq!(world.browser.put(url, &headers, bytes.clone()).await.status, 200);
+    assert_eq!(world.browser.put(url, &headers, bytes).await.status, 412, "a second time");
+}
+
+#[tokio::test]
+async fn a_larger_file_gets_its_first_500_parts_and_every_window_on_demand() {
+    let world = World::new();
+    let body = json!({ "filename": "movie.mkv", "file_size": 10_000 * MIB, "client_num_parts": 2000 });
+    let (status, grant) = prepare(&world, "alice", &body).await.unwrap();
+    assert_eq!((status, &grant["mode"]), (201, &json!("multipart")));
+    assert_eq!((&grant["part_size"], &grant["num_parts"]), (&json!(5 * MIB), &json!(2000)));
+    assert_eq!((&grant["batch"]["start"], &grant["batch"]["count"]), (&json!(1), &json!(500)));
+    assert_eq!(grant["batch"]["items"][499]["part_number"], 500);
+
+    let window = |start: u64, count: u64| json!({ "upload_id": grant["upload_id"], "object_key": grant["object_key"], "start_part": start, "batch_count": count });
+    for (start, count, first, signed) in
+        [(501, 500, 501, 500), (1901, 500, 1901, 100), (1, 3, 1, 3), (2000, 9999, 2000, 1)]
+    {
+        let (status, answer) = prepare(&world, "alice", &window(start, count)).await.unwrap();
+        assert_eq!(
+            (status, &answer["batch"]["start"], &answer["batch"]["count"]),
+            (200, &json!(first), &json!(signed))
+        );
+        assert_eq!(answer["batch"]["items"].as_array().unwrap().len(), signed);
+    }
+    for (start, count) in [(0, 1), (2001, 1), (1, 0)] {
+        assert_eq!(
+            prepare(&world, "alice", &window(start, count)).await,
+            Err("invalid_field"),
+            "{start}, {count}"
+        );
+    }
+    assert_eq!(prepare(&world, "bob", &window(1, 1)).await, Err("upload_not_found"));
+    let mut forged = window(1, 1);
+    forged["upload_id"] = json!("another");
+    assert_eq!(prepare(&world, "alice", &forged).await, Err("upload_not_found"));
+    assert_eq!(world.table.assets().len(), 1, "windows make no assets");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_leaves_nothing_behind() {
+    let world = World::new();
+    let with = |field: &str, value: Value| {
+        let mut body = photo(11 * MIB);
+        body[field] = value;
+        body
+    };
+    for (body, code) in [
+        (json!({}), "invalid_field"),
+        (json!({ "filename": "a.jpg" }), "invalid_field"),
+        (with("file_size", json!(-1)), "invalid_field"),
+        (with("file_size", json!(1.5)), "invalid_field"),
+        (with("file_size", json!("10")), "invalid_field"),
+        (with("file_size", json!(u64::MAX)), "file_too_large"),
+        (with("filename", json!("../x")), "invalid_filename"),
+        (with("filename", json!("x".repeat(1000))), "invalid_filename"),
+        (with("filename", json!("a\u{202e}gpj.exe")), "invalid_filename"),
+        (with("content_type", json!("jpeg")), "invalid_field"),
+        (with("sha256", json!("abc")), "invalid_field"),
+        (with("folder", json!("users/bob")), "folder_forbidden"),
+        (with("client_num_parts", json!(10_001)), "invalid_field"),
+        (with("asset_id", json!("0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f")), "asset_not_found"),
+        (json!([]), "invalid_json"),
+    ] {
+        assert_eq!(prepare(&world, "alice", &body).await, Err(code), "{body}");
+    }
+    assert!(world.table.assets().is_empty() && world.originals.open_uploads().is_empty());
+}
+
+#[tokio::test]
+async fn the_same_content_is_recognised_for_its_owner_alone() {
+    let world = World::new();
+    let bytes = vec![7_u8; 1000];
+    let sha256 = build::digest(&bytes);
+    let asset = world.uploaded("alice", bytes);
+    let version = asset.version();
+    let mut body = photo(1000);
+    body["sha256"] = json!(sha256);
+    assert_eq!(
+        prepare(&world, "alice", &body).await.unwrap().1["mode"],
+        "direct",
+        "not while it is on its way"
+    );
+
+    sluice_core::ports::ContentIndex::claim(&world.table, asset.owner(), sha256, asset.id()).await.unwrap();
+    world.apply(asset.id(), &Event::Ingested(Box::new(build::ingest(version, sha256))));
+    let lease_until = world.clock.now().plus(build::GRANT_TTL);
+    world.apply(asset.id(), &Event::JobStarted { job: JobName::Image, version, lease_until });
+    world.apply(
+        asset.id(),
+        &Event::JobSucceeded { job: JobName::Image, version, derivatives: vec![], warnings: vec![] },
+    );
+    let (status, answer) = prepare(&world, "alice", &body).await.unwrap();
+    assert_eq!((status, &answer["mode"]), (200, &json!("existing")));
+    assert_eq!(answer["asset"]["asset_id"], json!(asset.id()));
+    assert_eq!(prepare(&world, "bob", &body).await.unwrap().1["mode"], "direct");
+    body["file_size"] = json!(999);
+    assert_eq!(
+        prepare(&world, "alice", &body).await.unwrap().1["mode"],
+        "direct",
+        "another size is another file"
+    );
+}
+
+#[tokio::test]
+async fn an_update_keeps_the_key_and_replaces_just_the_version_it_was_granted_for() {
+    let world = World::new();
+    let asset = world.uploaded("alice", vec![1; 1000]);
+    let mut body = photo(500);
+    body["asset_id"] = json!(asset.id());
+    assert_eq!(prepare(&world, "alice", &body).await, Err("asset_busy"));
+    let failure = sluice_core::asset::Failure::permanent("corrupt_image", "");
+    world.apply(asset.id(), &Event::IngestFailed { version: asset.version(), failure });
+    let (_, grant) = prepare(&world, "alice", &body).await.unwrap();
+    assert_eq!((&grant["object_key"], &grant["version"]), (&json!(asset.key()), &json!(2)));
+    assert_eq!(grant["headers"]["if-match"], asset.object().unwrap().etag.quoted());
+    assert_eq!(prepare(&world, "bob", &body).await, Err("asset_not_found"));
+}
+
+#[tokio::test]
+async fn the_token_must_name_its_owner_and_still_be_good() {
+    let world = World::new();
+    let body = photo(1).to_string();
+    let nobody = Request::new(Method::POST, "/prepare").with_body(body.clone());
+    assert_eq!(handle(&granter(&world), nobody).await.unwrap_err().code(), "unauthorized");
+    let expired = Request::new(Method::POST, "/prepare")
+        .with_caller(&build::owner("alice"), world.clock.now())
+        .with_body(body);
+    assert_eq!(handle(&granter(&world), expired).await.unwrap_err().code(), "token_expired");
+    for (method, path, status) in [(Method::GET, "/prepare", 405), (Method::POST, "/prepare/more", 404)] {
+        assert_eq!(handle(&granter(&world), Request::new(method, path)).await.unwrap().status(), status);
+    }
+}

@@ -1,0 +1,279 @@
+//! Reading what arrived, on ports in memory: S3's events come twice, late, out of order, or never.
+
+use std::time::Duration;
+
+use sluice_core::{
+    ErrorKind,
+    asset::{Asset, Event, Grant, JobName, Stage},
+    names::Kind,
+    ports::{Clock, JobOrder},
+};
+use sluice_media::limits::Limits;
+use sluice_process::ingest::{Ingester, ReadLimits};
+use sluice_testing::{FixedClock, MemoryOriginals, MemoryQueue, MemoryTable, Probe, When, World, build};
+
+type Memory = Ingester<Probe<MemoryTable>, Probe<MemoryOriginals>, Probe<MemoryQueue>, FixedClock>;
+
+/// Every format's smallest file would do; this one is a GIF of one pixel.
+const GIF: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\x04\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+fn ingester(world: &World) -> Memory {
+    let limits =
+        ReadLimits { hash_bytes: 1 << 20, image_bytes: 1 << 20, decode: Limits::for_memory(1 << 30) };
+    Ingester {
+        table: world.table.clone(),
+        originals: world.originals.clone(),
+        convert: world.queue.clone(),
+        later: world.queue.clone(),
+        clock: world.clock.clone(),
+        limits,
+    }
+}
+
+fn granted(world: &World, owner: &str, change: impl FnOnce(&mut Grant)) -> Asset {
+    let now = world.clock.now();
+    let mut grant = build::grant(now);
+    change(&mut grant);
+    let asset = build::asset(sluice_core::ports::IdGenerator::asset_id(&world.ids), owner, grant, now);
+    world.table.put(&asset);
+    asset
+}
+
+/// A file whose bytes are in the bucket, and nobody was told.
+fn sent(world: &World, owner: &str, bytes: &[u8]) -> Asset {
+    let asset = granted(world, owner, |grant| grant.size = bytes.len() as u64);
+    world.upload(&asset, bytes.to_vec());
+    asset
+}
+
+async fn event(world: &World, asset: &Asset) -> sluice_core::Result<()> {
+    let version_id = world.originals.versions(asset.key()).first().and_then(|head| head.version_id.clone());
+    ingester(world).object_created(asset.key().as_str(), version_id).await
+}
+
+/// The image job done, as `convert` would.
+fn converted(world: &World, asset: &Asset) {
+    let (job, version) = (JobName::Image, asset.version());
+    let lease_until = world.clock.now().plus(Duration::from_secs(60));
+    world.apply(asset.id(), &Event::JobStarted { job, version, lease_until });
+    world.apply(asset.id(), &Event::JobSucceeded { job, version, derivatives: vec![], warnings: vec![] });
+}
+
+fn image_order(asset: &Asset) -> JobOrder {
+    JobOrder { asset_id: asset.id(), version: asset.version(), job: JobName::Image }
+}
+
+#[tokio::test]
+async fn the_event_alone_brings_a_photo_on_its_way() {
+    let world = World::new();
+    let asset = sent(&world, "alice", GIF);
+    event(&world, &asset).await.unwrap();
+    let read = world.table.asset(asset.id());
+    assert_eq!((read.stage(), read.kind()), (Stage::Processing, Kind::Image));
+    assert_eq!(read.content_type().unwrap().as_str(), "image/gif");
+    assert_eq!(read.sha256(), Some(build::digest(GIF)));
+    assert_eq!(read.placeholder().map(|made| (made.width, made.height)), Some((1, 1)));
+    assert_eq!(world.queue.drain(), [image_order(&asset)]);
+}
+
+#[tokio::test]
+async fn a_file_of_which_nothing_is_made_is_done_when_it_was_read() {
+    for (bytes, kind) in
+        [(&b""[..], Kind::Other), (b"\x07\x01\x02", Kind::Other), (b"%PDF-1.7\n", Kind::Document)]
+    {
+        let world = World::new();
+        let asset = sent(&world, "alice", bytes);
+        event(&world, &asset).await.unwrap();
+        let done = world.table.asset(asset.id());
+        assert_eq!((done.stage(), done.kind(), done.progress()), (Stage::Done, kind, 100));
+        assert!(world.queue.orders().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn content_decides_and_the_contradiction_is_said() {
+    let world = World::new();
+    let asset = sent(&world, "alice", b"%PDF-1.7\n");
+    event(&world, &asset).await.unwrap();
+    let done = world.table.asset(asset.id());
+    assert_eq!(done.content_type().unwrap().as_str(), "application/pdf");
+    assert_eq!(done.warnings()[0].code, "type_mismatch");
+}
+
+#[tokio::test]
+async fn events_may_repeat_and_the_job_is_asked_for_until_a_worker_has_it() {
+    let world = World::new();
+    let asset = sent(&world, "alice", GIF);
+    for _ in 0..3 {
+        event(&world, &asset).await.unwrap();
+    }
+    let read = world.table.asset(asset.id());
+    assert_eq!(world.queue.drain(), vec![image_order(&asset); 3]);
+    let (job, version) = (JobName::Image, asset.version());
+    let lease_until = world.clock.now().plus(Duration::from_secs(60));
+    let running = world.apply(asset.id(), &Event::JobStarted { job, version, lease_until });
+    event(&world, &asset).await.unwrap();
+    assert_eq!((world.queue.orders(), world.table.asset(asset.id())), (vec![], running));
+    assert_eq!(read.revision(), 3);
+}
+
+#[tokio::test]
+async fn a_fault_anywhere_is_made_good_by_the_next_delivery() {
+    for method in [
+        "OriginalStore::head",
+        "OriginalStore::get",
+        "AssetRepository::get",
+        "AssetRepository::save",
+        "ContentIndex::claim",
+        "JobQueue::enqueue",
+    ] {
+        for (nth, when) in [(1, When::Before), (1, When::After), (2, When::Before), (2, When::After)] {
+            let world = World::new();
+            let asset = sent(&world, "alice", GIF);
+            world.calls.fail(method, nth, when, ErrorKind::Unavailable);
+            let first = event(&world, &asset).await;
+            if first.is_err() {
+                event(&world, &asset).await.unwrap();
+            }
+            let read = world.table.asset(asset.id());
+            assert!(read.is_ingested(), "{method} {nth} {when:?}");
+            assert!(world.queue.orders().contains(&image_order(&asset)), "{method} {nth} {when:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_read_again() {
+    let world = World::new();
+    let asset = sent(&world, "alice", GIF);
+    world.originals.break_bodies_after(Some(10));
+    assert!(event(&world, &asset).await.is_err());
+    assert!(!world.table.asset(asset.id()).is_ingested());
+    world.originals.break_bodies_after(None);
+    event(&world, &asset).await.unwrap();
+    assert_eq!(world.table.asset(asset.id()).sha256(), Some(build::digest(GIF)));
+}
+
+#[tokio::test]
+async fn a_second_copy_shares_the_first_ones_bytes_and_its_own_go() {
+    let world = World::new();
+    let first = sent(&world, "alice", GIF);
+    event(&world, &first).await.unwrap();
+    converted(&world, &first);
+    let copy = sent(&world, "alice", GIF);
+    for _ in 0..2 {
+        event(&world, &copy).await.unwrap();
+    }
+    let done = world.table.asset(copy.id());
+    assert_eq!((done.stage(), done.duplicate_of()), (Stage::Done, Some(first.id())));
+    assert_eq!(done.object(), world.table.asset(first.id()).object());
+    assert!(world.originals.versions(copy.key()).is_empty());
+    assert_eq!(world.originals.versions(first.key()).len(), 1);
+
+    let foreign = sent(&world, "bob", GIF);
+    event(&world, &foreign).await.unwrap();
+    assert_eq!(world.table.asset(foreign.id()).duplicate_of(), None, "nobody else's files are known");
+}
+
+#[tokio::test]
+async fn a_copys_bytes_go_only_if_the_keepers_are_there() {
+    let world = World::new();
+    let first = sent(&world, "alice", GIF);
+    event(&world, &first).await.unwrap();
+    converted(&world, &first);
+    let kept = world.originals.versions(first.key())[0].clone();
+    sluice_core::ports::OriginalStore::delete(&world.originals, first.key(), kept.version_id.as_ref())
+        .await
+        .unwrap();
+    let copy = sent(&world, "alice", GIF);
+    event(&world, &copy).await.unwrap();
+    assert_eq!(world.table.asset(copy.id()).duplicate_of(), None);
+    assert_eq!(world.originals.versions(copy.key()).len(), 1);
+    converted(&world, &copy);
+    let third = sent(&world, "alice", GIF);
+    event(&world, &third).await.unwrap();
+    assert_eq!(world.table.asset(third.id()).duplicate_of(), Some(copy.id()), "the copy is the keeper now");
+}
+
+#[tokio::test]
+async fn the_same_file_sent_twice_at_once_waits_a_while_for_the_first() {
+    let world = World::new();
+    let first = sent(&world, "alice", GIF);
+    event(&world, &first).await.unwrap();
+    world.queue.drain();
+    let copy = sent(&world, "alice", GIF);
+    event(&world, &copy).await.unwrap();
+    let again = JobOrder { job: JobName::Ingest, ..image_order(&copy) };
+    assert_eq!(world.queue.drain(), [again.clone()]);
+    assert!(!world.table.asset(copy.id()).is_ingested());
+    converted(&world, &first);
+    ingester(&world).ordered(&again).await.unwrap();
+    assert_eq!(world.table.asset(copy.id()).duplicate_of(), Some(first.id()));
+
+    // a first one that doesn't get done holds nobody up for long
+    let other = [GIF, b"\0"].concat();
+    let stuck = sent(&world, "alice", &other);
+    event(&world, &stuck).await.unwrap();
+    let copy = sent(&world, "alice", &other);
+    event(&world, &copy).await.unwrap();
+    world.clock.advance(Duration::from_secs(30));
+    world.queue.drain();
+    ingester(&world).ordered(&JobOrder { job: JobName::Ingest, ..image_order(&copy) }).await.unwrap();
+    assert_eq!(world.queue.drain(), [image_order(&copy)]);
+}
+
+#[tokio::test]
+async fn an_announced_digest_that_the_bytes_do_not_have_fails_and_keeps_them() {
+    let world = World::new();
+    let asset = granted(&world, "alice", |grant| {
+        grant.size = GIF.len() as u64;
+        grant.sha256 = Some(build::digest(b"other"));
+    });
+    world.upload(&asset, GIF.to_vec());
+    event(&world, &asset).await.unwrap();
+    assert_eq!(world.table.asset(asset.id()).failure_code(), Some("checksum_mismatch"));
+    assert_eq!(world.originals.versions(asset.key()).len(), 1);
+}
+
+#[tokio::test]
+async fn bytes_that_come_after_a_cancel_are_let_go() {
+    let world = World::new();
+    let asset = sent(&world, "alice", GIF);
+    world.apply(asset.id(), &Event::UploadCancelled);
+    event(&world, &asset).await.unwrap();
+    assert!(world.originals.versions(asset.key()).is_empty());
+}
+
+#[tokio::test]
+async fn objects_that_no_grant_names_are_left_alone() {
+    let world = World::new();
+    let asset = sent(&world, "alice", GIF);
+    for key in ["stray.bin", "users/alice/0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f", "users/bob/x"] {
+        ingester(&world).object_created(key, None).await.unwrap();
+    }
+    assert_eq!(world.table.assets(), [asset]);
+}
+
+#[tokio::test]
+async fn an_order_reads_what_the_event_did_not_and_nothing_twice() {
+    let world = World::new();
+    let asset = world.uploaded("alice", GIF);
+    let order = JobOrder { job: JobName::Ingest, ..image_order(&asset) };
+    ingester(&world).ordered(&order).await.unwrap();
+    assert!(world.table.asset(asset.id()).is_ingested());
+    let reads = world.calls.count("OriginalStore::get");
+    ingester(&world).ordered(&order).await.unwrap();
+    assert_eq!(world.calls.count("OriginalStore::get"), reads);
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_hash_is_read_only_as_far_as_its_type() {
+    let world = World::new();
+    let mut bytes = b"%PDF-1.7\n".to_vec();
+    bytes.resize(3 << 20, b' ');
+    let asset = sent(&world, "alice", &bytes);
+    event(&world, &asset).await.unwrap();
+    let done = world.table.asset(asset.id());
+    assert_eq!((done.stage(), done.sha256()), (Stage::Done, None));
+}

@@ -1,0 +1,145 @@
+//! The sweeper, on ports in memory: whatever state was left behind, it ends.
+
+use std::time::Duration;
+
+use sluice_core::{
+    ErrorKind,
+    asset::{Event, Failure, JobName, Stage},
+    ports::{Clock, JobOrder, MultipartStore},
+};
+use sluice_sweep::{
+    handler::{Answer, Trigger, handle},
+    sweeper::Sweeper,
+};
+use sluice_testing::{FixedClock, MemoryOriginals, MemoryQueue, MemoryTable, Probe, When, World, build};
+
+type Memory = Sweeper<Probe<MemoryTable>, Probe<MemoryOriginals>, Probe<MemoryQueue>, FixedClock>;
+
+const LONG: Duration = Duration::from_secs(8 * 24 * 3600);
+
+fn sweeper(world: &World) -> Memory {
+    Sweeper {
+        table: world.table.clone(),
+        originals: world.originals.clone(),
+        ingest: world.queue.clone(),
+        clock: world.clock.clone(),
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_touched_before_its_deadline() {
+    let world = World::new();
+    world.granted("alice");
+    world.uploaded("alice", "bytes");
+    assert_eq!(sweeper(&world).round().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_vanished_is_ended_and_its_parts_freed() {
+    let world = World::new();
+    let asset = world.granted("alice");
+    let upload =
+        world.originals.create(asset.key(), &"image/jpeg".parse().unwrap(), asset.version()).await.unwrap();
+    let grant = build::multipart_grant(world.clock.now(), &upload, 3);
+    world.table.put(&build::asset(asset.id(), "alice", grant, world.clock.now()));
+    world.clock.advance(LONG);
+    assert_eq!(sweeper(&world).round().await.unwrap(), 1);
+    assert_eq!(world.table.asset(asset.id()).failure_code(), Some(Failure::EXPIRED));
+    assert!(world.originals.open_uploads().is_empty());
+    assert_eq!(sweeper(&world).round().await.unwrap(), 0, "ended is ended");
+}
+
+#[tokio::test]
+async fn bytes_that_nobody_told_of_are_found_and_read() {
+    let world = World::new();
+    let asset = world.granted("alice");
+    world.upload(&asset, vec![0; 1000]);
+    world.clock.advance(LONG);
+    sweeper(&world).round().await.unwrap();
+    assert_eq!(world.table.asset(asset.id()).stage(), Stage::Processing);
+    assert_eq!(world.queue.drain()[0].job, JobName::Ingest);
+}
+
+#[tokio::test]
+async fn work_that_nobody_finished_fails_and_may_be_tried_again() {
+    let world = World::new();
+    let asset = world.uploaded("alice", "bytes");
+    world.clock.advance(LONG);
+    sweeper(&world).round().await.unwrap();
+    let ended = world.table.asset(asset.id());
+    assert_eq!((ended.stage(), ended.failure().unwrap().retryable), (Stage::Failed, true));
+    assert!(ended.object().is_some(), "the original is kept");
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_ended_now_keeps_no_other_waiting() {
+    let world = World::new();
+    let assets = [world.granted("alice"), world.granted("alice"), world.granted("bob")];
+    world.clock.advance(LONG);
+    world.calls.fail("AssetRepository::save", 1, When::Before, ErrorKind::Unavailable);
+    sweeper(&world).round().await.unwrap();
+    let open = |world: &World| {
+        assets.iter().filter(|asset| !world.table.asset(asset.id()).stage().is_terminal()).count()
+    };
+    assert_eq!(open(&world), 1);
+    sweeper(&world).round().await.unwrap();
+    assert_eq!(open(&world), 0);
+}
+
+/// The golden dead letters name this asset.
+const GOLDEN: &str = "0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f";
+
+fn golden(world: &World) -> sluice_core::asset::Asset {
+    let now = world.clock.now();
+    let asset = build::asset(GOLDEN.parse().unwrap(), "alice", build::grant(now), now);
+    world.table.put(&asset);
+    asset
+}
+
+async fn sweep(world: &World, event: &str) -> Answer {
+    handle(&sweeper(world), serde_json::from_str::<Trigger>(event).unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn dead_letters_end_their_assets() {
+    for (letter, ingested) in [
+        (include_str!("../../../events/sweep/convert-dead-letter.json"), true),
+        (include_str!("../../../events/sweep/ingest-dead-letter.json"), false),
+        (include_str!("../../../events/sweep/process-dead-letter.json"), false),
+    ] {
+        let world = World::new();
+        let asset = golden(&world);
+        let head = world.upload(&asset, vec![0; 1000]);
+        world.apply(asset.id(), &Event::UploadArrived(Box::new(build::stored(&asset, &head))));
+        if ingested {
+            let ingest = build::ingest(asset.version(), build::digest(b""));
+            world.apply(asset.id(), &Event::Ingested(Box::new(ingest)));
+        }
+        let Answer::Batch(response) = sweep(&world, letter).await else { panic!("a batch") };
+        assert!(response.batch_item_failures.is_empty(), "{letter}");
+        assert_eq!(world.table.asset(asset.id()).failure_code(), Some("attempts_exhausted"), "{letter}");
+    }
+}
+
+#[tokio::test]
+async fn a_letter_of_an_event_that_died_early_lets_the_content_be_read_after_all() {
+    let world = World::new();
+    let asset = golden(&world);
+    let letter = include_str!("../../../events/sweep/process-dead-letter.json");
+    let key = asset.key().as_str().to_owned();
+    assert!(letter.contains(&asset.id().to_string()), "{key}");
+    world.upload(&asset, vec![0; 1000]);
+    sweep(&world, letter).await;
+    assert_eq!(world.table.asset(asset.id()).stage(), Stage::Processing);
+    assert_eq!(
+        world.queue.drain(),
+        [JobOrder { asset_id: asset.id(), version: asset.version(), job: JobName::Ingest }]
+    );
+}
+
+#[tokio::test]
+async fn the_schedule_is_a_round() {
+    let world = World::new();
+    let answer = sweep(&world, include_str!("../../../events/sweep/schedule.json")).await;
+    assert!(matches!(answer, Answer::Round { overdue: 0 }));
+}
