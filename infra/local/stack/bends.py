@@ -16,6 +16,7 @@ def apply(stack: Stack) -> None:
     _set_lifecycles(stack)
     _set_table_options(stack)
     _localise_endpoints(stack)
+    _set_concurrency(stack)
 
 
 def local_url(settings: Settings, url: str) -> str:
@@ -91,3 +92,19 @@ def _localise_endpoints(stack: Stack) -> None:
         current = functions.get_function_configuration(FunctionName=function)
         if current["Environment"]["Variables"] != wanted:
             functions.update_function_configuration(FunctionName=function, Environment={"Variables": wanted})
+
+
+def _set_concurrency(stack: Stack) -> None:
+    """A number that comes from a parameter stays text there, and the poller of queues stumbles over comparing it."""
+    functions = stack.settings.client("lambda")
+    wanted = {
+        (properties["FunctionName"], properties["EventSourceArn"]): properties["ScalingConfig"]
+        for properties in stack.of_type("AWS::Lambda::EventSourceMapping").values()
+        if "ScalingConfig" in properties
+    }
+    for page in functions.get_paginator("list_event_source_mappings").paginate():
+        for mapping in page["EventSourceMappings"]:
+            scaling = wanted.get((mapping["FunctionArn"].rsplit(":", 1)[-1], mapping["EventSourceArn"]))
+            if scaling:
+                scaling = {"MaximumConcurrency": int(scaling["MaximumConcurrency"])}
+                functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
