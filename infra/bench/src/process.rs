@@ -1,0 +1,59 @@
+//! What the kernel says of a process (`man 5 proc`).
+
+use std::{fs, io, time::Duration};
+
+/// The most memory that a process ever had resident, in KiB; `id` is a number or `self`.
+///
+/// # Errors
+/// The process is gone.
+pub fn peak_memory(id: &str) -> io::Result<u32> {
+    status_field(id, "VmHWM:")
+}
+
+/// The memory that a process has resident now, in KiB.
+///
+/// # Errors
+/// The process is gone.
+pub fn memory(id: &str) -> io::Result<u32> {
+    status_field(id, "VmRSS:")
+}
+
+fn status_field(id: &str, name: &str) -> io::Result<u32> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let field = status.lines().find_map(|line| line.strip_prefix(name));
+    let kibibytes = field.and_then(|field| field.trim().strip_suffix(" kB")?.parse().ok());
+    kibibytes.ok_or_else(|| io::Error::other(format!("no {name} in the process's status")))
+}
+
+/// The CPU time of the threads that a process has now.
+///
+/// # Errors
+/// The process is gone.
+pub fn cpu_time(id: &str) -> io::Result<Duration> {
+    let mut total = Duration::ZERO;
+    for thread in fs::read_dir(format!("/proc/{id}/task"))? {
+        // its first number is nanoseconds on a CPU; `stat` counts in hundredths of a second
+        let statistics = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let nanoseconds = statistics.split(' ').next().and_then(|number| number.parse().ok());
+        total += Duration::from_nanos(nanoseconds.unwrap_or_default());
+    }
+    Ok(total)
+}
+
+/// KiB as MiB, for a table.
+pub fn mebibytes(kibibytes: u32) -> String {
+    format!("{:.1}", f64::from(kibibytes) / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_memory_and_time() -> io::Result<()> {
+        assert!(peak_memory("self")? >= memory("self")?);
+        assert!(cpu_time("self")? > Duration::ZERO);
+        assert_eq!(mebibytes(1536), "1.5");
+        Ok(())
+    }
+}
