@@ -81,10 +81,13 @@ pub enum ServerMessage {
         /// The document.
         asset: Box<AssetDocument>,
     },
-    /// All that changed was sent.
+    /// What changed was sent.
     Synced {
         /// What to ask for next time.
         at: Timestamp,
+        /// Whether that is now, because there was more than one answer holds.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
     },
     /// The sign of life.
     Pong,
@@ -262,7 +265,7 @@ mod tests {
         let at = Timestamp::from_seconds(1_700_000_000);
         assert_eq!(frame(ServerMessage::Pong).1, json!({"type": "pong"}));
         assert_eq!(
-            frame(ServerMessage::Synced { at }).1,
+            frame(ServerMessage::Synced { at, more: false }).1,
             json!({"type": "synced", "at": "2023-11-14T22:13:20.000Z"})
         );
         let error = ErrorMessage {

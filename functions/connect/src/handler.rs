@@ -1,0 +1,185 @@
+//! What is done about an event.
+
+use std::time::Duration;
+
+use sluice_core::{
+    Error, ErrorKind, Result,
+    asset::Asset,
+    document::AssetDocument,
+    ids::{ConnectionId, OwnerId},
+    ports::{AssetRepository, Clock, ConnectionRepository, Delivery, LinkSigner, Notifier},
+    time::Timestamp,
+};
+use sluice_lambda::messages::{ClientMessage, ErrorMessage, ServerMessage};
+
+use crate::event::{EventType, SocketEvent, Status};
+
+/// How long a connection is kept at most: API Gateway ends each after two hours, and the rest is slack.
+const CONNECTION_TTL: Duration = Duration::from_mins(130);
+/// How far before now the next `sync` begins: longer than an index lags and than a writer takes from reading the clock
+/// to its write. What is sent twice is known by its `seq`.
+const OVERLAP: Duration = Duration::from_secs(10);
+/// Documents of one page: about 1 MB of items, which is what one read of the index gives.
+const PAGE: u16 = 100;
+/// Documents of one `sync`: at some 10 ms each they take well below the function's timeout.
+const MAX_SYNCED: usize = 500;
+
+/// What the function works with.
+pub struct Ports<T, L, N, C> {
+    /// Assets and connections.
+    pub table: T,
+    /// Links in documents.
+    pub links: L,
+    /// The way back to the client.
+    pub notifier: N,
+    /// The time.
+    pub clock: C,
+}
+
+/// Whether the client is still there.
+#[derive(PartialEq, Eq)]
+enum Line {
+    Open,
+    Gone,
+}
+
+impl<T, L, N, C> Ports<T, L, N, C>
+where
+    T: AssetRepository + ConnectionRepository,
+    L: LinkSigner,
+    N: Notifier,
+    C: Clock,
+{
+    /// Handles an event.
+    ///
+    /// # Errors
+    /// If a connection can't be kept or forgotten, or the client can't be told of an error. A message is never handled
+    /// again, so everything else that goes wrong is told to the client, which asks again.
+    pub async fn handle(&self, event: SocketEvent) -> Result<Status> {
+        let connection = event.connection();
+        match (event.kind(), event.owner()) {
+            (EventType::Connect, Some(owner)) => {
+                let expires_at = self.clock.now().plus(CONNECTION_TTL);
+                self.table.add(connection, owner, expires_at).await?;
+                Ok(Status::OK)
+            }
+            (EventType::Connect, None) => Ok(Status::UNAUTHORIZED),
+            (EventType::Disconnect, _) => {
+                self.table.remove(connection).await?;
+                Ok(Status::OK)
+            }
+            (EventType::Message, owner) => {
+                if self.answer(connection, owner, event.body()).await? == Line::Gone {
+                    self.table.remove(connection).await?;
+                }
+                Ok(Status::OK)
+            }
+        }
+    }
+
+    async fn answer(&self, connection: &ConnectionId, owner: Option<&OwnerId>, text: &str) -> Result<Line> {
+        let message = match ClientMessage::parse(text) {
+            Ok(message) => message,
+            Err(fault) => return self.send(connection, ServerMessage::Error(fault)).await,
+        };
+        match self.serve(connection, owner, &message).await {
+            Ok(line) => Ok(line),
+            Err(error) => self.send(connection, ServerMessage::Error(fault_of(&message, &error))).await,
+        }
+    }
+
+    async fn serve(
+        &self,
+        connection: &ConnectionId,
+        owner: Option<&OwnerId>,
+        message: &ClientMessage,
+    ) -> Result<Line> {
+        match message {
+            ClientMessage::Ping => self.send(connection, ServerMessage::Pong).await,
+            ClientMessage::Subscribe { asset_id } => {
+                let owner = self.owner_of(connection, owner).await?;
+                let asset = self.table.get(asset_id.parse()?).await?;
+                let asset =
+                    asset.filter(|asset| *asset.owner() == owner).ok_or_else(Error::asset_not_found)?;
+                self.send_asset(connection, &asset).await
+            }
+            ClientMessage::Sync { since } => {
+                let owner = self.owner_of(connection, owner).await?;
+                self.sync(connection, &owner, *since).await
+            }
+        }
+    }
+
+    async fn owner_of(&self, connection: &ConnectionId, told: Option<&OwnerId>) -> Result<OwnerId> {
+        let owner = match told {
+            Some(owner) => Some(owner.clone()),
+            None => self.table.owner_of(connection).await?,
+        };
+        owner.ok_or_else(|| {
+            Error::new(ErrorKind::Unauthorized, "unauthorized", "nobody knows this connection; connect again")
+        })
+    }
+
+    /// Sends what changed, oldest change first, so that a client that loses the line half-way knows by the last
+    /// `updated_at` where to go on. For the same reason a long answer is cut: its `synced` then holds the last change
+    /// that was sent, and says that there is more.
+    async fn sync(&self, connection: &ConnectionId, owner: &OwnerId, since: Timestamp) -> Result<Line> {
+        let begun_at = self.clock.now();
+        let mut cursor: Option<String> = None;
+        let mut sent = 0;
+        loop {
+            let page = self.table.changed_since(owner, since, PAGE, cursor.as_deref()).await?;
+            for asset in &page.items {
+                if self.send_asset(connection, asset).await? == Line::Gone {
+                    return Ok(Line::Gone);
+                }
+            }
+            sent += page.items.len();
+            let Some(next) = page.next else {
+                let synced = ServerMessage::Synced { at: begun_at.minus(OVERLAP), more: false };
+                return self.send(connection, synced).await;
+            };
+            if let Some(last) = page.items.last()
+                && sent >= MAX_SYNCED
+                && last.updated_at() > since
+            {
+                let synced = ServerMessage::Synced { at: last.updated_at(), more: true };
+                return self.send(connection, synced).await;
+            }
+            cursor = Some(next);
+        }
+    }
+
+    async fn send_asset(&self, connection: &ConnectionId, asset: &Asset) -> Result<Line> {
+        let document = AssetDocument::render(asset, &self.links).await?;
+        self.send(connection, ServerMessage::asset(document)).await
+    }
+
+    async fn send(&self, connection: &ConnectionId, message: ServerMessage) -> Result<Line> {
+        match self.notifier.push(connection, &message.into_frame()?).await? {
+            Delivery::Delivered => Ok(Line::Open),
+            Delivery::Gone => Ok(Line::Gone),
+        }
+    }
+}
+
+/// An error as the client learns of it: what failed on our side is logged here and told as no more than that.
+fn fault_of(message: &ClientMessage, error: &Error) -> ErrorMessage {
+    let (action, asset_id) = match message {
+        ClientMessage::Subscribe { asset_id } => ("subscribe", Some(asset_id.clone())),
+        ClientMessage::Sync { .. } => ("sync", None),
+        ClientMessage::Ping => ("ping", None),
+    };
+    let (code, text) = if error.kind().is_transient() {
+        tracing::error!(action, code = error.code(), source = error.sources(), "message failed");
+        ("unavailable", "it can't be answered at the moment; try again shortly")
+    } else {
+        (error.code(), error.message())
+    };
+    ErrorMessage {
+        code: code.to_owned(),
+        message: text.to_owned(),
+        action: Some(action.to_owned()),
+        asset_id,
+    }
+}
