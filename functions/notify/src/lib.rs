@@ -1,1 +1,34 @@
-//! stub
+//! Tells owners about every change of their assets: the state table's stream is the outbox, and each state that was
+//! written is pushed to all of its owner's WebSocket connections.
+//!
+//! Trigger: the stream of the state table (NEW_AND_OLD_IMAGES), asset items only, in batches with
+//! `ReportBatchItemFailures`. A change is told at least once and, to one connection, in order per asset unless a push
+//! failed; clients keep the document with the highest `seq`.
+//!
+//! What becomes of a record:
+//!
+//! | the record | what is done |
+//! |---|---|
+//! | an asset whose revision rose | its document goes to the owner's connections; those that are gone are forgotten |
+//! | a removal, another item, no new revision | nothing |
+//! | can't be read | set aside on the poison queue: it would block its shard of the stream |
+//! | a push, the table or the links failed in passing | everybody else is told, and the record is reported: the stream delivers again from there |
+//!
+//! Environment:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `STATE_TABLE` | the state table |
+//! | `ORIGINALS_BUCKET`, `DERIVED_BUCKET` | the buckets that documents link to |
+//! | `WEBSOCKET_ENDPOINT` | the WebSocket API's management endpoint |
+//! | `LINK_TTL_SECONDS` | how long links are good, 900 |
+//! | `POISON_QUEUE_URL` | where records go that can't be read |
+//!
+//! IAM: the stream; `dynamodb:Query`, `dynamodb:GetItem`, `dynamodb:DeleteItem` on the state table's connections;
+//! `s3:GetObject`, `s3:GetObjectVersion` on both buckets, for the links; `execute-api:ManageConnections`;
+//! `sqs:SendMessage` on the poison queue.
+
+pub mod config;
+pub mod handler;
+pub mod poison;
+pub mod stream;

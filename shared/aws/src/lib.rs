@@ -7,6 +7,7 @@
 //! | [`S3UploadSigner`], [`S3LinkSigner`] | `UploadSigner`, `LinkSigner` | local; credentials only |
 //! | [`DynamoTable`] | `AssetRepository`, `ContentIndex`, `TicketRepository`, `ConnectionRepository` | the state table |
 //! | [`SqsJobQueue`] | `JobQueue` | the queue of conversion jobs |
+//! | [`SqsTextQueue`] | none; `notify` sets records aside with it | a queue that people read |
 //! | [`WebSocketNotifier`] | `Notifier` | the WebSocket API's management endpoint |
 //! | [`SecretStore`] | none; read once by `authorize` | Secrets Manager |
 //! | [`SystemClock`], [`RandomIds`] | `Clock`, `IdGenerator` | none |
@@ -30,6 +31,6 @@ pub use clients::Clients;
 pub use dynamodb::{DynamoTable, schema};
 pub use s3::{S3Derived, S3LinkSigner, S3Originals, S3UploadSigner};
 pub use secrets::SecretStore;
-pub use sqs::SqsJobQueue;
+pub use sqs::{SqsJobQueue, SqsTextQueue};
 pub use stream::asset_from_item;
 pub use system::{RandomIds, SystemClock};

@@ -37,9 +37,30 @@ impl SqsJobQueue {
 impl JobQueue for SqsJobQueue {
     async fn enqueue(&self, order: &JobOrder) -> Result<()> {
         let body = serde_json::to_string(order).map_err(Error::internal)?;
-        let delay = self.delay.map(|delay| i32::try_from(delay.as_secs().min(900)).unwrap_or(900));
-        let message = self.client.send_message().queue_url(&self.url).message_body(body);
-        let sent = message.set_delay_seconds(delay).send().await;
-        sent.map(drop).map_err(|error| classify("SQS", &error))
+        send(&self.client, &self.url, body).await
     }
+}
+
+/// A standard queue of texts: what a function sets aside for a person. IAM: `sqs:SendMessage`.
+#[derive(Debug, Clone)]
+pub struct SqsTextQueue {
+    client: Client,
+    url: String,
+}
+
+impl SqsTextQueue {
+    /// The queue at `url`.
+    pub fn new(clients: &Clients, url: impl Into<String>) -> Self {
+        Self { client: clients.sqs(), url: url.into() }
+    }
+
+    /// Puts a text on it. A second call puts it there twice.
+    pub async fn put(&self, text: String) -> Result<()> {
+        send(&self.client, &self.url, text).await
+    }
+}
+
+async fn send(client: &Client, url: &str, body: String) -> Result<()> {
+    let sent = client.send_message().queue_url(url).message_body(body).send().await;
+    sent.map(drop).map_err(|error| classify("SQS", &error))
 }

@@ -1,0 +1,168 @@
+//! What is done about a batch.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+use sluice_core::{
+    Result,
+    asset::Asset,
+    document::AssetDocument,
+    ids::{ConnectionId, OwnerId},
+    ports::{ConnectionRepository, Delivery, LinkSigner, Notifier},
+};
+use sluice_lambda::messages::ServerMessage;
+
+use crate::{
+    poison::{self, PoisonQueue},
+    stream::{BatchAnswer, FailedRecord, StreamBatch, changed_asset, sequence_number},
+};
+
+/// Pushes at a time. One owner's connections are few; the bound is for the odd one with a hundred tabs.
+const PUSHES: usize = 16;
+/// Tries of a push before its record is reported.
+const TRIES: u32 = 3;
+/// The pause before the second try; it doubles with each.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the function works with.
+pub struct Ports<R, L, N, Q> {
+    /// Who is connected.
+    pub connections: R,
+    /// Links in documents.
+    pub links: L,
+    /// The way to the clients.
+    pub notifier: N,
+    /// Where unreadable records go.
+    pub poison: Q,
+}
+
+/// What is known during one batch, and only then: who is connected, and where a push failed. To a connection that
+/// failed nothing more is tried, for the stream brings all of it again, and a line that hangs must not use up
+/// everybody's time.
+#[derive(Default)]
+struct Batch {
+    connections: HashMap<OwnerId, Vec<ConnectionId>>,
+    failed: HashSet<ConnectionId>,
+}
+
+/// How a push went.
+enum Push {
+    Delivered,
+    Gone(ConnectionId),
+    Failed(ConnectionId),
+}
+
+/// Whether everybody was told.
+#[derive(PartialEq, Eq)]
+enum Told {
+    All,
+    NotAll,
+}
+
+impl<R, L, N, Q> Ports<R, L, N, Q>
+where
+    R: ConnectionRepository,
+    L: LinkSigner,
+    N: Notifier,
+    Q: PoisonQueue,
+{
+    /// Tells of all changes in a batch, one record after the other, which keeps the order. The answer names the
+    /// records that have to come again.
+    pub async fn handle(&self, batch: StreamBatch) -> BatchAnswer {
+        let mut known = Batch::default();
+        let mut answer = BatchAnswer::default();
+        for record in &batch.records {
+            let sequence_number = sequence_number(record);
+            let told = self.handle_record(record, &mut known).await.unwrap_or_else(|error| {
+                tracing::warn!(
+                    sequence_number,
+                    code = error.code(),
+                    source = error.sources(),
+                    "record will come again"
+                );
+                Told::NotAll
+            });
+            if told == Told::NotAll {
+                answer.batch_item_failures.push(FailedRecord { item_identifier: sequence_number.to_owned() });
+            }
+        }
+        answer
+    }
+
+    async fn handle_record(&self, record: &Value, known: &mut Batch) -> Result<Told> {
+        match changed_asset(record) {
+            Ok(Some(asset)) => self.tell(&asset, known).await,
+            Ok(None) => Ok(Told::All),
+            Err(reason) => {
+                let sequence_number = sequence_number(record);
+                tracing::error!(sequence_number, ?reason, "record can't be read and is set aside");
+                self.poison.put(poison::note(record, reason)).await?;
+                Ok(Told::All)
+            }
+        }
+    }
+
+    async fn tell(&self, asset: &Asset, known: &mut Batch) -> Result<Told> {
+        if !known.connections.contains_key(asset.owner()) {
+            let found = self.connections.of_owner(asset.owner()).await?;
+            known.connections.insert(asset.owner().clone(), found);
+        }
+        let connections = known.connections.get_mut(asset.owner()).map(Vec::as_mut_slice).unwrap_or_default();
+        if connections.is_empty() {
+            return Ok(Told::All);
+        }
+        let document = AssetDocument::render(asset, &self.links).await?;
+        let frame = ServerMessage::asset(document).into_frame()?;
+        let (failed, open): (Vec<_>, Vec<_>) =
+            connections.iter().cloned().partition(|connection| known.failed.contains(connection));
+        let mut told = if failed.is_empty() { Told::All } else { Told::NotAll };
+        let pushes: Vec<_> = stream::iter(open)
+            .map(|connection| self.push(connection, &frame))
+            .buffer_unordered(PUSHES)
+            .collect()
+            .await;
+        for push in pushes {
+            match push {
+                Push::Delivered => {}
+                Push::Failed(connection) => {
+                    known.failed.insert(connection);
+                    told = Told::NotAll;
+                }
+                Push::Gone(connection) => {
+                    self.connections.remove(&connection).await?;
+                    if let Some(left) = known.connections.get_mut(asset.owner()) {
+                        left.retain(|other| *other != connection);
+                    }
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    async fn push(&self, connection: ConnectionId, frame: &str) -> Push {
+        let mut pause = PAUSE;
+        for attempt in 1..=TRIES {
+            let error = match self.notifier.push(&connection, frame).await {
+                Ok(Delivery::Delivered) => return Push::Delivered,
+                Ok(Delivery::Gone) => return Push::Gone(connection),
+                Err(error) => error,
+            };
+            if !error.kind().is_transient() {
+                // coming again would change nothing; the client finds the state by a sync
+                tracing::error!(%connection, code = error.code(), source = error.sources(), "push was refused");
+                return Push::Delivered;
+            }
+            if attempt == TRIES {
+                tracing::warn!(%connection, code = error.code(), source = error.sources(), "push failed");
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Push::Failed(connection)
+    }
+}

@@ -1,0 +1,77 @@
+//! A batch of the table's stream, and the answer that says from where to deliver again.
+
+use serde::{Deserialize, Serialize};
+use serde_dynamo::Item;
+use serde_json::Value;
+use sluice_core::asset::Asset;
+
+/// A batch. Records are read one by one, so that one that can't be read fails no other.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StreamBatch {
+    /// In the order of the stream's shard.
+    #[serde(rename = "Records")]
+    pub records: Vec<Value>,
+}
+
+/// Which records failed. The stream is delivered again from the first of them on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchAnswer {
+    /// The failed records.
+    pub batch_item_failures: Vec<FailedRecord>,
+}
+
+/// A record that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedRecord {
+    /// Its sequence number.
+    pub item_identifier: String,
+}
+
+/// Why a record can't be read, for the log and the poison queue. It quotes nothing of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// It isn't a record of a table's stream.
+    NoRecord,
+    /// It says it is an asset and can't be read as one.
+    NoAsset,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    event_name: String,
+    dynamodb: Images,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Images {
+    #[serde(default)]
+    new_image: Option<Item>,
+    #[serde(default)]
+    old_image: Option<Item>,
+}
+
+/// The sequence number of a record, readable or not.
+pub fn sequence_number(record: &Value) -> &str {
+    record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default()
+}
+
+/// The asset that a record brings; none if there is nothing to tell: a removal, another item, no new revision.
+///
+/// # Errors
+/// If it can't be read.
+pub fn changed_asset(record: &Value) -> Result<Option<Asset>, Unreadable> {
+    let Record { event_name, dynamodb } = Record::deserialize(record).map_err(|_| Unreadable::NoRecord)?;
+    if event_name == "REMOVE" {
+        return Ok(None);
+    }
+    let image = dynamodb.new_image.ok_or(Unreadable::NoRecord)?;
+    let asset = sluice_aws::asset_from_item(&image).map_err(|_| Unreadable::NoAsset)?;
+    // an old state that can't be read is no reason not to tell the new one
+    let before = dynamodb.old_image.and_then(|image| sluice_aws::asset_from_item(&image).ok().flatten());
+    Ok(asset.filter(|asset| before.is_none_or(|before| before.revision() < asset.revision())))
+}

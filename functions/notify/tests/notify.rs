@@ -1,0 +1,309 @@
+//! The function as the stream invokes it, on ports in memory.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use sluice_core::{
+    Error, ErrorKind, Result,
+    asset::{Asset, Event},
+    ids::ConnectionId,
+    ports::{Clock, ConnectionRepository},
+};
+use sluice_notify::{handler::Ports, poison::PoisonQueue};
+use sluice_testing::{MemoryLinkSigner, MemoryNotifier, MemoryTable, Probe, When, World, build};
+
+const CHANGED: &str = include_str!("../../../events/notify/changed.json");
+const REMOVED: &str = include_str!("../../../events/notify/removed.json");
+const UNREADABLE: &str = include_str!("../../../events/notify/unreadable.json");
+
+/// A poison queue that keeps its notes, or refuses them.
+#[derive(Clone, Default)]
+struct Poison(Arc<Mutex<(bool, Vec<Value>)>>);
+
+impl Poison {
+    fn refuse(&self, refuse: bool) {
+        self.0.lock().unwrap().0 = refuse;
+    }
+
+    fn notes(&self) -> Vec<Value> {
+        self.0.lock().unwrap().1.clone()
+    }
+}
+
+impl PoisonQueue for Poison {
+    async fn put(&self, text: String) -> Result<()> {
+        let mut queue = self.0.lock().unwrap();
+        if queue.0 {
+            return Err(Error::unavailable("SQS", "timeout"));
+        }
+        queue.1.push(serde_json::from_str(&text).unwrap());
+        Ok(())
+    }
+}
+
+type Function = Ports<Probe<MemoryTable>, Probe<MemoryLinkSigner>, Probe<MemoryNotifier>, Poison>;
+
+fn function(world: &World) -> Function {
+    Ports {
+        connections: world.table.clone(),
+        links: world.links.clone(),
+        notifier: world.notifier.clone(),
+        poison: Poison::default(),
+    }
+}
+
+/// The sequence numbers that failed.
+async fn invoke(function: &Function, event: Value) -> Vec<String> {
+    let answer = function.handle(serde_json::from_value(event).unwrap()).await;
+    let answer = serde_json::to_value(answer).unwrap();
+    let failures = answer["batchItemFailures"].as_array().unwrap().iter();
+    failures.map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+}
+
+fn recorded(event: &str) -> Value {
+    serde_json::from_str(event).unwrap()
+}
+
+/// An open connection of an owner.
+async fn connect(world: &World, owner: &str, name: &str) -> ConnectionId {
+    let connection: ConnectionId = name.parse().unwrap();
+    let until = world.clock.now().plus(Duration::from_hours(2));
+    world.table.add(&connection, &build::owner(owner), until).await.unwrap();
+    world.notifier.open(&connection);
+    connection
+}
+
+fn image(asset: &Asset) -> Value {
+    let item: serde_dynamo::Item = serde_dynamo::to_item(asset).unwrap();
+    let mut image = serde_json::to_value(item).unwrap();
+    image["pk"] = json!({"S": format!("A#{}", asset.id())});
+    image["sk"] = json!({"S": "A"});
+    image
+}
+
+/// The stream of these states, each with the one before it of the same asset; numbered from 1.
+fn stream_of(states: &[Asset]) -> Value {
+    let records: Vec<_> = states
+        .iter()
+        .enumerate()
+        .map(|(at, asset)| {
+            let before = states[..at].iter().rfind(|before| before.id() == asset.id());
+            json!({
+                "eventName": if before.is_some() { "MODIFY" } else { "INSERT" },
+                "dynamodb": {
+                    "SequenceNumber": (at + 1).to_string(),
+                    "NewImage": image(asset),
+                    "OldImage": before.map(image),
+                },
+            })
+        })
+        .collect();
+    json!({ "Records": records })
+}
+
+/// What a connection was told: stages and sequence numbers.
+fn told(world: &World, connection: &ConnectionId) -> Vec<(String, u64)> {
+    let messages = world.notifier.messages(connection);
+    let told = messages.iter().map(|message| {
+        assert_eq!(message["type"], "asset");
+        assert_eq!(message["seq"], message["asset"]["revision"]);
+        (message["asset"]["stage"].as_str().unwrap().to_owned(), message["seq"].as_u64().unwrap())
+    });
+    told.collect()
+}
+
+/// Two states of one asset: granted and cancelled.
+fn two_states(world: &World, owner: &str) -> [Asset; 2] {
+    let granted = world.granted(owner);
+    let cancelled = world.apply(granted.id(), &Event::UploadCancelled);
+    [granted, cancelled]
+}
+
+fn stages() -> Vec<(String, u64)> {
+    vec![("uploading".to_owned(), 1), ("failed".to_owned(), 2)]
+}
+
+#[tokio::test]
+async fn a_recorded_change_reaches_every_connection_of_its_owner_alone() {
+    let world = World::new();
+    let function = function(&world);
+    let (one, two) = (connect(&world, "alice", "one").await, connect(&world, "alice", "two").await);
+    let other = connect(&world, "bob", "other").await;
+    assert!(invoke(&function, recorded(CHANGED)).await.is_empty());
+    for connection in [&one, &two] {
+        assert_eq!(told(&world, connection), [("done".to_owned(), 5)]);
+        let asset = &world.notifier.messages(connection)[0]["asset"];
+        let names: Vec<_> =
+            asset["derivatives"].as_array().unwrap().iter().map(|made| &made["name"]).collect();
+        assert_eq!(names, ["thumb", "preview", "large"]);
+        assert!(asset["media_url"].is_string() && asset["poll"].is_null());
+    }
+    assert!(told(&world, &other).is_empty());
+}
+
+#[tokio::test]
+async fn every_state_is_told_in_order() {
+    let world = World::new();
+    let connection = connect(&world, "alice", "one").await;
+    let states = two_states(&world, "alice");
+    assert!(invoke(&function(&world), stream_of(&states)).await.is_empty());
+    assert_eq!(told(&world, &connection), stages());
+    assert_eq!(world.calls.count("ConnectionRepository::of_owner"), 1, "looked up once in a batch");
+}
+
+#[tokio::test]
+async fn removals_and_what_is_no_new_revision_are_not_told() {
+    let world = World::new();
+    let function = function(&world);
+    let connection = connect(&world, "alice", "one").await;
+    assert!(invoke(&function, recorded(REMOVED)).await.is_empty());
+    let mut same = recorded(CHANGED);
+    same["Records"][0]["dynamodb"]["OldImage"] = same["Records"][0]["dynamodb"]["NewImage"].clone();
+    assert!(invoke(&function, same).await.is_empty());
+    let mut ticket = recorded(CHANGED);
+    ticket["Records"][0]["dynamodb"]["NewImage"] = json!({"pk": {"S": "T#1"}, "sk": {"S": "T"}});
+    assert!(invoke(&function, ticket).await.is_empty());
+    assert!(told(&world, &connection).is_empty());
+    assert!(function.poison.notes().is_empty());
+}
+
+#[tokio::test]
+async fn an_old_state_that_can_not_be_read_hinders_nothing() {
+    let world = World::new();
+    let connection = connect(&world, "alice", "one").await;
+    let mut event = recorded(CHANGED);
+    event["Records"][0]["dynamodb"]["OldImage"]["revision"] = json!({"S": "four"});
+    assert!(invoke(&function(&world), event).await.is_empty());
+    assert_eq!(told(&world, &connection).len(), 1);
+}
+
+#[tokio::test]
+async fn without_connections_nothing_is_rendered() {
+    let world = World::new();
+    assert!(invoke(&function(&world), recorded(CHANGED)).await.is_empty());
+    let counts: Vec<_> = world.calls.counts().into_iter().collect();
+    assert_eq!(counts, [("ConnectionRepository::of_owner", 1)]);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_gone_is_forgotten_and_tried_no_more() {
+    let world = World::new();
+    let (gone, open) = (connect(&world, "alice", "gone").await, connect(&world, "alice", "open").await);
+    world.notifier.close(&gone);
+    let states = two_states(&world, "alice");
+    assert!(invoke(&function(&world), stream_of(&states)).await.is_empty());
+    assert_eq!(told(&world, &open), stages());
+    assert_eq!(world.table.of_owner(&build::owner("alice")).await.unwrap(), [open]);
+    assert_eq!(world.calls.count("Notifier::push"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_fails_in_passing_is_tried_again() {
+    let world = World::new();
+    let connection = connect(&world, "alice", "one").await;
+    for nth in [1, 2] {
+        world.calls.fail("Notifier::push", nth, When::Before, ErrorKind::Unavailable);
+    }
+    let states = two_states(&world, "alice");
+    assert!(invoke(&function(&world), stream_of(&states)).await.is_empty());
+    assert_eq!(told(&world, &connection), stages());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_keeps_failing_is_reported_and_blocks_nobody() {
+    let world = World::new();
+    let function = function(&world);
+    let failing = connect(&world, "alice", "a").await;
+    let states = two_states(&world, "alice");
+    let [bobs, _] = two_states(&world, "bob");
+    let bob = connect(&world, "bob", "b").await;
+    let batch = stream_of(&[states[0].clone(), bobs, states[1].clone()]);
+    for nth in [1, 2, 3] {
+        world.calls.fail("Notifier::push", nth, When::Before, ErrorKind::Unavailable);
+    }
+    assert_eq!(invoke(&function, batch.clone()).await, ["1", "3"]);
+    assert_eq!(told(&world, &bob).len(), 1);
+    assert!(told(&world, &failing).is_empty());
+    assert_eq!(world.calls.count("Notifier::push"), 4, "after three tries nothing more in this batch");
+
+    // the stream delivers again from the first failed record on
+    assert!(invoke(&function, batch).await.is_empty());
+    assert_eq!(told(&world, &failing), stages());
+    assert_eq!(told(&world, &bob).len(), 2, "again, with the same seq");
+}
+
+#[tokio::test]
+async fn what_a_connection_can_never_take_is_not_tried_again() {
+    let world = World::new();
+    connect(&world, "alice", "one").await;
+    world.calls.fail("Notifier::push", 1, When::Before, ErrorKind::TooLarge);
+    assert!(invoke(&function(&world), recorded(CHANGED)).await.is_empty());
+    assert_eq!(world.calls.count("Notifier::push"), 1);
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_is_set_aside_and_blocks_nothing() {
+    let world = World::new();
+    let function = function(&world);
+    let connection = connect(&world, "alice", "one").await;
+    let mut event = recorded(UNREADABLE);
+    let records = event["Records"].as_array_mut().unwrap();
+    records.push(json!({"eventName": 7}));
+    records.push(json!("nonsense"));
+    records.push(recorded(CHANGED)["Records"][0].clone());
+    assert!(invoke(&function, event).await.is_empty());
+    assert_eq!(told(&world, &connection).len(), 1);
+
+    let notes = function.poison.notes();
+    assert_eq!(
+        notes[0],
+        json!({
+            "reason": "no_asset",
+            "event_id": "eccbc87e4b5ce2fe28308fd9f2a7baf3",
+            "event_name": "MODIFY",
+            "event_source_arn": "arn:aws:dynamodb:eu-central-1:123456789012:table/sluice-state/stream/2026-01-31T08:00:00.000",
+            "sequence_number": "4421584500000000017450439093",
+            "keys": {"pk": {"S": "A#019c0000-0000-7000-8000-000000000001"}, "sk": {"S": "A"}},
+        })
+    );
+    assert_eq!(
+        (notes.len(), &notes[1]["reason"], &notes[2]["reason"]),
+        (3, &json!("no_record"), &json!("no_record"))
+    );
+}
+
+#[tokio::test]
+async fn what_can_not_be_set_aside_comes_again() {
+    let world = World::new();
+    let function = function(&world);
+    function.poison.refuse(true);
+    assert_eq!(invoke(&function, recorded(UNREADABLE)).await, ["4421584500000000017450439093"]);
+    function.poison.refuse(false);
+    assert!(invoke(&function, recorded(UNREADABLE)).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_port_that_fails_reports_the_record_and_the_others_go_on() {
+    for method in ["ConnectionRepository::of_owner", "LinkSigner::original"] {
+        let world = World::new();
+        let function = function(&world);
+        let alice = connect(&world, "alice", "a").await;
+        let bob = connect(&world, "bob", "b").await;
+        let states = [world.uploaded("alice", "bytes"), world.uploaded("bob", "bytes")];
+        world.calls.fail(method, 1, When::Before, ErrorKind::Unavailable);
+        assert_eq!(invoke(&function, stream_of(&states)).await, ["1"], "{method}");
+        assert_eq!((told(&world, &alice).len(), told(&world, &bob).len()), (0, 1));
+        assert!(invoke(&function, stream_of(&states)).await.is_empty());
+        assert_eq!(told(&world, &alice).len(), 1);
+    }
+    let world = World::new();
+    let gone = connect(&world, "alice", "gone").await;
+    world.notifier.close(&gone);
+    world.calls.fail("ConnectionRepository::remove", 1, When::Before, ErrorKind::Unavailable);
+    assert!(!invoke(&function(&world), recorded(CHANGED)).await.is_empty());
+    assert!(invoke(&function(&world), recorded(CHANGED)).await.is_empty());
+    assert_eq!(world.table.connection_count(), 0);
+}
