@@ -1,4 +1,5 @@
 //! Reading, on ports in memory.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is how a fault is told")]
 
 use serde_json::Value;
 use sluice_assets::{handler::handle, read::Reader};

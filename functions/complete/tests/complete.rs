@@ -1,4 +1,5 @@
 //! Finishing uploads, on ports in memory: every answer may be lost, every request repeated, anything may be late.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is how a fault is told")]
 
 use bytes::Bytes;
 use sluice_complete::finish::{Completion, Finisher};

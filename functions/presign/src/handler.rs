@@ -30,16 +30,16 @@ where
             let owner = request.caller(granter.clock.now())?.owner;
             match request.json::<PrepareBody>()?.read()? {
                 Prepare::New(wanted) => {
-                    let granted = granter.grant(&owner, wanted).await?;
-                    let status = match granted {
+                    let answer = granter.grant(&owner, wanted).await?;
+                    let status = match answer {
                         Granted::Existing(_) => StatusCode::OK,
                         _ => StatusCode::CREATED,
                     };
-                    Ok(http::json(status, &answer(granted)))
+                    Ok(http::json(status, &on_the_wire(answer)))
                 }
                 Prepare::Window(wanted) => {
-                    let granted = granter.window(&owner, &wanted).await?;
-                    Ok(http::json(StatusCode::OK, &answer(granted)))
+                    let answer = granter.window(&owner, &wanted).await?;
+                    Ok(http::json(StatusCode::OK, &on_the_wire(answer)))
                 }
             }
         }
@@ -49,7 +49,7 @@ where
 }
 
 /// The wire's form.
-fn answer(granted: Granted) -> Value {
+fn on_the_wire(granted: Granted) -> Value {
     match granted {
         Granted::Existing(asset) => json!({ "mode": "existing", "asset": asset }),
         Granted::Direct { upload, url, headers, expires_at } => {

@@ -1,4 +1,5 @@
 //! `POST /prepare`, on ports in memory.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is how a fault is told")]
 
 use bytes::Bytes;
 use serde_json::{Value, json};

@@ -6,7 +6,10 @@ use sluice_core::{
     Result,
     ports::{AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, OriginalStore},
 };
-use sluice_lambda::{s3_event::S3Notification, sqs::run_batch};
+use sluice_lambda::{
+    s3_event::{ObjectEvent, S3Notification},
+    sqs::run_batch,
+};
 
 use crate::ingest::Ingester;
 
@@ -61,7 +64,7 @@ where
             Ok(Answer::Batch(response))
         }
         Trigger::Objects(notification) => {
-            for object in notification.into_objects().filter(|object| object.is_created()) {
+            for object in notification.into_objects().filter(ObjectEvent::is_created) {
                 ingester.object_created(&object.key, object.version_id).await?;
             }
             Ok(Answer::Nothing {})

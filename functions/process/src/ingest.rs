@@ -53,7 +53,7 @@ pub struct ReadLimits {
 
 /// What one reading of the bytes gave.
 struct Content {
-    content_type: ContentType,
+    media_type: ContentType,
     kind: Kind,
     sha256: Option<Sha256>,
     /// The whole bytes, of an image that is small enough.
@@ -185,7 +185,7 @@ where
         let sniffed = sluice_media::sniff::sniff(&held);
         let whole = held.len() as u64 == object.size;
         Ok(Some(Content {
-            content_type: sniffed.content_type.parse()?,
+            media_type: sniffed.content_type.parse()?,
             kind: image::kind(sniffed.kind),
             sha256: object.sha256.or_else(|| hasher.map(|hasher| Sha256::new(hasher.finalize().into()))),
             image: (whole && sniffed.kind == sluice_media::sniff::Kind::Image).then_some(held),
@@ -232,14 +232,14 @@ where
         if let Some(warning) = mismatch(asset.declared_type(), &content) {
             warnings.push(warning);
         }
-        let jobs = if image::has_derivatives(&content.content_type) {
+        let jobs = if image::has_derivatives(&content.media_type) {
             vec![(JobName::Image, Need::Required)]
         } else {
             Vec::new()
         };
         let mut ingest = Ingest {
             version: asset.version(),
-            content_type: content.content_type,
+            content_type: content.media_type,
             kind: content.kind,
             sha256: content.sha256,
             metadata: serde_json::Map::new(),
@@ -288,10 +288,10 @@ fn mismatch(declared: &ContentType, content: &Content) -> Option<Warning> {
         Some((_, "octet-stream")) | None => None,
         Some(_) => Some("other".to_owned()),
     };
-    let (said, found) = (sort(declared)?, sort(&content.content_type)?);
+    let (said, found) = (sort(declared)?, sort(&content.media_type)?);
     (said != found).then(|| Warning {
         code: "type_mismatch".to_owned(),
-        message: format!("announced as {declared}, but the content is {}", content.content_type),
+        message: format!("announced as {declared}, but the content is {}", content.media_type),
     })
 }
 

@@ -1,4 +1,5 @@
 //! The two triggers' shapes, from the files that `sam local invoke` uses too.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is how a fault is told")]
 
 use sluice_process::handler::Trigger;
 

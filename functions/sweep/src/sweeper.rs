@@ -91,7 +91,7 @@ where
         let (version, failure) = (order.version, exhausted());
         match order.job {
             JobName::Ingest => self.change(asset, &Event::IngestFailed { version, failure }).await,
-            job => self.change(asset, &Event::JobFailed { job, version, failure }).await,
+            job @ JobName::Image => self.change(asset, &Event::JobFailed { job, version, failure }).await,
         }
     }
 }

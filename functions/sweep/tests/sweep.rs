@@ -1,4 +1,5 @@
 //! The sweeper, on ports in memory: whatever state was left behind, it ends.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is how a fault is told")]
 
 use std::time::Duration;
 

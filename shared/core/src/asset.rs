@@ -187,7 +187,7 @@ pub struct Derivative {
 /// What can be painted before any byte of a derivative has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placeholder {
-    /// A ThumbHash, base64 (<https://evanw.github.io/thumbhash/>).
+    /// A `ThumbHash`, base64 (<https://evanw.github.io/thumbhash/>).
     pub thumbhash: String,
     /// Of the original as shown, in pixels.
     pub width: u32,

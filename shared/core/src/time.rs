@@ -32,7 +32,7 @@ impl Timestamp {
         self.0.as_millisecond()
     }
 
-    /// Whole seconds since 1970-01-01T00:00:00Z (DynamoDB's TTL, JWT's `exp`).
+    /// Whole seconds since 1970-01-01T00:00:00Z (a TTL attribute, the `exp` of a JWT).
     pub fn as_seconds(self) -> i64 {
         self.0.as_second()
     }

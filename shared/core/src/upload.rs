@@ -26,7 +26,7 @@ pub const MAX_OBJECT_SIZE: u64 = MAX_PARTS * MAX_PART_SIZE;
 
 /// How long the parts of an upload are waited for: what the bucket's lifecycle rule lets stand (`template.yaml`). A slow
 /// client signs new windows all that time.
-pub const MULTIPART_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const MULTIPART_TTL: Duration = Duration::from_hours(7 * 24);
 
 /// The operator's limits for uploads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Default for UploadPolicy {
             part_size: MIN_PART_SIZE,
             batch: 500,
             max_size: MAX_OBJECT_SIZE,
-            grant_ttl: Duration::from_secs(3600),
+            grant_ttl: Duration::from_hours(1),
         }
     }
 }

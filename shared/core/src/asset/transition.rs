@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// How long bytes may still come after a grant has ended: a PUT that began in time is let finish.
-const UPLOAD_GRACE: Duration = Duration::from_secs(15 * 60);
+const UPLOAD_GRACE: Duration = Duration::from_mins(15);
 /// How long a step that waits for a worker may wait before the sweeper looks: longer than Lambda's own retries of an
 /// event (about three minutes) and the redrive of a queue.
-const QUEUED_FOR: Duration = Duration::from_secs(60 * 60);
+const QUEUED_FOR: Duration = Duration::from_hours(1);
 
 /// What happened.
 #[derive(Debug, Clone)]

@@ -377,10 +377,10 @@ proptest! {
         }
         // a second grant is a new one by nature: it takes the place of the first
         prop_assume!(!matches!(event, Event::UpdateGranted(_)));
-        if let Ok(once) = asset.apply(&event, now()) {
-            if let Ok(twice) = once.asset.apply(&event, now()) {
-                prop_assert_eq!(twice.outcome, Outcome::Unchanged);
-            }
+        if let Ok(once) = asset.apply(&event, now())
+            && let Ok(twice) = once.asset.apply(&event, now())
+        {
+            prop_assert_eq!(twice.outcome, Outcome::Unchanged);
         }
     }
 
