@@ -303,7 +303,7 @@ mod tests {
     fn only_another_sort_of_content_is_a_mismatch() {
         let warns = |declared: &str, found: &str| {
             let content = Content {
-                content_type: found.parse().unwrap(),
+                media_type: found.parse().unwrap(),
                 kind: Kind::Other,
                 sha256: None,
                 image: None,
