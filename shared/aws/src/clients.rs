@@ -28,7 +28,7 @@ use crate::credentials::CredentialCache;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// From the end of a request to the first byte of its answer; S3 may take its time to stitch.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// One try of a small request: DynamoDB, SQS, API Gateway, Secrets Manager.
+/// One try of a small request: those to every service but S3.
 const SMALL_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// All tries of a small request: below the 29 s that API Gateway waits.
 const SMALL_OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,7 +62,7 @@ impl Clients {
         Self::of(config)
     }
 
-    fn of(config: SdkConfig) -> Self {
+    pub(crate) fn of(config: SdkConfig) -> Self {
         Self { config, s3: OnceLock::new(), dynamodb: OnceLock::new(), credentials: OnceLock::new() }
     }
 
@@ -129,7 +129,7 @@ impl fmt::Debug for Clients {
 
 /// What all clients have in common. Checksums are sent and checked only where a request can't do without: TLS guards
 /// the way, and S3 keeps its own checksum of every object.
-fn loader() -> aws_config::ConfigLoader {
+pub(crate) fn loader() -> aws_config::ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(LateConnections::new())
         .timeout_config(connections().build())

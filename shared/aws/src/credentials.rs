@@ -15,9 +15,9 @@ use tokio::sync::Mutex;
 use crate::system::timestamp;
 
 /// Credentials are asked for anew when they have no more than this left.
-const REFRESH_BEFORE: Duration = Duration::from_secs(5 * 60);
+const REFRESH_BEFORE: Duration = Duration::from_mins(5);
 /// How long credentials are kept that don't say when they end (the SDK's own default).
-const KEEP_UNDATED: Duration = Duration::from_secs(15 * 60);
+const KEEP_UNDATED: Duration = Duration::from_mins(15);
 
 pub(crate) struct CredentialCache {
     provider: Option<SharedCredentialsProvider>,
@@ -76,5 +76,79 @@ impl CredentialCache {
 impl fmt::Debug for CredentialCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialCache").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering},
+        },
+        time::{SystemTime, UNIX_EPOCH},
+    };
+
+    use aws_credential_types::provider::{error::CredentialsError, future::ProvideCredentials as Provided};
+
+    use super::*;
+
+    /// Gives credentials numbered from 1, `ends` after 1970; after `good` of them it fails.
+    #[derive(Debug)]
+    struct Numbered {
+        calls: Arc<AtomicU32>,
+        good: u32,
+        ends: Option<Duration>,
+    }
+
+    impl ProvideCredentials for Numbered {
+        fn provide_credentials<'a>(&'a self) -> Provided<'a>
+        where
+            Self: 'a,
+        {
+            let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+            let ends: Option<SystemTime> = self.ends.map(|ends| UNIX_EPOCH + ends);
+            Provided::ready(if call > self.good {
+                Err(CredentialsError::provider_error("down"))
+            } else {
+                Ok(Credentials::new(format!("AKID{call}"), "secret", None, ends, "test"))
+            })
+        }
+    }
+
+    fn cache(good: u32, ends: Option<Duration>) -> CredentialCache {
+        let provider = Numbered { calls: Arc::default(), good, ends };
+        CredentialCache::new(Some(SharedCredentialsProvider::new(provider)))
+    }
+
+    async fn key(cache: &CredentialCache, minutes: u64) -> Result<String> {
+        let now = Timestamp::from_seconds(0).plus(Duration::from_mins(minutes));
+        cache.get(now).await.map(|credentials| credentials.access_key_id().to_owned())
+    }
+
+    #[tokio::test]
+    async fn credentials_are_kept_until_shortly_before_their_end() {
+        let cache = cache(2, Some(Duration::from_mins(60)));
+        for (minutes, expected) in [(0, "AKID1"), (54, "AKID1"), (55, "AKID2")] {
+            assert_eq!(key(&cache, minutes).await.unwrap(), expected, "at {minutes} min");
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_without_an_end_are_asked_for_now_and_then() {
+        let cache = cache(9, None);
+        for (minutes, expected) in [(0, "AKID1"), (14, "AKID1"), (15, "AKID2"), (29, "AKID2")] {
+            assert_eq!(key(&cache, minutes).await.unwrap(), expected, "at {minutes} min");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_at_hand_serves_until_its_end_when_nothing_newer_comes() {
+        let cache = cache(1, Some(Duration::from_mins(60)));
+        for minutes in [0, 56, 59] {
+            assert_eq!(key(&cache, minutes).await.unwrap(), "AKID1", "at {minutes} min");
+        }
+        assert_eq!(key(&cache, 60).await.unwrap_err().code(), "unavailable");
+        assert!(CredentialCache::new(None).get(Timestamp::from_seconds(0)).await.is_err());
     }
 }

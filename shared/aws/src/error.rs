@@ -10,8 +10,8 @@ use aws_sdk_s3::{
 };
 use sluice_core::{Error, ErrorKind};
 
-/// Codes by which AWS says "slow down". Those of the SDK's own retry classifier, S3's and DynamoDB's, and API
-/// Gateway's.
+/// Codes by which AWS says "slow down". Those of the SDK's own retry classifier, and those that single
+/// services add.
 const THROTTLING: [&str; 16] = [
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
@@ -31,9 +31,15 @@ const THROTTLING: [&str; 16] = [
     "OverLimit",
 ];
 
-/// Codes of failures in passing that come with a 4xx status.
-const TRANSIENT: [&str; 4] =
-    ["OperationAborted", "RequestTimeout", "RequestTimeoutException", "RequestTimeTooSkewed"];
+/// Codes of failures in passing that don't come with a 5xx status: refused for the moment, or an error within a 200.
+const TRANSIENT: [&str; 6] = [
+    "InternalError",
+    "OperationAborted",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "RequestTimeTooSkewed",
+    "ServiceUnavailable",
+];
 
 /// The domain's error for one of the SDK's.
 pub(crate) fn classify<E>(service: &'static str, error: &SdkError<E, HttpResponse>) -> Error

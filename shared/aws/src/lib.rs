@@ -15,6 +15,8 @@
 //! All are made from one [`Clients`], which shares configuration, credentials and connections between them. Making
 //! them calls nothing: the first request resolves credentials and opens the first connection.
 
+#[cfg(test)]
+mod answers_tests;
 mod api_gateway;
 mod clients;
 mod credentials;

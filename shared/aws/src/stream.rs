@@ -22,3 +22,36 @@ fn text(value: &serde_dynamo::AttributeValue) -> Option<&str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_dynamo::{AttributeValue, Item};
+    use sluice_core::{ErrorKind, time::Timestamp};
+    use sluice_testing::{CountingIds, build};
+
+    use super::*;
+
+    #[test]
+    fn an_image_is_read_as_it_was_written() {
+        let now = Timestamp::from_seconds(1_769_847_330);
+        let asset = build::everything(CountingIds::nth(1), "alice", now);
+        let image = Item::from(schema::asset_item(&asset).unwrap());
+        // as the event has it: by way of JSON, {"S": "…"}
+        let image: Item = serde_json::from_str(&serde_json::to_string(&image).unwrap()).unwrap();
+        assert_eq!(asset_from_item(&image).unwrap(), Some(asset));
+    }
+
+    #[test]
+    fn other_items_are_no_assets_and_a_broken_asset_is_an_error() {
+        let item = |sk: &str| {
+            let mut item = Item::from(std::collections::HashMap::<String, AttributeValue>::new());
+            item.inner_mut().insert("sk".to_owned(), AttributeValue::S(sk.to_owned()));
+            item
+        };
+        for other in ["H", "T", "C", "C#1"] {
+            assert_eq!(asset_from_item(&item(other)).unwrap(), None);
+        }
+        assert_eq!(asset_from_item(&Item::default()).unwrap(), None, "a removed item has no new image");
+        assert_eq!(asset_from_item(&item("A")).unwrap_err().kind(), ErrorKind::Internal);
+    }
+}

@@ -59,7 +59,7 @@ impl AssetRepository for DynamoTable {
 
     async fn save(&self, asset: &Asset) -> Result<Saved> {
         let before = asset.revision().saturating_sub(1);
-        let values = [(":before", schema::number(before))];
+        let values = [(":before", schema::number(i128::from(before)))];
         let put = self.put_if(schema::asset_item(asset)?, "revision = :before", values).await?;
         Ok(saved(&put))
     }

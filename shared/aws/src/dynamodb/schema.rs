@@ -65,14 +65,14 @@ pub const EXPIRES_AT: &str = "expires_at";
 /// The sort key of an asset.
 const ASSET: &str = "A";
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 pub(super) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-pub(super) fn number(number: impl ToString) -> AttributeValue {
-    AttributeValue::N(number.to_string())
+pub(super) fn number(number: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(number.into().to_string())
 }
 
 fn key(pk: String, sk: impl Into<String>) -> Item {
@@ -128,7 +128,7 @@ pub(crate) fn is_asset(sk: Option<&str>) -> bool {
 }
 
 /// An asset as it lies in the table.
-pub(super) fn asset_item(asset: &Asset) -> Result<Item> {
+pub(crate) fn asset_item(asset: &Asset) -> Result<Item> {
     let mut item: Item = serde_dynamo::to_item(asset).map_err(Error::internal)?;
     item.extend(asset_key(asset.id()));
     let mut add = |name: &str, value: String| item.insert(name.to_owned(), text(value));
@@ -158,4 +158,55 @@ where
     let value = item.get(name).and_then(|value| value.as_s().ok());
     let value = value.ok_or_else(|| Error::internal(format!("an item has no `{name}`")))?;
     value.parse().map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sluice_core::asset::Event;
+    use sluice_testing::{CountingIds, build};
+
+    use super::*;
+
+    fn s<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+        item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+    }
+
+    #[test]
+    fn an_asset_is_its_fields_and_the_keys_of_the_indexes() {
+        let now = Timestamp::from_millis(1_769_847_330_250);
+        let id = CountingIds::nth(0x1d);
+        let asset = build::asset(id, "alice", build::grant(now), now);
+        let item = asset_item(&asset).unwrap();
+        assert_eq!(s(&item, "pk"), Some("A#019c0000-0000-7000-8000-00000000001d"));
+        assert_eq!((s(&item, "sk"), s(&item, "owner_pk")), (Some("A"), Some("O#alice")));
+        let sort = format!("2026-01-31T08:15:30.250Z#{id}");
+        assert_eq!((s(&item, "created_sk"), s(&item, "updated_sk")), (Some(&*sort), Some(&*sort)));
+        assert_eq!(s(&item, "deadline_shard"), Some("D#5"));
+        let deadline = asset.deadline().unwrap().to_string();
+        assert_eq!(s(&item, "deadline_at"), Some(&*deadline));
+        assert!(!item.contains_key(EXPIRES_AT), "the table's TTL must never take an asset");
+
+        let ended = asset.apply(&Event::UploadCancelled, now.plus(Duration::from_secs(1))).unwrap().asset;
+        let item = asset_item(&ended).unwrap();
+        assert!(!item.contains_key("deadline_shard") && !item.contains_key("deadline_at"));
+        assert_eq!(s(&item, "updated_sk"), Some(&*format!("2026-01-31T08:15:31.250Z#{id}")));
+        assert_eq!(s(&item, "created_sk"), Some(&*sort));
+    }
+
+    #[test]
+    fn every_field_comes_back() {
+        let now = Timestamp::from_millis(1_769_847_330_250);
+        let full = build::everything(CountingIds::nth(1), "alice", now);
+        assert_eq!(asset_of(asset_item(&full).unwrap()).unwrap(), full);
+        let plain = build::asset(CountingIds::nth(2), "alice", build::grant(now), now);
+        assert_eq!(asset_of(asset_item(&plain).unwrap()).unwrap(), plain);
+    }
+
+    #[test]
+    fn deadlines_are_spread_over_all_shards() {
+        let shards: std::collections::BTreeSet<u8> = (0..16).map(|n| shard_of(CountingIds::nth(n))).collect();
+        assert_eq!(shards, (0..DEADLINE_SHARDS).collect());
+    }
 }

@@ -49,7 +49,7 @@ impl SigningBucket {
     /// Lets the SDK sign one request, locally, and takes the address from it: partitions, dual-stack, FIPS and custom
     /// endpoints are the SDK's to know.
     async fn learn_endpoint(&self) -> Result<Endpoint> {
-        let config = PresigningConfig::expires_in(Duration::from_secs(60)).map_err(Error::internal)?;
+        let config = PresigningConfig::expires_in(Duration::from_mins(1)).map_err(Error::internal)?;
         let request = self.client.get_object().bucket(&self.name).key(PROBE).presigned(config).await;
         let request = request.map_err(|error| classify(SERVICE, &error))?;
         let region = self.client.config().region().map(ToString::to_string);

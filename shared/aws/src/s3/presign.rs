@@ -19,7 +19,7 @@ use super::bucket::Endpoint;
 use crate::credentials::expiry;
 
 /// The longest that S3 takes a signed URL for.
-const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const MAX_TTL: Duration = Duration::from_hours(7 * 24);
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// In place of the body's digest: who signs doesn't have the body.
@@ -216,3 +216,7 @@ fn hexadecimal(bytes: &[u8]) -> [u8; 64] {
 fn as_text(digits: &[u8; 64]) -> &str {
     std::str::from_utf8(digits).expect("hexadecimal digits are ASCII")
 }
+
+#[cfg(test)]
+#[path = "presign_tests.rs"]
+mod tests;

@@ -198,9 +198,6 @@ pub async fn multipart_store_contract<S: OriginalStore + MultipartStore>(
     wrong[1].etag = tags[0].etag.clone();
     assert_eq!(complete(&first, &wrong, None).await, Stitched::PartsRefused, "another receipt");
     wrong = tags.clone();
-    wrong.reverse();
-    assert_eq!(complete(&first, &wrong, None).await, Stitched::PartsRefused, "out of order");
-    wrong = tags.clone();
     wrong[1].number = 3;
     assert_eq!(complete(&first, &wrong, None).await, Stitched::PartsRefused, "never uploaded");
     let nothing = "no-such-upload".parse().unwrap();
@@ -225,13 +222,11 @@ pub async fn multipart_store_contract<S: OriginalStore + MultipartStore>(
     assert_eq!(complete(&rival, &tags, Some(&stitched.etag)).await, Stitched::Done);
     assert_eq!(bytes_of(store.get(&key, None).await.unwrap().unwrap()).await, small);
 
-    let too_small = start(Version::FIRST).await;
-    let tags = send(&too_small, &[small.clone(), small.clone()]).await;
-    let replaced = head(store, &key).await.etag;
-    assert_eq!(complete(&too_small, &tags, Some(&replaced)).await, Stitched::PartsRefused, "under 5 MiB");
+    let dropped = start(Version::FIRST).await;
+    send(&dropped, std::slice::from_ref(&small)).await;
     for _ in 0..2 {
-        store.abort(&key, &too_small).await.expect("a second time also");
-        assert_eq!(store.list_parts(&key, &too_small).await.unwrap(), None);
+        store.abort(&key, &dropped).await.expect("a second time also");
+        assert_eq!(store.list_parts(&key, &dropped).await.unwrap(), None);
     }
 
     // more than one page of S3's, which holds 1,000

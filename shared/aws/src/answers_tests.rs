@@ -1,0 +1,247 @@
+//! What the services' answers mean, answer by answer: those that an emulator never gives.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use aws_config::{Region, retry::RetryConfig};
+use aws_credential_types::Credentials;
+use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+        orchestrator::{HttpRequest, HttpResponse},
+        runtime_components::RuntimeComponents,
+    },
+    http::StatusCode,
+};
+use bytes::Bytes;
+use sluice_core::{
+    ErrorKind, Result,
+    ids::{ConnectionId, ObjectVersionId, Version},
+    names::{DerivedKey, ObjectKey},
+    ports::{
+        AssetRepository, Delivery, DerivedStore, MultipartStore, Notifier, ObjectHead, OriginalStore,
+        Stitched,
+    },
+    upload::PartTag,
+};
+use sluice_testing::CountingIds;
+
+use crate::{Clients, DynamoTable, S3Derived, S3Originals, SecretStore, WebSocketNotifier, clients::loader};
+
+/// A status, headers, and a body.
+#[derive(Debug)]
+struct Reply(u16, &'static [(&'static str, &'static str)], &'static str);
+
+const fn body(status: u16, body: &'static str) -> Reply {
+    Reply(status, &[], body)
+}
+
+/// Answers every request with the next of these.
+#[derive(Debug, Clone)]
+struct Replies(Arc<Mutex<VecDeque<Reply>>>);
+
+impl HttpConnector for Replies {
+    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        let Reply(status, headers, body) = self.0.lock().unwrap().pop_front().expect("no more requests");
+        let mut response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body));
+        for &(name, value) in headers {
+            response.headers_mut().insert(name, value);
+        }
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+impl HttpClient for Replies {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// Clients that never try again by themselves.
+fn once() -> aws_config::ConfigLoader {
+    loader()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
+        .retry_config(RetryConfig::disabled())
+}
+
+/// Clients that get these answers, in this order.
+async fn clients(replies: impl IntoIterator<Item = Reply>) -> Clients {
+    let replies = Replies(Arc::new(Mutex::new(replies.into_iter().collect())));
+    Clients::of(once().http_client(replies).load().await)
+}
+
+fn key() -> ObjectKey {
+    format!("users/alice/{}", CountingIds::nth(1)).parse().unwrap()
+}
+
+async fn complete(reply: Reply) -> Result<Stitched> {
+    let originals = S3Originals::new(&clients([reply]).await, "originals");
+    let part = PartTag { number: 1, etag: "abc".parse().unwrap() };
+    originals.complete(&key(), &"upload".parse().unwrap(), &[part], None).await
+}
+
+const COMPLETED: &str =
+    "<CompleteMultipartUploadResult><ETag>\"abc-1\"</ETag></CompleteMultipartUploadResult>";
+
+#[tokio::test]
+async fn an_order_to_stitch_that_failed_within_a_200_has_failed() {
+    assert_eq!(complete(body(200, COMPLETED)).await.unwrap(), Stitched::Done);
+    let late = "<?xml version=\"1.0\"?>\n   \n<Error><Code>InternalError</Code><Message>x</Message></Error>";
+    assert_eq!(complete(body(200, late)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let refused = "<Error><Code>InvalidPart</Code></Error>";
+    assert_eq!(complete(body(200, refused)).await.unwrap(), Stitched::PartsRefused);
+}
+
+#[tokio::test]
+async fn each_way_in_which_stitching_is_refused_is_told_apart() {
+    for (status, xml, expected) in [
+        (404, "<Error><Code>NoSuchUpload</Code></Error>", Stitched::NoSuchUpload),
+        (412, "<Error><Code>PreconditionFailed</Code></Error>", Stitched::PreconditionFailed),
+        (412, "", Stitched::PreconditionFailed),
+        (409, "<Error><Code>ConditionalRequestConflict</Code></Error>", Stitched::PreconditionFailed),
+        (404, "<Error><Code>NoSuchKey</Code></Error>", Stitched::PreconditionFailed),
+        (400, "<Error><Code>InvalidPart</Code></Error>", Stitched::PartsRefused),
+        (400, "<Error><Code>InvalidPartOrder</Code></Error>", Stitched::PartsRefused),
+        (400, "<Error><Code>EntityTooSmall</Code></Error>", Stitched::PartsRefused),
+    ] {
+        assert_eq!(complete(body(status, xml)).await.unwrap(), expected, "{status} {xml}");
+    }
+    for (status, xml, kind) in [
+        (503, "<Error><Code>SlowDown</Code></Error>", ErrorKind::Throttled),
+        (500, "<Error><Code>InternalError</Code></Error>", ErrorKind::Unavailable),
+        (502, "not XML", ErrorKind::Unavailable),
+        (409, "<Error><Code>OperationAborted</Code></Error>", ErrorKind::Unavailable),
+        (403, "<Error><Code>AccessDenied</Code></Error>", ErrorKind::Internal),
+        (404, "<Error><Code>NoSuchBucket</Code></Error>", ErrorKind::Internal),
+    ] {
+        assert_eq!(complete(body(status, xml)).await.unwrap_err().kind(), kind, "{status} {xml}");
+    }
+}
+
+async fn head(version_id: Option<&str>, replies: Vec<Reply>) -> Result<Option<ObjectHead>> {
+    let originals = S3Originals::new(&clients(replies).await, "originals");
+    let version_id: Option<ObjectVersionId> = version_id.map(|id| id.parse().unwrap());
+    originals.head(&key(), version_id.as_ref()).await
+}
+
+#[tokio::test]
+async fn a_digest_of_digests_is_no_digest_of_the_object() {
+    const DIGEST: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    let sha256 = async |headers| {
+        let found = head(None, vec![Reply(200, headers, "")]).await.unwrap().unwrap();
+        assert_eq!((found.size, found.version), (5, Some(Version::FIRST)));
+        found.sha256.map(|sha256| sha256.to_string())
+    };
+    macro_rules! head_with {
+        ($($extra:expr),*) => {
+            &[("content-length", "5"), ("etag", "\"abc\""), ("x-amz-meta-version", "1"), $($extra),*]
+        };
+    }
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(sha256(head_with![("x-amz-checksum-sha256", DIGEST)]).await.as_deref(), Some(empty));
+    let full = head_with![("x-amz-checksum-sha256", DIGEST), ("x-amz-checksum-type", "FULL_OBJECT")];
+    assert_eq!(sha256(full).await.as_deref(), Some(empty));
+    let composite = head_with![("x-amz-checksum-sha256", DIGEST), ("x-amz-checksum-type", "COMPOSITE")];
+    assert_eq!(sha256(composite).await, None);
+    let of_two = head_with![("x-amz-checksum-sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-2")];
+    assert_eq!(sha256(of_two).await, None);
+    assert_eq!(sha256(head_with![("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=")]).await, None);
+}
+
+#[tokio::test]
+async fn nothing_is_there_only_if_s3_says_so() {
+    const BAD_VERSION: &str = "<Error><Code>InvalidArgument</Code><Message>version id</Message></Error>";
+    const EXPIRED: &str = "<Error><Code>ExpiredToken</Code></Error>";
+    assert_eq!(head(None, vec![body(404, "")]).await.unwrap(), None);
+    assert_eq!(head(Some("v1"), vec![body(404, "")]).await.unwrap(), None);
+    assert_eq!(head(Some("v1"), vec![body(405, "")]).await.unwrap(), None, "a delete marker");
+    let refused = vec![body(400, ""), body(400, BAD_VERSION)];
+    assert_eq!(head(Some("v1"), refused).await.unwrap(), None, "no version has such an id");
+    // a HEAD's 400 doesn't say why: an expired session must not look like a file that is gone
+    assert!(head(Some("v1"), vec![body(400, ""), body(400, EXPIRED)]).await.is_err());
+    assert!(head(None, vec![body(400, "")]).await.is_err());
+    assert!(head(None, vec![body(403, "")]).await.is_err());
+
+    let get = async |xml| {
+        let originals = S3Originals::new(&clients([body(404, xml)]).await, "originals");
+        originals.get(&key(), None).await
+    };
+    assert!(get("<Error><Code>NoSuchKey</Code></Error>").await.unwrap().is_none());
+    assert!(get("<Error><Code>NoSuchVersion</Code></Error>").await.unwrap().is_none());
+    assert!(get("<Error><Code>NoSuchBucket</Code></Error>").await.is_err());
+}
+
+#[tokio::test]
+async fn derivatives_that_stayed_are_an_error_though_the_answer_is_a_200() {
+    let keys = [DerivedKey::new(CountingIds::nth(1), Version::FIRST, "thumb", "webp")];
+    let delete = async |xml| S3Derived::new(&clients([body(200, xml)]).await, "derived").delete(&keys).await;
+    assert!(delete("<DeleteResult></DeleteResult>").await.is_ok());
+    let stayed = "<DeleteResult><Error><Key>k</Key><Code>InternalError</Code></Error></DeleteResult>";
+    assert_eq!(delete(stayed).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_push_is_delivered_or_its_connection_gone_or_it_failed() {
+    let push = async |status, kind: &'static [(&'static str, &'static str)]| {
+        let clients = clients([Reply(status, kind, "{}")]).await;
+        let notifier =
+            WebSocketNotifier::new(&clients, "https://api.execute-api.us-east-1.amazonaws.com/live");
+        let connection: ConnectionId = "Lx8cWeSsoAMCJdA=".parse().unwrap();
+        notifier.push(&connection, "{}").await.map_err(|error| error.kind())
+    };
+    assert_eq!(push(200, &[]).await, Ok(Delivery::Delivered));
+    assert_eq!(push(410, &[("x-amzn-errortype", "GoneException")]).await, Ok(Delivery::Gone));
+    assert_eq!(push(410, &[]).await, Ok(Delivery::Gone));
+    for (status, code, kind) in [
+        (413, "PayloadTooLargeException", ErrorKind::TooLarge),
+        (429, "LimitExceededException", ErrorKind::Throttled),
+        (403, "ForbiddenException", ErrorKind::Internal),
+        (500, "InternalServerError", ErrorKind::Unavailable),
+    ] {
+        let headers: &'static [_] = Box::leak(Box::new([("x-amzn-errortype", code)]));
+        assert_eq!(push(status, headers).await, Err(kind), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn the_tables_refusals_are_told_apart_and_nothing_of_them_is_public() {
+    for (status, json, kind) in [
+        (400, r#"{"__type":"x#ProvisionedThroughputExceededException"}"#, ErrorKind::Throttled),
+        (400, r#"{"__type":"x#ThrottlingException","message":"m"}"#, ErrorKind::Throttled),
+        (400, r#"{"__type":"x#RequestLimitExceeded"}"#, ErrorKind::Throttled),
+        (400, r#"{"__type":"x#TransactionConflictException"}"#, ErrorKind::Throttled),
+        (500, r#"{"__type":"x#InternalServerError"}"#, ErrorKind::Unavailable),
+        (400, r#"{"__type":"x#ValidationException"}"#, ErrorKind::Internal),
+        (400, r#"{"__type":"x#AccessDeniedException","message":"arn:aws:x"}"#, ErrorKind::Internal),
+        (200, "not JSON", ErrorKind::Internal),
+    ] {
+        let table = DynamoTable::new(&clients([body(status, json)]).await, "state");
+        let error = table.get(CountingIds::nth(1)).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{json}");
+        assert!(!error.to_string().contains("arn:aws"), "{error}");
+        assert!(error.sources().starts_with("DynamoDB"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_be_reached_is_unavailable() {
+    // nothing listens on the discard port
+    let clients = Clients::of(once().endpoint_url("http://127.0.0.1:9").load().await);
+    let error = DynamoTable::new(&clients, "state").get(CountingIds::nth(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let key = DerivedKey::new(CountingIds::nth(1), Version::FIRST, "thumb", "webp");
+    let put =
+        S3Derived::new(&clients, "derived").put(&key, &"image/webp".parse().unwrap(), Bytes::new()).await;
+    assert_eq!(put.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_secret_is_its_text() {
+    let read = async |json| SecretStore::new(&clients([body(200, json)]).await).read("arn").await;
+    assert_eq!(read(r#"{"SecretString":"s3cret"}"#).await.unwrap(), "s3cret");
+    assert_eq!(read(r#"{"SecretBinary":"AAAA"}"#).await.unwrap_err().kind(), ErrorKind::Internal);
+}

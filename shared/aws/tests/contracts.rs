@@ -1,0 +1,208 @@
+//! The adapters keep the contracts of their ports, on an emulator. Each test has buckets, a table or a queue of its
+//! own, so that all run at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use bytes::Bytes;
+use sluice_aws::{
+    Clients, DynamoTable, S3Derived, S3LinkSigner, S3Originals, S3UploadSigner, SecretStore, SqsJobQueue,
+    SystemClock, schema,
+};
+use sluice_testing::{Answer, Browser, contracts};
+
+const REGION: &str = "us-east-1";
+/// The emulator's own administrator.
+const ROOT: (&str, &str) = ("test", "test");
+
+fn endpoint() -> String {
+    std::env::var("SLUICE_TEST_ENDPOINT").expect(
+        "SLUICE_TEST_ENDPOINT isn't set: run `make test`, which starts the emulator that these tests need",
+    )
+}
+
+async fn clients() -> Clients {
+    Clients::for_endpoint(&endpoint(), REGION, ROOT.0, ROOT.1).await
+}
+
+/// The SDK's configuration, for what only tests do: making and looking into what the adapters work on.
+async fn sdk() -> aws_config::SdkConfig {
+    aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
+        .endpoint_url(endpoint())
+        .region(aws_config::Region::new(REGION))
+        .credentials_provider(aws_credential_types::Credentials::new(ROOT.0, ROOT.1, None, None, "root"))
+        .load()
+        .await
+}
+
+/// A name that no other test or run has.
+fn unique(what: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    format!("{what}-{nanos}-{}", COUNT.fetch_add(1, Ordering::SeqCst))
+}
+
+async fn bucket(versioned: bool) -> String {
+    let (s3, name) = (aws_sdk_s3::Client::new(&sdk().await), unique("contract"));
+    s3.create_bucket().bucket(&name).send().await.unwrap();
+    if versioned {
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        s3.put_bucket_versioning().bucket(&name).versioning_configuration(enabled).send().await.unwrap();
+    }
+    name
+}
+
+async fn table() -> DynamoTable {
+    let key =
+        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let keys = |hash: &str, range: &str| vec![key(hash, KeyType::Hash), key(range, KeyType::Range)];
+    let index = |name: &str, hash: &str, range: &str| {
+        GlobalSecondaryIndex::builder()
+            .index_name(name)
+            .set_key_schema(Some(keys(hash, range)))
+            .projection(Projection::builder().projection_type(ProjectionType::All).build())
+            .build()
+            .unwrap()
+    };
+    let attributes = ["pk", "sk", "owner_pk", "created_sk", "updated_sk", "deadline_shard", "deadline_at"];
+    let attribute = |name: &str| {
+        let attribute = AttributeDefinition::builder().attribute_name(name);
+        attribute.attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let name = unique("contract");
+    aws_sdk_dynamodb::Client::new(&sdk().await)
+        .create_table()
+        .table_name(&name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(Some(attributes.map(attribute).to_vec()))
+        .set_key_schema(Some(keys("pk", "sk")))
+        .global_secondary_indexes(index(schema::OWNER_CREATED, "owner_pk", "created_sk"))
+        .global_secondary_indexes(index(schema::OWNER_UPDATED, "owner_pk", "updated_sk"))
+        .global_secondary_indexes(index(schema::DEADLINES, "deadline_shard", "deadline_at"))
+        .send()
+        .await
+        .unwrap();
+    DynamoTable::new(&clients().await, name)
+}
+
+/// A client that knows nothing but URLs.
+struct HttpBrowser(reqwest::Client);
+
+impl HttpBrowser {
+    fn new() -> Self {
+        Self(reqwest::Client::new())
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let answer = request.send().await.unwrap();
+        let headers: BTreeMap<String, String> = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        Answer { status: answer.status().as_u16(), headers, body: answer.bytes().await.unwrap() }
+    }
+}
+
+impl Browser for HttpBrowser {
+    async fn put(&self, url: &str, headers: &[(String, String)], body: Bytes) -> Answer {
+        let request = self.0.put(url).header("content-length", body.len()).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        self.send(request).await
+    }
+
+    async fn get(&self, url: &str) -> Answer {
+        self.send(self.0.get(url)).await
+    }
+}
+
+#[tokio::test]
+async fn assets() {
+    contracts::asset_repository_contract(&table().await).await;
+}
+
+#[tokio::test]
+async fn contents() {
+    contracts::content_index_contract(&table().await).await;
+}
+
+#[tokio::test]
+async fn tickets() {
+    contracts::ticket_repository_contract(&table().await).await;
+}
+
+#[tokio::test]
+async fn connections() {
+    contracts::connection_repository_contract(&table().await).await;
+}
+
+#[tokio::test]
+async fn originals() {
+    let (clients, bucket) = (clients().await, bucket(true).await);
+    let signer = S3UploadSigner::new(&clients, bucket.as_str());
+    let store = S3Originals::new(&clients, bucket);
+    contracts::original_store_contract(&store, &signer, &HttpBrowser::new(), &SystemClock).await;
+}
+
+#[tokio::test]
+async fn uploads() {
+    let (clients, bucket) = (clients().await, bucket(true).await);
+    let signer = S3UploadSigner::new(&clients, bucket.as_str());
+    let store = S3Originals::new(&clients, bucket);
+    contracts::upload_signer_contract(&store, &signer, &HttpBrowser::new(), &SystemClock).await;
+}
+
+#[tokio::test]
+async fn multipart_uploads() {
+    let (clients, bucket) = (clients().await, bucket(true).await);
+    let signer = S3UploadSigner::new(&clients, bucket.as_str());
+    let store = S3Originals::new(&clients, bucket);
+    contracts::multipart_store_contract(&store, &signer, &HttpBrowser::new(), &SystemClock).await;
+}
+
+#[tokio::test]
+async fn derivatives() {
+    let (clients, bucket) = (clients().await, bucket(false).await);
+    let links = S3LinkSigner::new(&clients, "none", bucket.as_str(), Duration::from_mins(1));
+    let store = S3Derived::new(&clients, bucket);
+    contracts::derived_store_contract(&store, &links, &HttpBrowser::new()).await;
+}
+
+#[tokio::test]
+async fn links() {
+    let (clients, bucket) = (clients().await, bucket(true).await);
+    let links = S3LinkSigner::new(&clients, bucket.as_str(), "none", Duration::from_mins(1));
+    let signer = S3UploadSigner::new(&clients, bucket.as_str());
+    let store = S3Originals::new(&clients, bucket);
+    contracts::link_signer_contract(&links, &store, &signer, &HttpBrowser::new(), &SystemClock).await;
+}
+
+#[tokio::test]
+async fn jobs() {
+    let sqs = aws_sdk_sqs::Client::new(&sdk().await);
+    let url = sqs.create_queue().queue_name(unique("contract")).send().await.unwrap().queue_url.unwrap();
+    let queue = SqsJobQueue::new(&clients().await, &url);
+    let receive = async || {
+        let batch = sqs.receive_message().queue_url(&url).max_number_of_messages(10).send().await.unwrap();
+        batch.messages.unwrap_or_default().into_iter().filter_map(|message| message.body).collect()
+    };
+    contracts::job_queue_contract(&queue, receive).await;
+}
+
+#[tokio::test]
+async fn secrets() {
+    let manager = aws_sdk_secretsmanager::Client::new(&sdk().await);
+    let (name, text) = (unique("contract"), "a secret of 32 characters or more");
+    let arn = manager.create_secret().name(&name).secret_string(text).send().await.unwrap().arn.unwrap();
+    let secrets = SecretStore::new(&clients().await);
+    assert_eq!(secrets.read(&arn).await.unwrap(), text);
+    assert_eq!(secrets.read(&unique("no-such")).await.unwrap_err().kind(), sluice_core::ErrorKind::Internal);
+}
