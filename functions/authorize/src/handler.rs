@@ -65,13 +65,11 @@ impl<K: KeySource, T: TicketRepository, C: Clock, I: IdGenerator> Ports<K, T, C,
     async fn check_ticket(&self, request: &TicketRequest) -> Result<Answer> {
         let owner =
             ticket::redeem(&self.tickets, request.ticket().unwrap_or_default(), self.clock.now()).await?;
-        Ok(match owner {
-            Some(owner) => Answer::allow(&owner, &request.method_arn),
-            None => {
-                tracing::info!(reason = %Refusal::UnknownTicket, "ticket refused");
-                Answer::deny(&request.method_arn)
-            }
-        })
+        if let Some(owner) = owner {
+            return Ok(Answer::allow(&owner, &request.method_arn));
+        }
+        tracing::info!(reason = %Refusal::UnknownTicket, "ticket refused");
+        Ok(Answer::deny(&request.method_arn))
     }
 
     async fn route(&self, request: &Request) -> Result<Response> {

@@ -1,4 +1,5 @@
 //! The function as API Gateway invokes it, on ports in memory.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is how a fault is told")]
 
 use std::time::Duration;
 

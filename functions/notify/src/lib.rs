@@ -1,7 +1,7 @@
 //! Tells owners about every change of their assets: the state table's stream is the outbox, and each state that was
 //! written is pushed to all of its owner's WebSocket connections.
 //!
-//! Trigger: the stream of the state table (NEW_AND_OLD_IMAGES), asset items only, in batches with
+//! Trigger: the stream of the state table (`NEW_AND_OLD_IMAGES`), asset items only, in batches with
 //! `ReportBatchItemFailures`. A change is told at least once and, to one connection, in order per asset unless a push
 //! failed; clients keep the document with the highest `seq`.
 //!

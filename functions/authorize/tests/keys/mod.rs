@@ -30,7 +30,7 @@ pub struct Signer {
 }
 
 enum Key {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     Rsa(RsaKeyPair),
     Curve(EcdsaKeyPair),
 }
@@ -38,7 +38,7 @@ enum Key {
 impl Signer {
     /// HS256.
     pub fn secret(secret: &[u8]) -> Self {
-        Self { kid: None, key: Key::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret)) }
+        Self { kid: None, key: Key::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret))) }
     }
 
     /// RS256, a fresh key.
@@ -103,11 +103,11 @@ impl Signer {
                     "n": text(n.big_endian_without_leading_zero()),
                     "e": text(e.big_endian_without_leading_zero())})
             }
-            // the uncompressed point: 4, then both coordinates of 32 bytes
-            Key::Curve(key) => match key.public_key().as_ref().split_at(1) {
-                (_, point) => json!({"kty": "EC", "crv": "P-256", "kid": self.kid,
-                    "x": text(&point[..32]), "y": text(&point[32..])}),
-            },
+            Key::Curve(key) => {
+                // the uncompressed point: 4, then both coordinates of 32 bytes
+                let (x, y) = key.public_key().as_ref()[1..].split_at(32);
+                json!({"kty": "EC", "crv": "P-256", "kid": self.kid, "x": text(x), "y": text(y)})
+            }
         }
     }
 }
