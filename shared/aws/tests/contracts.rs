@@ -1,5 +1,10 @@
 //! The adapters keep the contracts of their ports, on an emulator. Each test has buckets, a table or a queue of its
 //! own, so that all run at once.
+#![expect(
+    clippy::unwrap_used,
+    clippy::large_futures,
+    reason = "tests: a panic tells, and nothing is moved often"
+)]
 
 use std::{
     collections::BTreeMap,

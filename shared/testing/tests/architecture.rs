@@ -1,4 +1,5 @@
 //! The directions of dependency, held by what cargo itself says of the workspace.
+#![expect(clippy::unwrap_used, reason = "in tests a panic is how a fault is told")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,7 +1,11 @@
 //! The doubles keep the contracts of their ports.
 
-use sluice_core::{ids::ConnectionId, ports::Clock};
-use sluice_testing::{MemoryTable, World, contracts};
+use sluice_core::{
+    ids::ConnectionId,
+    ports::{Clock, MultipartStore, Stitched, UploadSigner},
+    upload::PartTag,
+};
+use sluice_testing::{Browser, MemoryOriginals, MemoryTable, World, contracts};
 
 #[tokio::test]
 async fn assets() {
@@ -42,6 +46,26 @@ async fn multipart_uploads() {
 }
 
 #[tokio::test]
+async fn parts_are_stitched_only_in_order_and_of_their_least_size() {
+    let originals = MemoryOriginals::new();
+    let asset = World::new().granted("alice");
+    let id = originals.create(asset.key(), asset.declared_type(), asset.version()).await.unwrap();
+    let mut tags = Vec::new();
+    for number in 1..=2 {
+        let bytes = b"under 5 MiB".as_slice().into();
+        let etag = originals.write_part(asset.key().as_str(), &id, number, bytes).unwrap();
+        tags.push(PartTag { number, etag });
+    }
+    let complete = async |tags: &[PartTag]| originals.complete(asset.key(), &id, tags, None).await.unwrap();
+    assert_eq!(complete(&tags).await, Stitched::PartsRefused);
+    originals.set_min_part_size(11);
+    let reversed = [tags[1].clone(), tags[0].clone()];
+    assert_eq!(complete(&reversed).await, Stitched::PartsRefused);
+    assert_eq!(complete(&[]).await, Stitched::PartsRefused);
+    assert_eq!(complete(&tags).await, Stitched::Done);
+}
+
+#[tokio::test]
 async fn derivatives() {
     let world = World::new();
     contracts::derived_store_contract(&world.derived, &world.links, &world.browser).await;
@@ -60,18 +84,9 @@ async fn links_and_uploads_end() {
     let asset = world.granted("alice");
     let grant = asset.grant().unwrap();
     let ttl = std::time::Duration::from_mins(1);
-    let request = sluice_core::ports::UploadSigner::sign_put(
-        &world.uploads,
-        asset.key(),
-        grant,
-        world.clock.now(),
-        ttl,
-    )
-    .await
-    .unwrap();
+    let request = world.uploads.sign_put(asset.key(), grant, world.clock.now(), ttl).await.unwrap();
     world.clock.advance(ttl);
-    let body = vec![0; 1_000].into();
-    let answer = sluice_testing::Browser::put(&world.browser, &request.url, &request.headers, body).await;
+    let answer = world.browser.put(&request.url, &request.headers, vec![0; 1_000].into()).await;
     assert_eq!(answer.status, 403);
 }
 
