@@ -52,5 +52,5 @@ clean: ## Stop the local stack and remove everything that was built, installed o
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: infra/local/requirements.txt infra/local/constraints.txt infra/local/install.sh
+$(VENV)/.installed: infra/local/requirements.txt infra/e2e/requirements.txt infra/local/constraints.txt infra/local/install.sh
 	@infra/local/install.sh

@@ -25,5 +25,6 @@ fi
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "python3 is older than 3.11"
 echo "==> installing Python packages (a minute, once)"
 [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt" -c "$here/constraints.txt"
+"$venv/bin/pip" install --quiet --disable-pip-version-check \
+  -r "$here/requirements.txt" -r "$here/../e2e/requirements.txt" -c "$here/constraints.txt"
 touch "$venv/.installed"
