@@ -20,7 +20,11 @@ use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use bytes::Bytes;
 use sluice_aws::{
     Clients, DynamoTable, S3Derived, S3LinkSigner, S3Originals, S3UploadSigner, SecretStore, SqsJobQueue,
-    SystemClock, schema,
+    SystemClock, WebSocketNotifier, schema,
+};
+use sluice_core::{
+    ErrorKind,
+    ports::{Delivery, Notifier},
 };
 use sluice_testing::{Answer, Browser, contracts};
 
@@ -202,6 +206,15 @@ async fn jobs() {
     contracts::job_queue_contract(&queue, receive).await;
 }
 
+/// What an open connection receives is seen end to end, on the deployed stack.
+#[tokio::test]
+async fn pushes_to_nobody() {
+    let endpoint = format!("{}/_aws/execute-api/0123abcd/live", endpoint());
+    let notifier = WebSocketNotifier::new(&clients().await, &endpoint);
+    let connection = "Lx8cWeSsoAMCJdA=".parse().unwrap();
+    assert_eq!(notifier.push(&connection, "{}").await.unwrap(), Delivery::Gone);
+}
+
 #[tokio::test]
 async fn secrets() {
     let manager = aws_sdk_secretsmanager::Client::new(&sdk().await);
@@ -209,5 +222,5 @@ async fn secrets() {
     let arn = manager.create_secret().name(&name).secret_string(text).send().await.unwrap().arn.unwrap();
     let secrets = SecretStore::new(&clients().await);
     assert_eq!(secrets.read(&arn).await.unwrap(), text);
-    assert_eq!(secrets.read(&unique("no-such")).await.unwrap_err().kind(), sluice_core::ErrorKind::Internal);
+    assert_eq!(secrets.read(&unique("no-such")).await.unwrap_err().kind(), ErrorKind::Internal);
 }
