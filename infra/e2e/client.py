@@ -81,7 +81,7 @@ class Sluice:
     # Live
 
     def ticket(self) -> str:
-        return self.call("POST", "/tickets", json={})["ticket"]
+        return self.call("POST", "/tickets", 201, json={})["ticket"]
 
     def live(self) -> "Live":
         return Live(f"{self.deployment.websocket}?ticket={quote(self.ticket())}")
@@ -92,7 +92,7 @@ class Live:
 
     def __init__(self, url: str):
         self.messages: list[dict] = []
-        self._socket = connect(url, proxy=None, open_timeout=REQUEST_SECONDS, max_size=1 << 20)
+        self._socket = connect(url, proxy=None, open_timeout=REQUEST_SECONDS, max_size=1 << 20, legacy=True)
 
     def __enter__(self) -> "Live":
         return self

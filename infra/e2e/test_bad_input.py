@@ -34,8 +34,8 @@ def post(alice, path: str, body: object):
 
 @pytest.mark.parametrize("path", ["/prepare", "/complete"])
 @pytest.mark.parametrize("body", [
-    b"", b" ", b"{", b"{]", b"no json", b'{"filename": "a', b"{'filename': 'a'}", b'{"filename":"a","file_size":1}x',
-    b"\xff\xfe{}", b'{"filename":"\xff","file_size":1}', b"NaN", b'{"file_size": Infinity}', b"[" * 5000,
+    b"", b" ", b"{", b"{]", b"no json", b'{"filename": "a', b"{'filename': 'a'}", b'{"object_key":"a","filename":"a","file_size":1}x',
+    b"\xff\xfe{}", b"NaN", b'{"file_size": Infinity}', b"[" * 5000,
 ], ids=lambda body: str(body)[:24])
 def test_what_is_no_json(alice, path, body):
     answer = alice.request("POST", path, data=body, headers={"Content-Type": "application/json"})
@@ -43,10 +43,15 @@ def test_what_is_no_json(alice, path, body):
 
 
 @pytest.mark.parametrize("path", ["/prepare", "/complete"])
-@pytest.mark.parametrize("body", [[], "text", 7, None, True, {}, [{}]], ids=str)
-def test_what_is_no_request(alice, path, body):
+@pytest.mark.parametrize("body", [[], "text", 7, None, True, [{}]], ids=str)
+def test_what_is_no_object(alice, path, body):
     answer = alice.request("POST", path, data=json.dumps(body), headers={"Content-Type": "application/json"})
-    assert_problem(answer, 400, "invalid_field")
+    assert_problem(answer, 400, "invalid_json")
+
+
+@pytest.mark.parametrize("path", ["/prepare", "/complete"])
+def test_what_says_nothing(alice, path):
+    assert_problem(post(alice, path, {}), 400, "invalid_field")
 
 
 def test_a_body_over_the_limit(alice):

@@ -3,8 +3,8 @@
 #![recursion_limit = "256"]
 
 use sluice_assets::{config::Config, handler::handle, read::Reader};
-use sluice_aws::{Clients, DynamoTable, S3LinkSigner, S3Originals};
-use sluice_lambda::{config::environment, http, init_tracing, system::SystemClock};
+use sluice_aws::{Clients, DynamoTable, S3LinkSigner, S3Originals, SystemClock};
+use sluice_lambda::{config::environment, http, init_tracing};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,4 +1,4 @@
-//! Wires the function to AWS.
+//! Wires `authorize`.
 
 use sluice_authorize::{
     config::{Config, KeyConfig},
@@ -6,11 +6,8 @@ use sluice_authorize::{
     keys::{HttpKeySet, Keys, PublishedKeys, SecretKey, SecretSource},
     token::Expected,
 };
-use sluice_aws::{Clients, DynamoTable, SecretStore};
-use sluice_lambda::{
-    config::environment,
-    system::{RandomIds, SystemClock},
-};
+use sluice_aws::{Clients, DynamoTable, RandomIds, SecretStore, SystemClock};
+use sluice_lambda::config::environment;
 
 /// One secret of Secrets Manager.
 struct ManagedSecret {

@@ -2,9 +2,9 @@
 // the SDK's futures, held in main's, nest deeper than the default of 128
 #![recursion_limit = "256"]
 
-use sluice_aws::{Clients, DynamoTable, S3LinkSigner, S3Originals, SqsJobQueue};
+use sluice_aws::{Clients, DynamoTable, S3LinkSigner, S3Originals, SqsJobQueue, SystemClock};
 use sluice_complete::{config::Config, finish::Finisher, handler::handle};
-use sluice_lambda::{config::environment, http, init_tracing, system::SystemClock};
+use sluice_lambda::{config::environment, http, init_tracing};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

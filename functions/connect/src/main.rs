@@ -1,10 +1,10 @@
-//! Wires the function to AWS.
+//! Wires `connect`.
 // the SDK's futures, held in main's, nest deeper than the default of 128
 #![recursion_limit = "256"]
 
-use sluice_aws::{Clients, DynamoTable, S3LinkSigner, WebSocketNotifier};
+use sluice_aws::{Clients, DynamoTable, S3LinkSigner, SystemClock, WebSocketNotifier};
 use sluice_connect::{config::Config, handler::Ports};
-use sluice_lambda::{config::environment, system::SystemClock};
+use sluice_lambda::config::environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -3,9 +3,9 @@
 #![recursion_limit = "256"]
 
 use aws_lambda_events::sqs::SqsEvent;
-use sluice_aws::{Clients, DynamoTable, S3Derived, S3Originals};
+use sluice_aws::{Clients, DynamoTable, S3Derived, S3Originals, SystemClock};
 use sluice_convert::{config::Config, handler::handle, work::Worker};
-use sluice_lambda::{config::environment, init_tracing, system::SystemClock};
+use sluice_lambda::{config::environment, init_tracing};
 use sluice_media::derive::Profile;
 
 #[tokio::main(flavor = "current_thread")]

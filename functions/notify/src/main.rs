@@ -1,4 +1,4 @@
-//! Wires the function to AWS.
+//! Wires `notify`.
 // the SDK's futures, held in main's, nest deeper than the default of 128
 #![recursion_limit = "256"]
 

@@ -30,12 +30,9 @@ where
             let owner = request.caller(granter.clock.now())?.owner;
             match request.json::<PrepareBody>()?.read()? {
                 Prepare::New(wanted) => {
+                    // 201 also for a file that is there already: what came of it is said by `mode`
                     let answer = granter.grant(&owner, wanted).await?;
-                    let status = match answer {
-                        Granted::Existing(_) => StatusCode::OK,
-                        _ => StatusCode::CREATED,
-                    };
-                    Ok(http::json(status, &on_the_wire(answer)))
+                    Ok(http::json(StatusCode::CREATED, &on_the_wire(answer)))
                 }
                 Prepare::Window(wanted) => {
                     let answer = granter.window(&owner, &wanted).await?;

@@ -2,12 +2,8 @@
 // the SDK's futures, held in main's, nest deeper than the default of 128
 #![recursion_limit = "256"]
 
-use sluice_aws::{Clients, DynamoTable, S3LinkSigner, S3Originals, S3UploadSigner};
-use sluice_lambda::{
-    config::environment,
-    http, init_tracing,
-    system::{RandomIds, SystemClock},
-};
+use sluice_aws::{Clients, DynamoTable, RandomIds, S3LinkSigner, S3Originals, S3UploadSigner, SystemClock};
+use sluice_lambda::{config::environment, http, init_tracing};
 use sluice_presign::{config::Config, grant::Granter, handler::handle};
 
 #[tokio::main(flavor = "current_thread")]

@@ -169,7 +169,7 @@ async fn the_same_content_is_recognised_for_its_owner_alone() {
         &Event::JobSucceeded { job: JobName::Image, version, derivatives: vec![], warnings: vec![] },
     );
     let (status, answer) = prepare(&world, "alice", &body).await.unwrap();
-    assert_eq!((status, &answer["mode"]), (200, &json!("existing")));
+    assert_eq!((status, &answer["mode"]), (201, &json!("existing")));
     assert_eq!(answer["asset"]["asset_id"], json!(asset.id()));
     assert_eq!(prepare(&world, "bob", &body).await.unwrap().1["mode"], "direct");
     body["file_size"] = json!(999);

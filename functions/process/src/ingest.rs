@@ -302,12 +302,8 @@ mod tests {
     #[test]
     fn only_another_sort_of_content_is_a_mismatch() {
         let warns = |declared: &str, found: &str| {
-            let content = Content {
-                media_type: found.parse().unwrap(),
-                kind: Kind::Other,
-                sha256: None,
-                image: None,
-            };
+            let content =
+                Content { media_type: found.parse().unwrap(), kind: Kind::Other, sha256: None, image: None };
             mismatch(&declared.parse().unwrap(), &content).is_some()
         };
         assert!(warns("image/jpeg", "application/pdf"));

@@ -10,7 +10,7 @@
 //! aren't hashed, 8589934592); `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (MB, set by Lambda; what a decoder may use follows from
 //! it).
 //!
-//! **IAM**: `dynamodb:GetItem`, `PutItem`, `UpdateItem` on the state table; `s3:GetObject`, `s3:GetObjectVersion`,
+//! **IAM**: `dynamodb:GetItem`, `PutItem` on the state table; `s3:GetObject`, `s3:GetObjectVersion`,
 //! `s3:DeleteObject`, `s3:DeleteObjectVersion` on originals, `s3:ListBucket` on their bucket (without it S3 answers 403
 //! for what isn't there); `sqs:SendMessage` on the conversion and the ingest queue; consuming the ingest queue.
 

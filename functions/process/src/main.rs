@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use sluice_aws::{Clients, DynamoTable, S3Originals, SqsJobQueue};
-use sluice_lambda::{config::environment, init_tracing, system::SystemClock};
+use sluice_aws::{Clients, DynamoTable, S3Originals, SqsJobQueue, SystemClock};
+use sluice_lambda::{config::environment, init_tracing};
 use sluice_process::{
     config::Config,
     handler::{Trigger, handle},

@@ -2,8 +2,8 @@
 // the SDK's futures, held in main's, nest deeper than the default of 128
 #![recursion_limit = "256"]
 
-use sluice_aws::{Clients, DynamoTable, S3Originals, SqsJobQueue};
-use sluice_lambda::{config::environment, init_tracing, system::SystemClock};
+use sluice_aws::{Clients, DynamoTable, S3Originals, SqsJobQueue, SystemClock};
+use sluice_lambda::{config::environment, init_tracing};
 use sluice_sweep::{
     config::Config,
     handler::{Trigger, handle},

@@ -34,7 +34,7 @@ def start(settings: Settings) -> None:
     _prepare_state(settings)
     with _log(settings).open("ab") as log:
         process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "ministack")],
+            [sys.executable, "-P", str(Path(__file__).with_name("serve_ministack.py"))],
             env=_environment(settings), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             cwd=settings.state, start_new_session=True,
         )

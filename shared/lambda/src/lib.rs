@@ -7,7 +7,6 @@
 //! | [`sqs`] | batches of messages with partial failures |
 //! | [`s3_event`] | S3's notifications, keys decoded |
 //! | [`messages`] | what goes over the WebSocket, in both directions |
-//! | [`system`] | the clock and the generator of ids |
 //!
 //! A `main.rs` calls [`init_tracing`], reads its config, builds its ports once and hands its handler to [`http::run`],
 //! or to [`run`] if it serves something else than HTTP.
@@ -17,7 +16,6 @@ pub mod http;
 pub mod messages;
 pub mod s3_event;
 pub mod sqs;
-pub mod system;
 
 use std::fmt;
 

@@ -20,7 +20,6 @@
 //! - No metadata of an original reaches a derivative.
 //! - `unsafe` is used in `native` alone, which wraps the C codecs.
 
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 mod colour;
 mod decode;
