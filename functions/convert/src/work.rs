@@ -66,16 +66,16 @@ where
         if started.outcome == Outcome::Unchanged {
             return Ok(());
         }
-        let outcome = match self.convert(&started.asset, job, version).await {
-            Ok(outcome) => outcome,
+        // nobody else works on the job now, so what was just written is most likely still so: no need to read it again
+        let asset = started.asset;
+        match self.convert(&asset, job, version).await {
+            Ok(outcome) => change::apply_to(&self.table, &self.clock, asset, &outcome).await.map(drop),
             Err(error) => {
                 let released = Event::JobReleased { job, version };
-                change::apply(&self.table, &self.clock, asset_id, &released).await?;
-                return Err(error);
+                change::apply_to(&self.table, &self.clock, asset, &released).await?;
+                Err(error)
             }
-        };
-        change::apply(&self.table, &self.clock, asset_id, &outcome).await?;
-        Ok(())
+        }
     }
 
     /// What came of the job.
