@@ -133,6 +133,7 @@ class Sam:
 
     template: Path
     image: str
+    endpoint: str
     variables: Path
     folder: Path
     functions: dict[str, str] = field(default_factory=lambda: {name: key for key, name in binaries().items()})
@@ -150,7 +151,7 @@ class Sam:
                 ["sam", "local", "invoke", function, "--event", str(sent), "--template", str(self.template),
                  "--env-vars", str(self.variables), "--skip-pull-image", "--invoke-image", self.image,
                  "--parameter-overrides", *parameter_overrides()],
-                cwd=ROOT, env=_sam_environment(), capture_output=True, text=True, timeout=INVOKE_SECONDS, check=False,
+                cwd=ROOT, env=_sam_environment(self.endpoint), capture_output=True, text=True, timeout=INVOKE_SECONDS, check=False,
             )
         except subprocess.TimeoutExpired:
             raise Failure(f"{case}: no answer within {INVOKE_SECONDS} s") from None
@@ -165,12 +166,13 @@ class Sam:
         return answer
 
 
-def _sam_environment() -> dict[str, str]:
-    # Any credentials would be handed to the functions, and make SAM ask AWS about them first.
+def _sam_environment(endpoint: str) -> dict[str, str]:
+    # SAM hands credentials on to the functions, after asking STS about them: the emulator's own, asked there.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION, "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0", "NO_PROXY": "*", "no_proxy": "*",
     }
 
@@ -214,7 +216,8 @@ class Story:
     def _photo(self) -> None:
         grant = self._http(201, "presign/direct")
         sent = direct().put(grant["url"], data=PHOTO.read_bytes(), headers=grant["headers"], timeout=30)
-        sent.raise_for_status()
+        if not sent.ok:
+            raise Failure(f"the photo was not taken: {sent.status_code} {sent.text}")
         self._stage(self._http(200, "complete/direct", grant), "processing")
         version = sent.headers.get("x-amz-version-id", "null")
         self._event({}, "process/object-created", grant, **{OBJECT_VERSION: version})
@@ -303,7 +306,7 @@ def run(arguments: argparse.Namespace) -> None:
     with Emulator(arguments.host, arguments.port, settings.state / "emulator") as emulator:
         variables = settings.state / "variables.json"
         variables.write_text(json.dumps({"Parameters": make_resources(emulator, resources)}, indent=2))
-        sam = Sam(settings.build_folder / "template.yaml", arguments.image, variables, settings.state)
+        sam = Sam(settings.build_folder / "template.yaml", arguments.image, emulator.endpoint, variables, settings.state)
         told: set[str] = set()
         if not arguments.cases:
             say("a photo and a film, one `sam local invoke` after another")
