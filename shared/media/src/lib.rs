@@ -20,7 +20,6 @@
 //! - No metadata of an original reaches a derivative.
 //! - `unsafe` is used in `native` alone, which wraps the C codecs.
 
-
 mod colour;
 mod decode;
 pub mod derive;
