@@ -8,7 +8,7 @@ VENV := infra/local/.venv
 export PYTHONPATH := infra/local
 STACK := $(VENV)/bin/python -m stack
 SAM := env SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sam
-CARGO_DENY_VERSION := 0.18.5
+CARGO_DENY_VERSION := 0.20.2
 
 # cargo-lambda always names the target. Naming it everywhere lets tests, lints and functions share what they compile.
 export CARGO_BUILD_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice_core::{
-    Error, ErrorKind, Result,
+    Error, Result,
     asset::{Asset, Event, Grant, GrantMode, NewAsset, Stage},
     change,
     document::AssetDocument,
@@ -256,9 +256,4 @@ impl Terms {
             plan: policy.plan(wanted.file_size, choice)?,
         })
     }
-}
-
-/// The error of a body that is neither a new upload nor a window.
-pub fn missing(field: &str) -> Error {
-    Error::new(ErrorKind::Invalid, "invalid_field", format!("{field}: is missing"))
 }

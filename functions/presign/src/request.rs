@@ -1,9 +1,7 @@
 //! The two bodies that `POST /prepare` takes: a new upload, or a further window of an open one.
 
 use serde::Deserialize;
-use sluice_core::Result;
-
-use crate::grant::missing;
+use sluice_core::{Error, Result};
 
 /// The body as it comes. Which of the two it is, `upload_id` tells.
 #[derive(Debug, Deserialize)]
@@ -85,4 +83,8 @@ impl PrepareBody {
             client_num_parts: self.client_num_parts,
         }))
     }
+}
+
+fn missing(field: &str) -> Error {
+    Error::invalid_field(field, "is missing")
 }

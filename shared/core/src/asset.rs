@@ -24,7 +24,6 @@ pub use transition::{Effect, Event, Ingest, Outcome, Transition};
 use crate::{
     ids::{AssetId, ETag, MessageId, ObjectVersionId, OwnerId, Sha256, UploadId, Version},
     names::{ContentType, DerivedKey, Filename, Folder, Kind, ObjectKey},
-    ports::ObjectHead,
     time::Timestamp,
 };
 
@@ -242,6 +241,21 @@ impl Grant {
             GrantMode::Multipart { upload_id, .. } => Some(upload_id),
         }
     }
+}
+
+/// What S3 says of an object without sending its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectHead {
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: ETag,
+    /// Its S3 version; none where the bucket isn't versioned.
+    pub version_id: Option<ObjectVersionId>,
+    /// The asset's version from the metadata that the grant bound (`x-amz-meta-version`); none if it is missing.
+    pub version: Option<Version>,
+    /// The digest of the whole object, if S3 checked one.
+    pub sha256: Option<Sha256>,
 }
 
 /// The original's bytes as they lie in S3.

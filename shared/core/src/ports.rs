@@ -17,6 +17,8 @@ use crate::{
     upload::{PartTag, UploadedPart},
 };
 
+pub use crate::asset::ObjectHead;
+
 /// The time of day.
 pub trait Clock: Send + Sync {
     /// Now.
@@ -29,21 +31,6 @@ pub trait IdGenerator: Send + Sync {
     fn asset_id(&self) -> AssetId;
     /// A secret of 256 random bits, URL-safe.
     fn secret(&self) -> String;
-}
-
-/// What S3 says of an object without sending its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectHead {
-    /// Its bytes.
-    pub size: u64,
-    /// Its entity tag.
-    pub etag: ETag,
-    /// Its S3 version; none where the bucket isn't versioned.
-    pub version_id: Option<ObjectVersionId>,
-    /// The asset's version from the metadata that the grant bound (`x-amz-meta-version`); none if it is missing.
-    pub version: Option<Version>,
-    /// The digest of the whole object, if S3 checked one.
-    pub sha256: Option<Sha256>,
 }
 
 /// An object's bytes, chunk by chunk.
