@@ -7,7 +7,9 @@
 //! | `start` | each function from spawn to its first `GET /next`, its peak memory and its size | < 10 ms, < 15 MB zipped |
 //! | `ingest` | `process` reading streams of 64 MiB to 1 GiB | constant peak memory |
 //!
-//! Each prints a table, and adds a line of JSON for each row to the file that `SLUICE_BENCH_RESULTS` names.
+//! What one image costs in calls to AWS is counted by a test, `tests/calls_per_asset.rs`, for those don't differ.
+//!
+//! Each binary prints a table, and adds a line of JSON for each row to the file that `SLUICE_BENCH_RESULTS` names.
 
 pub mod measure;
 pub mod process;
