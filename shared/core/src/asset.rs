@@ -1,6 +1,6 @@
 //! The asset: the one record that says what a file is and where it stands.
 //!
-//! Status fields are private. They change only in [`Asset::apply`] (module [`transition`]), so that no caller can
+//! Status fields are private. They change only in [`Asset::apply`] (module `transition`), so that no caller can
 //! write a state that the table of states doesn't know (invariant I1).
 //!
 //! Message status, processing status and stage move together; these are the only combinations there are:
