@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn this_process_has_memory_and_time() -> io::Result<()> {
-        let before = memory("self")?;
-        assert!(peak_memory("self")? >= before);
+        // the kernel sums both up lazily, so neither bounds the other exactly
+        assert!(peak_memory("self")? > 0 && memory("self")? > 0);
         assert!(cpu_time("self")? > Duration::ZERO);
         assert_eq!(mebibytes(1536), "1.5");
         Ok(())
