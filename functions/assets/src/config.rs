@@ -28,7 +28,7 @@ impl Config {
             state_table: env.required("STATE_TABLE"),
             originals: env.required("ORIGINALS_BUCKET"),
             derived: env.required("DERIVED_BUCKET"),
-            link_ttl: env.seconds("LINK_TTL_SECONDS", 900, 60..=43_200),
+            link_ttl: env.link_ttl(),
         };
         env.finish(config)
     }

@@ -31,7 +31,7 @@ impl Config {
             originals: env.required("ORIGINALS_BUCKET"),
             derived: env.required("DERIVED_BUCKET"),
             ingest_queue: env.url("INGEST_QUEUE_URL"),
-            link_ttl: env.seconds("LINK_TTL_SECONDS", 900, 60..=43_200),
+            link_ttl: env.link_ttl(),
         };
         env.finish(config)
     }

@@ -31,7 +31,7 @@ impl Config {
             originals_bucket: env.required("ORIGINALS_BUCKET"),
             derived_bucket: env.required("DERIVED_BUCKET"),
             websocket_endpoint: env.url("WEBSOCKET_ENDPOINT"),
-            link_ttl: env.seconds("LINK_TTL_SECONDS", 900, 60..=43_200),
+            link_ttl: env.link_ttl(),
         };
         env.finish(config)
     }

@@ -29,7 +29,7 @@ impl Config {
     /// Every faulty variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let mut env = Env::new(lookup);
-        let memory = env.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1769_u64, 128..=10_240) * 1024 * 1024;
+        let memory = env.function_memory();
         let config = Self {
             state_table: env.required("STATE_TABLE"),
             originals: env.required("ORIGINALS_BUCKET"),

@@ -39,7 +39,7 @@ impl Config {
                 max_size: env.number("MAX_FILE_SIZE_BYTES", MAX_OBJECT_SIZE, 0..=MAX_OBJECT_SIZE),
                 grant_ttl: env.seconds("GRANT_TTL_SECONDS", 3600, 60..=43_200),
             },
-            link_ttl: env.seconds("LINK_TTL_SECONDS", 900, 60..=43_200),
+            link_ttl: env.link_ttl(),
         };
         env.finish(config)
     }

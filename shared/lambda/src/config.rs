@@ -92,6 +92,17 @@ impl<L: Fn(&str) -> Option<String>> Env<L> {
         Duration::from_secs(self.number(name, default, range))
     }
 
+    /// `LINK_TTL_SECONDS`: how long a signed link to read is good; 900, from a minute to twelve hours.
+    pub fn link_ttl(&mut self) -> Duration {
+        self.seconds("LINK_TTL_SECONDS", 900, 60..=43_200)
+    }
+
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, which Lambda sets in megabytes, in bytes; 1,769 MB (one vCPU) where it is
+    /// missing.
+    pub fn function_memory(&mut self) -> u64 {
+        self.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1769_u64, 128..=10_240) * 1024 * 1024
+    }
+
     /// Notes a fault that the caller found itself.
     pub fn fault(&mut self, name: &str, reason: impl fmt::Display) {
         self.faults.push(format!("{name} {reason}"));
