@@ -47,10 +47,12 @@ sam-local: install ## Invoke every function with its event by `sam local`
 
 clean: ## Stop the local stack and remove everything that was built, installed or stored
 	@[ ! -x $(VENV)/bin/python ] || $(STACK) down
-	rm -rf infra/local/.state infra/local/outputs.json $(VENV) .aws-sam
+	rm -rf infra/local/.state infra/local/outputs.json infra/e2e/clients/node_modules infra/e2e/clients/uppy5/node_modules \
+	  $(VENV) .aws-sam
 	cargo clean
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: infra/local/requirements.txt infra/e2e/requirements.txt infra/local/constraints.txt infra/local/install.sh
+$(VENV)/.installed: infra/local/requirements.txt infra/e2e/requirements.txt infra/local/constraints.txt \
+  infra/e2e/clients/package-lock.json infra/local/install.sh
 	@infra/local/install.sh
