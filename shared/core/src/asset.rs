@@ -22,9 +22,11 @@ use serde::{Deserialize, Serialize};
 pub use transition::{Effect, Event, Ingest, Outcome, Transition};
 
 use crate::{
-    ids::{AssetId, ETag, MessageId, ObjectVersionId, OwnerId, Sha256, UploadId, Version},
+    ids::{AssetId, ETag, MessageId, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
     names::{ContentType, DerivedKey, Filename, Folder, Kind, ObjectKey},
     time::Timestamp,
+    upload::{Parts, SizeRange},
+    usage::Usage,
 };
 
 /// Whether the message that the asset belongs to may be shown to its receivers.
@@ -198,7 +200,7 @@ pub struct Placeholder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum GrantMode {
-    /// One presigned PUT.
+    /// All at once: a presigned PUT, or a form.
     Direct,
     /// S3's multipart upload.
     Multipart {
@@ -208,6 +210,11 @@ pub enum GrantMode {
         part_size: u64,
         /// How many parts.
         num_parts: u16,
+    },
+    /// S3's multipart upload in parts of whatever size they come.
+    OpenMultipart {
+        /// S3's id of it.
+        upload_id: UploadId,
     },
 }
 
@@ -219,8 +226,8 @@ pub struct Grant {
     /// How they come.
     #[serde(flatten)]
     pub mode: GrantMode,
-    /// Exactly how many bytes.
-    pub size: u64,
+    /// How many bytes.
+    pub size: SizeRange,
     /// The name they come under.
     pub filename: Filename,
     /// The type that the client says.
@@ -234,11 +241,21 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// The parts that were planned; none where it comes at once, or in parts of the client's own choice.
+    pub const fn parts(&self) -> Option<Parts> {
+        match self.mode {
+            GrantMode::Multipart { part_size, num_parts, .. } => {
+                Some(Parts { size: self.size.max(), part_size, num_parts })
+            }
+            GrantMode::Direct | GrantMode::OpenMultipart { .. } => None,
+        }
+    }
+
     /// S3's id of the multipart upload, if it is one.
     pub const fn upload_id(&self) -> Option<&UploadId> {
         match &self.mode {
             GrantMode::Direct => None,
-            GrantMode::Multipart { upload_id, .. } => Some(upload_id),
+            GrantMode::Multipart { upload_id, .. } | GrantMode::OpenMultipart { upload_id } => Some(upload_id),
         }
     }
 }
@@ -288,6 +305,8 @@ pub struct NewAsset {
     pub folder: Folder,
     /// The application's message that it belongs to.
     pub message_id: Option<MessageId>,
+    /// The upload job that it came by.
+    pub upload_job: Option<RequestId>,
     /// The leave to upload its first version.
     pub grant: Grant,
 }
@@ -300,6 +319,7 @@ pub struct Asset {
     folder: Folder,
     key: ObjectKey,
     message_id: Option<MessageId>,
+    upload_job: Option<RequestId>,
     filename: Filename,
     declared_type: ContentType,
     size: u64,
@@ -354,6 +374,8 @@ impl Asset {
         key: &ObjectKey, ref;
         /// The application's message that it belongs to.
         message_id: Option<&MessageId>, opt;
+        /// The upload job that it came by.
+        upload_job: Option<&RequestId>, opt;
         /// Its name as the user wrote it.
         filename: &Filename, ref;
         /// The type that the client said.
@@ -416,6 +438,19 @@ impl Asset {
             upload_id: grant.upload_id().cloned(),
             sha256: head.sha256,
         })
+    }
+
+    /// What it counts for in its owner's [`Usage`]: an upload that bytes are still expected of, the bytes that it keeps
+    /// itself, and those that it was granted room for.
+    pub fn usage(&self) -> Usage {
+        let off = self.stage == Stage::Failed && self.object.is_none();
+        let open = self.grant.as_ref().filter(|_| !off);
+        let own = self.object.as_ref().filter(|_| self.duplicate_of.is_none());
+        let granted = open.and_then(|grant| grant.size.exact()).unwrap_or(0);
+        Usage {
+            open_uploads: u32::from(open.is_some()),
+            stored_bytes: own.map_or(0, |object| object.size).saturating_add(granted),
+        }
     }
 
     /// Whether the content of `version` is there and still to be read.

@@ -5,6 +5,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     ids::AssetId,
     ports::{AssetRepository, Clock, Saved},
+    usage::Quota,
 };
 
 /// How often a change is tried against other writers. Each round loses only to a writer that made progress.
@@ -30,12 +31,24 @@ pub async fn apply(
 pub async fn apply_to(
     repository: &impl AssetRepository,
     clock: &impl Clock,
+    asset: Asset,
+    event: &Event,
+) -> Result<Transition> {
+    apply_within(repository, clock, asset, event, &Quota::UNLIMITED).await
+}
+
+/// The same where what the owner may have is limited: `too_many_uploads`, `quota_exceeded`.
+pub async fn apply_within(
+    repository: &impl AssetRepository,
+    clock: &impl Clock,
     mut asset: Asset,
     event: &Event,
+    quota: &Quota,
 ) -> Result<Transition> {
     for _ in 0..ROUNDS {
         let transition = asset.apply(event, clock.now())?;
-        if transition.outcome == Outcome::Unchanged || repository.save(&transition.asset).await? == Saved::Yes
+        if transition.outcome == Outcome::Unchanged
+            || repository.save(&transition.asset, transition.usage, quota).await? == Saved::Yes
         {
             return Ok(transition);
         }

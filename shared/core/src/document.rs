@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     asset::{Asset, Failure, MessageStatus, Placeholder, ProcessingStatus, Stage, Warning},
     error::Result,
-    ids::{AssetId, MessageId, Sha256, Version},
+    ids::{AssetId, MessageId, RequestId, Sha256, Version},
     names::{ContentType, Filename, Folder, Kind, ObjectKey},
     ports::{Disposition, LinkSigner, OriginalLink},
     time::Timestamp,
@@ -35,6 +35,8 @@ pub struct AssetDocument {
     pub version: Version,
     pub revision: u64,
     pub message_id: Option<MessageId>,
+    /// The upload job that it came by.
+    pub upload_job: Option<RequestId>,
     pub message_status: MessageStatus,
     pub processing_status: ProcessingStatus,
     pub stage: Stage,
@@ -111,6 +113,7 @@ impl AssetDocument {
             version: asset.version(),
             revision: asset.revision(),
             message_id: asset.message_id().cloned(),
+            upload_job: asset.upload_job().cloned(),
             message_status: asset.message_status(),
             processing_status: asset.processing_status(),
             stage: asset.stage(),

@@ -162,6 +162,11 @@ text_newtype! {
 }
 
 text_newtype! {
+    /// A client's own id of an upload job, unique among its owner's: 1 to 256 printable characters without `#`.
+    RequestId, check_request_id
+}
+
+text_newtype! {
     /// API Gateway's id of one WebSocket connection, opaque.
     ConnectionId, check_opaque
 }
@@ -179,6 +184,13 @@ fn check_message_id(text: &str) -> Result<()> {
             "message_id",
             "1 to 256 characters, none of them control characters",
         ));
+    }
+    Ok(())
+}
+
+fn check_request_id(text: &str) -> Result<()> {
+    if text.is_empty() || text.chars().count() > 256 || text.chars().any(|c| c.is_control() || c == '#') {
+        return Err(Error::invalid_field("id", "1 to 256 characters, none of them `#` or a control character"));
     }
     Ok(())
 }

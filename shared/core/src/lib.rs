@@ -8,6 +8,10 @@
 //! |---|---|
 //! | [`asset`] | the asset and its state machine ([`asset::Asset::apply`]): the only code that writes status fields |
 //! | [`upload`] | one PUT or multipart, part sizes, signing windows, checks of a part list |
+//! | [`gate`] | the one policy that every grant passes: who, where, which types, how much |
+//! | [`intake`] | opening an upload: the record, the multipart upload, content that is there already |
+//! | [`finish`] | completing an upload, listing its parts, calling it off |
+//! | [`usage`] | what an owner has, and may have |
 //! | [`cancel`] | calling an upload off |
 //! | [`effects`] | what a transition asks for, done |
 //! | [`document`] | the asset document that HTTP, WebSocket and events share |
@@ -22,10 +26,14 @@ pub mod change;
 pub mod document;
 pub mod effects;
 pub mod error;
+pub mod finish;
+pub mod gate;
 pub mod ids;
+pub mod intake;
 pub mod names;
 pub mod ports;
 pub mod time;
 pub mod upload;
+pub mod usage;
 
 pub use error::{Error, ErrorKind, Result};

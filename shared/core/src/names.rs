@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     ids::{AssetId, OwnerId, Version, text_newtype},
 };
 
@@ -67,7 +67,7 @@ impl Filename {
 }
 
 text_newtype! {
-    /// Where a file lands: `users/{owner}` or a folder below it.
+    /// Where a file lands: a root (`users/{id}`, `stores/{id}`, `system`) or a folder below one.
     Folder, check_folder
 }
 
@@ -89,31 +89,31 @@ impl Folder {
         Self(format!("users/{owner}"))
     }
 
-    /// The folder that `owner` asked for: a path below the own root, given whole (`users/alice/trips`) or from the
-    /// root on (`trips`).
+    /// The folder that `owner` asked for: one with its root (`users/alice/trips`, `stores/42/banners`, `system/icons`), or
+    /// one below the own root (`trips`). Whether the owner may write there is the gate's to say.
     ///
     /// # Errors
-    /// `invalid_field` for a path that is none; `folder_forbidden` for one under a root that isn't the owner's.
-    pub fn requested(owner: &OwnerId, path: &str) -> Result<Self> {
+    /// `invalid_field` for a path that is none.
+    pub fn resolve(owner: &OwnerId, path: &str) -> Result<Self> {
         let own = Self::of_user(owner);
         let path = path.trim_matches('/');
         if path.is_empty() {
             return Ok(own);
         }
         let folder = Self::from_str(path)?;
-        if folder.0 == own.0 || folder.0.starts_with(&format!("{own}/")) {
-            return Ok(folder);
+        match path.split('/').next() {
+            Some("users" | "stores") if !path.contains('/') => {
+                Err(Error::invalid_field("folder", "names no user or store"))
+            }
+            Some("users" | "stores" | "system") => Ok(folder),
+            _ => Self::try_from(format!("{own}/{folder}")),
         }
-        if let Some(root) =
-            path.split('/').next().filter(|root| matches!(*root, "users" | "stores" | "system"))
-        {
-            return Err(Error::new(
-                ErrorKind::Forbidden,
-                "folder_forbidden",
-                format!("folder: you may not write there (below {root}/)"),
-            ));
-        }
-        Self::try_from(format!("{own}/{folder}"))
+    }
+
+    /// The root that it is, or lies below: `users/{id}`, `stores/{id}` or `system`.
+    pub fn root(&self) -> &str {
+        let levels = if self.0.starts_with("system") { 1 } else { 2 };
+        self.0.match_indices('/').nth(levels - 1).map_or(&*self.0, |(end, _)| &self.0[..end])
     }
 }
 
@@ -142,6 +142,12 @@ impl ContentType {
     /// From a header or a client: parameters are dropped, letters made small.
     pub fn from_header(text: &str) -> Result<Self> {
         Self::try_from(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+    }
+
+    /// What a file of this name usually is.
+    pub fn of_name(filename: &Filename) -> Self {
+        let guess = filename.extension().and_then(|extension| mime_guess::from_ext(&extension).first_raw());
+        guess.and_then(|text| Self::from_header(text).ok()).unwrap_or_else(Self::octet_stream)
     }
 
     /// Whether a browser may show it in place from a link of ours. Types that can carry script (HTML, SVG, XML) are
@@ -216,8 +222,8 @@ impl fmt::Display for DerivedKey {
     }
 }
 
-/// What a file is, broadly: picks the processing profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+/// What a file is, broadly: picks the processing profile and the gate's rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A still or animated picture.
@@ -234,6 +240,55 @@ pub enum Kind {
     #[default]
     Other,
 }
+
+impl Kind {
+    /// What files of this type are.
+    pub fn of(content_type: &ContentType) -> Self {
+        let (kind, subtype) = content_type.as_str().split_once('/').unwrap_or_default();
+        // compared without the prefix of types that were never registered
+        let subtype = subtype.strip_prefix("x-").unwrap_or(subtype);
+        match kind {
+            "image" => Self::Image,
+            "video" => Self::Video,
+            "audio" => Self::Audio,
+            "text" => Self::Document,
+            _ if DOCUMENTS.iter().any(|start| subtype.starts_with(start)) => Self::Document,
+            _ if ARCHIVES.contains(&subtype) => Self::Archive,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// How the subtypes of documents begin (`application/pdf`, `application/vnd.ms-excel.sheet.macroenabled.12`, …).
+const DOCUMENTS: [&str; 11] = [
+    "pdf",
+    "msword",
+    "rtf",
+    "vnd.ms-excel",
+    "vnd.ms-powerpoint",
+    "vnd.ms-word",
+    "vnd.openxmlformats-officedocument",
+    "vnd.oasis.opendocument",
+    "epub",
+    "json",
+    "xml",
+];
+
+/// The subtypes of archives.
+const ARCHIVES: [&str; 12] = [
+    "zip",
+    "gzip",
+    "tar",
+    "7z-compressed",
+    "bzip2",
+    "xz",
+    "zstd",
+    "compress",
+    "rar-compressed",
+    "vnd.rar",
+    "zip-compressed",
+    "gtar",
+];
 
 #[cfg(test)]
 mod tests {
@@ -292,17 +347,31 @@ mod tests {
     }
 
     #[test]
-    fn folders_stay_below_the_owners_root() {
-        let folder = |path: &str| Folder::requested(&owner(), path).map(String::from);
+    fn folders_lie_below_a_root_and_without_one_below_the_owners() {
+        let folder = |path: &str| Folder::resolve(&owner(), path).map(String::from);
         assert_eq!(folder("").unwrap(), "users/alice");
         assert_eq!(folder("/trips/2026/").unwrap(), "users/alice/trips/2026");
-        assert_eq!(folder("users/alice/trips").unwrap(), "users/alice/trips");
-        for foreign in ["users/bob", "users/alicette", "users", "stores/1", "system/x"] {
-            assert_eq!(folder(foreign).unwrap_err().code(), "folder_forbidden", "{foreign}");
+        for whole in ["users/alice/trips", "users/bob", "stores/42", "stores/42/banners", "system", "system/x"] {
+            assert_eq!(folder(whole).unwrap(), whole);
         }
-        for bad in ["../bob", "a/../b", "a//b", "a\\b", "a\0"] {
+        for bad in ["../bob", "a/../b", "a//b", "a\\b", "a\0", "users", "stores/"] {
             assert_eq!(folder(bad).unwrap_err().code(), "invalid_field", "{bad:?}");
         }
+        let root = |path: &str| Folder::resolve(&owner(), path).unwrap().root().to_owned();
+        assert_eq!(root("trips"), "users/alice");
+        assert_eq!((root("users/bob/x"), root("stores/42/a/b")), ("users/bob".into(), "stores/42".into()));
+        assert_eq!((root("system"), root("system/icons/x")), ("system".into(), "system".into()));
+        assert_eq!(root("systematic"), "users/alice");
+    }
+
+    #[test]
+    fn kinds_follow_from_types() {
+        let kind = |text: &str| Kind::of(&text.parse().unwrap());
+        assert_eq!(kind("image/heic"), Kind::Image);
+        assert_eq!(kind("application/pdf"), Kind::Document);
+        assert_eq!(kind("application/vnd.openxmlformats-officedocument.wordprocessingml.document"), Kind::Document);
+        assert_eq!((kind("text/csv"), kind("application/zip")), (Kind::Document, Kind::Archive));
+        assert_eq!((kind("application/x-tar"), kind("application/octet-stream")), (Kind::Archive, Kind::Other));
     }
 
     #[test]

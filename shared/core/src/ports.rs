@@ -11,10 +11,12 @@ use bytes::Bytes;
 use crate::{
     asset::{Asset, Grant, JobName},
     error::Result,
+    gate::{GateAnswer, GateRequest},
     ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, Sha256, UploadId, Version},
     names::{ContentType, DerivedKey, Filename, ObjectKey},
     time::Timestamp,
     upload::{PartTag, UploadedPart},
+    usage::{Quota, Usage, UsageChange},
 };
 
 pub use crate::asset::ObjectHead;
@@ -218,16 +220,27 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// The state table's assets.
+/// The state table's assets, and what each owner has of them: a write that changes what an asset counts for changes its
+/// owner's usage in the same transaction.
 pub trait AssetRepository: Send + Sync {
-    /// Writes a new asset; `Conflict` if the id is taken.
-    fn create(&self, asset: &Asset) -> impl Future<Output = Result<Saved>> + Send;
+    /// Writes a new asset; `Conflict` if the id is taken. Nothing is written over the quota: `too_many_uploads`,
+    /// `quota_exceeded`.
+    fn create(&self, asset: &Asset, quota: &Quota) -> impl Future<Output = Result<Saved>> + Send;
 
     /// The asset as last written; none if it doesn't exist.
     fn get(&self, id: AssetId) -> impl Future<Output = Result<Option<Asset>>> + Send;
 
-    /// Writes an asset, on condition that the stored revision is one below its own.
-    fn save(&self, asset: &Asset) -> impl Future<Output = Result<Saved>> + Send;
+    /// Writes an asset that counts for `usage` more (or less) than before, on condition that the stored revision is one
+    /// below its own. Nothing is written over the quota, as with [`Self::create`].
+    fn save(
+        &self,
+        asset: &Asset,
+        usage: UsageChange,
+        quota: &Quota,
+    ) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// What the owner has.
+    fn usage(&self, owner: &OwnerId) -> impl Future<Output = Result<Usage>> + Send;
 
     /// The owner's assets, newest first, at most `limit`. A cursor that isn't one is `Invalid`.
     fn list(
@@ -290,6 +303,12 @@ pub struct JobOrder {
 pub trait JobQueue: Send + Sync {
     /// Queues an order. It may be delivered more than once, and queuing twice is harmless.
     fn enqueue(&self, order: &JobOrder) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The operator's own gate (feature A13). It is asked once for each grant, under a short time limit.
+pub trait GateFunction: Send + Sync {
+    /// Decides. Whatever isn't an answer is an error, and an error is a refusal.
+    fn judge(&self, request: &GateRequest<'_>) -> impl Future<Output = Result<GateAnswer>> + Send;
 }
 
 /// Single-use tickets for the WebSocket. Only a digest of the ticket is kept.

@@ -28,6 +28,54 @@ pub const MAX_OBJECT_SIZE: u64 = MAX_PARTS * MAX_PART_SIZE;
 /// client signs new windows all that time.
 pub const MULTIPART_TTL: Duration = Duration::from_hours(7 * 24);
 
+/// How many bytes a grant lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeRange {
+    min: u64,
+    max: u64,
+}
+
+impl SizeRange {
+    /// Just so many, where the client said how many it will send.
+    pub const fn exactly(bytes: u64) -> Self {
+        Self { min: bytes, max: bytes }
+    }
+
+    /// Up to so many, where it didn't.
+    pub const fn at_most(bytes: u64) -> Self {
+        Self { min: 0, max: bytes }
+    }
+
+    /// The fewest bytes.
+    pub const fn min(self) -> u64 {
+        self.min
+    }
+
+    /// The most bytes.
+    pub const fn max(self) -> u64 {
+        self.max
+    }
+
+    /// How many, if it was said.
+    pub const fn exact(self) -> Option<u64> {
+        if self.min == self.max { Some(self.max) } else { None }
+    }
+
+    /// Whether a file of this size is let in.
+    pub const fn holds(self, bytes: u64) -> bool {
+        self.min <= bytes && bytes <= self.max
+    }
+}
+
+impl std::fmt::Display for SizeRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.exact() {
+            Some(bytes) => write!(f, "{bytes}"),
+            None => write!(f, "{} to {}", self.min, self.max),
+        }
+    }
+}
+
 /// The operator's limits for uploads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadPolicy {
@@ -37,8 +85,6 @@ pub struct UploadPolicy {
     pub part_size: u64,
     /// The most parts signed in one answer.
     pub batch: u16,
-    /// The largest file taken.
-    pub max_size: u64,
     /// How long a grant is valid.
     pub grant_ttl: Duration,
 }
@@ -49,7 +95,6 @@ impl Default for UploadPolicy {
             direct_limit: 10 * MIB,
             part_size: MIN_PART_SIZE,
             batch: 500,
-            max_size: MAX_OBJECT_SIZE,
             grant_ttl: Duration::from_hours(1),
         }
     }
@@ -89,15 +134,14 @@ impl UploadPolicy {
     /// choice below S3's minimum is lifted to it, and every part size grows until 10,000 parts hold the file.
     ///
     /// # Errors
-    /// `file_too_large` over the policy's maximum; `invalid_field` for a choice that can't hold the file or names more
+    /// `file_too_large` over what S3 holds; `invalid_field` for a choice that can't hold the file or names more
     /// than 10,000 parts or parts over 5 GiB.
     pub fn plan(&self, size: u64, choice: PartChoice) -> Result<Plan> {
-        let max_size = self.max_size.min(MAX_OBJECT_SIZE);
-        if size > max_size {
+        if size > MAX_OBJECT_SIZE {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 "file_too_large",
-                format!("file_size: {size} bytes are more than the {max_size} that are taken"),
+                format!("{size} bytes are more than the {MAX_OBJECT_SIZE} that S3 holds"),
             ));
         }
         let wanted = self.wanted_part_size(size, choice)?;
@@ -260,6 +304,40 @@ impl Parts {
         }
         Ok(())
     }
+}
+
+/// Checks the list of an upload whose parts are the client's own choice: not empty, ascending, each once, each as S3 has
+/// it, together as many bytes as were granted. S3 itself refuses parts under 5 MiB that aren't the last.
+///
+/// # Errors
+/// As [`Parts::check_list`] and [`Parts::check_uploaded`]; `size_mismatch`.
+pub fn check_open_upload(size: SizeRange, list: &[PartTag], uploaded: &[UploadedPart]) -> Result<()> {
+    if list.is_empty() {
+        return Err(Error::invalid_parts("parts_missing", "no part is named"));
+    }
+    for pair in list.windows(2) {
+        let (before, after) = (pair[0].number, pair[1].number);
+        if before >= after {
+            let code = if before == after { "parts_repeated" } else { "parts_out_of_order" };
+            return Err(Error::invalid_parts(code, format!("part {after} stands after part {before}")));
+        }
+    }
+    let mut bytes: u64 = 0;
+    for part in list {
+        let have = uploaded.iter().find(|have| have.number == part.number).ok_or_else(|| {
+            Error::invalid_parts("parts_missing", format!("part {} was never uploaded", part.number))
+        })?;
+        if have.etag != part.etag {
+            let reason = format!("part {} has another ETag than the one named", part.number);
+            return Err(Error::invalid_parts("part_etag_mismatch", reason));
+        }
+        bytes = bytes.saturating_add(have.size);
+    }
+    if !size.holds(bytes) {
+        let reason = format!("they hold {bytes} bytes where {size} were granted");
+        return Err(Error::invalid_parts("size_mismatch", reason));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::{
     ids::{ObjectVersionId, Sha256, UploadId, Version},
     names::{ContentType, Kind, ObjectKey},
     time::Timestamp,
+    usage::UsageChange,
 };
 
 /// How long bytes may still come after a grant has ended: a PUT that began in time is let finish.
@@ -29,6 +30,13 @@ const QUEUED_FOR: Duration = Duration::from_hours(1);
 pub enum Event {
     /// The owner may upload a further version.
     UpdateGranted(Box<Grant>),
+    /// Bytes are coming, as far as is known.
+    UploadProgressed {
+        /// The version that is uploaded.
+        version: Version,
+        /// 0 to 100.
+        percent: u8,
+    },
     /// The bytes are in S3, whoever noticed first.
     UploadArrived(Box<StoredObject>),
     /// The owner doesn't want it any more.
@@ -167,6 +175,8 @@ pub struct Transition {
     pub asset: Asset,
     /// Whether it differs.
     pub outcome: Outcome,
+    /// What it counts for more, or less, than before.
+    pub usage: UsageChange,
     /// What has to be done, after it was saved.
     pub effects: Vec<Effect>,
 }
@@ -185,16 +195,17 @@ const fn changed() -> Step {
 impl Asset {
     /// A new asset: granted, its bytes on their way.
     pub fn create(new: NewAsset, now: Timestamp) -> Self {
-        let NewAsset { id, owner, folder, message_id, grant } = new;
+        let NewAsset { id, owner, folder, message_id, upload_job, grant } = new;
         Self {
             key: ObjectKey::new(&folder, id, &grant.filename),
             id,
             owner,
             folder,
             message_id,
+            upload_job,
             filename: grant.filename.clone(),
             declared_type: grant.content_type.clone(),
-            size: grant.size,
+            size: grant.size.exact().unwrap_or(0),
             version: grant.version,
             revision: 1,
             message_status: MessageStatus::Pending,
@@ -228,6 +239,7 @@ impl Asset {
         let mut asset = self.clone();
         let Step(outcome, effects) = match event {
             Event::UpdateGranted(grant) => asset.update_granted(grant)?,
+            Event::UploadProgressed { version, percent } => asset.upload_progressed(*version, *percent),
             Event::UploadArrived(object) => asset.upload_arrived(object, now),
             Event::UploadCancelled => asset.upload_cancelled()?,
             Event::Ingested(ingest) => asset.ingested(ingest, now),
@@ -254,7 +266,8 @@ impl Asset {
                 asset.deadline = None;
             }
         }
-        Ok(Transition { asset, outcome, effects })
+        let usage = asset.usage().since(self.usage());
+        Ok(Transition { asset, outcome, usage, effects })
     }
 
     fn update_granted(&mut self, grant: &Grant) -> Result<Step> {
@@ -270,10 +283,25 @@ impl Asset {
         Ok(Step(Outcome::Changed, abort(replaced)))
     }
 
+    fn upload_progressed(&mut self, version: Version, percent: u8) -> Step {
+        // 100 is told by the arrival
+        let percent = percent.min(99);
+        let expected = self.grant.as_ref().is_some_and(|grant| grant.version == version);
+        if self.stage != Stage::Uploading || !expected || percent <= self.progress {
+            return unchanged();
+        }
+        self.progress = percent;
+        changed()
+    }
+
     fn upload_arrived(&mut self, object: &StoredObject, now: Timestamp) -> Step {
         let expected = self.grant.as_ref().is_some_and(|grant| grant.version == object.version);
         if !expected {
             return match object.version.cmp(&self.version) {
+                // a form or a PUT that was sent a second time: the bytes that came first are the version's
+                Ordering::Equal if self.is_overwritten_by(object) => {
+                    Step(Outcome::Unchanged, vec![discard(object)])
+                }
                 // the same bytes told of again: ask again for what is still to be done
                 Ordering::Equal if self.object.is_some() => {
                     Step(Outcome::Unchanged, self.open_effects(object))
@@ -306,7 +334,7 @@ impl Asset {
         self.stage = Stage::Processing;
         self.progress = 0;
         self.deadline = Some(now.plus(QUEUED_FOR));
-        if object.size != grant.size {
+        if !grant.size.holds(object.size) {
             self.fail(Failure::permanent(
                 "size_mismatch",
                 format!("{} bytes were granted and {} came", grant.size, object.size),
@@ -543,6 +571,13 @@ impl Asset {
         let count = u32::try_from(required().count()).unwrap_or(1).max(1);
         let sum: u32 = required().map(|job| u32::from(job.progress)).sum();
         self.progress.max(u8::try_from(sum / count).unwrap_or(100))
+    }
+
+    /// Whether `object` is another S3 version at the key than the one that this asset's version is.
+    fn is_overwritten_by(&self, object: &StoredObject) -> bool {
+        self.object.as_ref().is_some_and(|known| {
+            known.key == object.key && known.version_id != object.version_id && object.version_id.is_some()
+        })
     }
 
     /// What is still to be asked for in this state, told of an object that is already known.

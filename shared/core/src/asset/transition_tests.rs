@@ -2,7 +2,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{asset::GrantMode, ids::Sha256};
+use crate::{asset::GrantMode, ids::Sha256, upload::SizeRange, usage::Usage};
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -18,7 +18,7 @@ fn grant(version: Version) -> Grant {
     Grant {
         version,
         mode: GrantMode::Multipart { upload_id: "upload".parse().unwrap(), part_size: 5 << 20, num_parts: 3 },
-        size: 11 << 20,
+        size: SizeRange::exactly(11 << 20),
         filename: "photo.jpg".parse().unwrap(),
         content_type: "image/jpeg".parse().unwrap(),
         sha256: None,
@@ -35,7 +35,14 @@ fn granted_as(id: &str) -> Asset {
     let owner: crate::ids::OwnerId = "alice".parse().unwrap();
     let folder = crate::names::Folder::of_user(&owner);
     Asset::create(
-        NewAsset { id: id.parse().unwrap(), owner, folder, message_id: None, grant: grant(Version::FIRST) },
+        NewAsset {
+            id: id.parse().unwrap(),
+            owner,
+            folder,
+            message_id: None,
+            upload_job: None,
+            grant: grant(Version::FIRST),
+        },
         now(),
     )
 }
@@ -238,6 +245,68 @@ fn fewer_or_more_bytes_than_granted_fail_and_are_kept() {
 }
 
 #[test]
+fn any_size_within_a_range_is_taken() {
+    let ranged = |bytes| {
+        let grant = Grant { size: SizeRange::at_most(10), ..grant(V1) };
+        let granted = Asset { grant: Some(grant), size: 0, ..granted() };
+        let object = StoredObject { size: bytes, ..object(V1) };
+        let asset = after(&granted, &[Event::UploadArrived(Box::new(object))]);
+        (asset.size, asset.stage)
+    };
+    assert_eq!(ranged(0), (0, Stage::Processing));
+    assert_eq!(ranged(10), (10, Stage::Processing));
+    assert_eq!(ranged(11), (11, Stage::Failed));
+}
+
+#[test]
+fn the_bytes_that_come_first_are_the_versions_and_what_comes_after_goes() {
+    let first = after(&granted(), &[arrived(V1)]);
+    let again = StoredObject { version_id: Some("s3-other".parse().unwrap()), ..object(V1) };
+    let told = first.apply(&Event::UploadArrived(Box::new(again.clone())), now()).unwrap();
+    assert_eq!((told.outcome, told.effects), (Outcome::Unchanged, vec![discard(&again)]));
+}
+
+#[test]
+fn progress_of_an_upload_goes_up_until_the_bytes_are_there() {
+    let progressed = |percent| Event::UploadProgressed { version: V1, percent };
+    let unchanged = |asset: &Asset, event: &Event| {
+        assert_eq!(asset.apply(event, now()).unwrap().outcome, Outcome::Unchanged, "{event:?}");
+    };
+    let asset = after(&granted(), &[progressed(40)]);
+    assert_eq!((asset.progress, asset.revision, asset.stage), (40, 2, Stage::Uploading));
+    unchanged(&asset, &progressed(20));
+    unchanged(&asset, &Event::UploadProgressed { version: V1.next(), percent: 90 });
+    assert_eq!(after(&asset, &[progressed(100)]).progress, 99);
+    let there = after(&asset, &[arrived(V1)]);
+    assert_eq!(there.progress, 0, "the work's progress begins anew");
+    unchanged(&there, &progressed(60));
+}
+
+#[test]
+fn an_asset_counts_for_what_is_expected_and_what_is_kept() {
+    let counts = |asset: &Asset| (asset.usage().open_uploads, asset.usage().stored_bytes);
+    let bytes = 11 << 20;
+    let open = granted();
+    assert_eq!(counts(&open), (1, bytes));
+    assert_eq!(counts(&after(&open, &[Event::UploadCancelled])), (0, 0));
+    let there = after(&open, &[arrived(V1)]);
+    assert_eq!(counts(&there), (0, bytes));
+    let unsaid = Asset { grant: Some(Grant { size: SizeRange::at_most(1 << 40), ..grant(V1) }), ..granted() };
+    assert_eq!(counts(&unsaid), (1, 0), "what isn't said counts when it is there");
+    let done = after(&there, &[ingested(V1, &[])]);
+    let update = after(&done, &[Event::UpdateGranted(Box::new(grant(V1.next())))]);
+    assert_eq!(counts(&update), (1, 2 * bytes));
+    let copy = after(
+        &granted_as("0190a6d4-7c5e-7b3a-8f2d-000000000002"),
+        &[arrived(V1), Event::Deduplicated { version: V1, original: Box::new(done) }],
+    );
+    assert_eq!(counts(&copy), (0, 0), "a duplicate keeps none of its own");
+    let expired = open.apply(&Event::DeadlinePassed, open.deadline.unwrap()).unwrap();
+    assert_eq!(counts(&expired.asset), (0, 0));
+    assert_eq!(open.usage().plus(expired.usage), Usage::default());
+}
+
+#[test]
 fn a_copy_takes_over_what_was_made_of_the_original_and_lets_its_own_bytes_go() {
     let original = after(
         &granted(),
@@ -354,6 +423,7 @@ proptest! {
                 prop_assert!(next.stage >= asset.stage, "{event:?}");
                 prop_assert!(next.progress >= asset.progress, "{event:?}");
             }
+            prop_assert_eq!(asset.usage().plus(next.usage().since(asset.usage())), next.usage());
             prop_assert!(next.derivatives.iter().all(|made| made.version == next.version));
             prop_assert!(asset.object.is_none() || next.object.is_some(), "{event:?} lost the original");
             // every state that isn't terminal has a deadline, and the deadline's event ends it

@@ -4,16 +4,16 @@
 //! from what this request did: a multipart upload that is gone is success if its object is there, and nothing is ever
 //! taken back once the object is.
 
-use sluice_core::{
-    Error, Result,
+use crate::{
     asset::{Asset, Event, Failure, Grant, GrantMode, StoredObject},
     cancel::{already_uploaded, cancel_upload},
     change,
     effects::order_ingest,
+    error::{Error, Result},
     ids::{OwnerId, UploadId},
     names::ObjectKey,
     ports::{AssetRepository, Clock, JobQueue, MultipartStore, OriginalStore, Stitched},
-    upload::{PartTag, Parts, UploadedPart},
+    upload::{PartTag, UploadedPart, check_open_upload},
 };
 
 /// What an upload is finished with.
@@ -48,23 +48,25 @@ where
     ///
     /// # Errors
     /// `asset_not_found`, `upload_not_found`; a part list that isn't the upload (`Invalid`, see
-    /// [`Parts::check_list`]); `upload_incomplete` while the bytes aren't there; `upload_cancelled`,
+    /// [`Parts::check_list`](crate::upload::Parts::check_list)); `upload_incomplete` while the bytes aren't there; `upload_cancelled`,
     /// `upload_expired`, `upload_gone`, `stale_version` where they won't be any more.
     pub async fn complete(&self, owner: &OwnerId, completion: &Completion) -> Result<Asset> {
         let asset = self.owned(owner, &completion.object_key).await?.ok_or_else(Error::asset_not_found)?;
         let Some(grant) = asset.grant() else { return settled(asset, completion) };
         let object = match (&grant.mode, &completion.upload) {
             (GrantMode::Direct, None) => self.arrived(&asset).await?,
-            (GrantMode::Multipart { upload_id, part_size, num_parts }, Some((named, list))) => {
+            (GrantMode::Direct, Some(_)) => return Err(Error::upload_not_found()),
+            (
+                GrantMode::Multipart { upload_id, .. } | GrantMode::OpenMultipart { upload_id },
+                Some((named, list)),
+            ) => {
                 if named != upload_id.as_str() {
                     // the one before it, of the present version, may be asked about again
                     return settled_upload(asset, named);
                 }
-                let parts = Parts { size: grant.size, part_size: *part_size, num_parts: *num_parts };
-                self.stitch(&asset, grant, upload_id, parts, list).await?
+                self.stitch(&asset, grant, upload_id, list).await?
             }
-            (GrantMode::Direct, Some(_)) => return Err(Error::upload_not_found()),
-            (GrantMode::Multipart { .. }, None) => {
+            (GrantMode::Multipart { .. } | GrantMode::OpenMultipart { .. }, None) => {
                 return Err(Error::invalid_field("upload_id", "is missing; this file is uploaded in parts"));
             }
         };
@@ -83,14 +85,19 @@ where
         asset: &Asset,
         grant: &Grant,
         upload_id: &UploadId,
-        parts: Parts,
         list: &[PartTag],
     ) -> Result<StoredObject> {
-        parts.check_list(list)?;
+        let planned = grant.parts();
+        if let Some(parts) = planned {
+            parts.check_list(list)?;
+        }
         let Some(uploaded) = self.originals.list_parts(asset.key(), upload_id).await? else {
             return self.already_stitched(asset).await;
         };
-        parts.check_uploaded(list, &uploaded)?;
+        match planned {
+            Some(parts) => parts.check_uploaded(list, &uploaded)?,
+            None => check_open_upload(grant.size, list, &uploaded)?,
+        }
         match self.originals.complete(asset.key(), upload_id, list, grant.replaces.as_ref()).await? {
             Stitched::Done => self.arrived(asset).await,
             Stitched::NoSuchUpload => self.already_stitched(asset).await,
