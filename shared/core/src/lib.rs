@@ -11,6 +11,7 @@
 //! | [`gate`] | the one policy that every grant passes: who, where, which types, how much |
 //! | [`intake`] | opening an upload: the record, the multipart upload, content that is there already |
 //! | [`finish`] | completing an upload, listing its parts, calling it off |
+//! | [`job`] | upload jobs: announced, started by a token, followed to their end |
 //! | [`usage`] | what an owner has, and may have |
 //! | [`cancel`] | calling an upload off |
 //! | [`effects`] | what a transition asks for, done |
@@ -30,6 +31,7 @@ pub mod finish;
 pub mod gate;
 pub mod ids;
 pub mod intake;
+pub mod job;
 pub mod names;
 pub mod ports;
 pub mod time;

@@ -12,7 +12,8 @@ use crate::{
     asset::{Asset, Grant, JobName},
     error::Result,
     gate::{GateAnswer, GateRequest},
-    ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, Sha256, UploadId, Version},
+    ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
+    job::UploadJob,
     names::{ContentType, DerivedKey, Filename, ObjectKey},
     time::Timestamp,
     upload::{PartTag, UploadedPart},
@@ -358,4 +359,36 @@ pub enum Delivery {
 pub trait Notifier: Send + Sync {
     /// Pushes a text frame, at most 128 KB (API Gateway's limit of a message; 32 KB a frame).
     fn push(&self, connection: &ConnectionId, text: &str) -> impl Future<Output = Result<Delivery>> + Send;
+}
+
+/// Upload jobs, found by their owner's own id and by the digest of their token.
+pub trait UploadJobRepository: Send + Sync {
+    /// Writes a new job, and the way to it by its token, both or neither: on condition that what has its id is still
+    /// `earlier`, or that nothing has it. The earlier one's token leads nowhere from then on.
+    fn create(
+        &self,
+        job: &UploadJob,
+        earlier: Option<&UploadJob>,
+    ) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// The job as last written; none if it doesn't exist.
+    fn get(
+        &self,
+        owner: &OwnerId,
+        request_id: &RequestId,
+    ) -> impl Future<Output = Result<Option<UploadJob>>> + Send;
+
+    /// The job of a token; none for a token of none, or of one whose id another has taken.
+    fn by_token(&self, token: Sha256) -> impl Future<Output = Result<Option<UploadJob>>> + Send;
+
+    /// Writes a changed job on condition that the stored revision is one below its own.
+    fn save(&self, job: &UploadJob) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// The owner's jobs by id, at most `limit`. A cursor that isn't one is `Invalid`.
+    fn list(
+        &self,
+        owner: &OwnerId,
+        limit: u16,
+        cursor: Option<&str>,
+    ) -> impl Future<Output = Result<Page<UploadJob>>> + Send;
 }
