@@ -311,10 +311,12 @@ impl UploadJob {
             self.progress = 100;
             return;
         }
-        self.take_up(asset.id());
-        if self.asset_id != Some(asset.id()) {
+        // an upload that was called off before it was ever this job's, which may have its id from an earlier one
+        let stray = self.status == UploadJobStatus::Queued && asset.stage() == Stage::Failed;
+        if stray || self.asset_id > Some(asset.id()) {
             return;
         }
+        self.take_up(asset.id());
         match (asset.stage(), asset.failure_code()) {
             (Stage::Failed, Some(Failure::CANCELLED)) => self.status = UploadJobStatus::Cancelled,
             (Stage::Failed, _) => self.status = UploadJobStatus::Expired,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::{
     asset::{Asset, Grant, JobName},
     error::Result,
-    gate::{GateAnswer, GateRequest},
+    gate::{GateAnswer, GateRequest, Principal},
     ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
     job::UploadJob,
     names::{ContentType, DerivedKey, Filename, ObjectKey},
@@ -140,6 +140,38 @@ pub struct SignedRequest {
     pub expires_at: Timestamp,
 }
 
+/// A form that a browser posts by itself (`multipart/form-data`): the fields in their order, then the file as `file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedForm {
+    /// Where to: the bucket's address, with a slash at its end.
+    pub url: String,
+    /// What stands before the file.
+    pub fields: Vec<(String, String)>,
+    /// Until when S3 takes it: never later than the signing credentials live.
+    pub expires_at: Timestamp,
+}
+
+impl SignedForm {
+    /// The value of a field; empty if there is none.
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.iter().find(|(have, _)| have == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// A step of a multipart upload that a client takes at S3 by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MultipartStep<'a> {
+    /// `GET`: the list of its parts, as XML.
+    List,
+    /// `POST`: the parts are stitched, on condition, see [`MultipartStore::complete`].
+    Complete {
+        /// The present object's tag; without one nothing may be there.
+        replaces: Option<&'a ETag>,
+    },
+    /// `DELETE`: the parts are freed.
+    Abort,
+}
+
 /// A signed part of a multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedPart {
@@ -169,6 +201,38 @@ pub trait UploadSigner: Send + Sync {
         now: Timestamp,
         ttl: Duration,
     ) -> impl Future<Output = Result<(Vec<SignedPart>, Timestamp)>> + Send;
+
+    /// A form that binds exactly what was granted: key, size, type, version. S3 knows no condition for forms, so one that
+    /// comes late or twice is written, as an S3 version of its own; whose bytes count is the asset's to say.
+    fn sign_post(
+        &self,
+        key: &ObjectKey,
+        grant: &Grant,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<SignedForm>> + Send;
+
+    /// The start of a multipart upload by the client itself (`POST`), which binds type and version.
+    fn sign_create(
+        &self,
+        key: &ObjectKey,
+        grant: &Grant,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<SignedRequest>> + Send;
+
+    /// A further step of a multipart upload by the client itself.
+    fn sign_step(
+        &self,
+        key: &ObjectKey,
+        upload_id: &UploadId,
+        step: MultipartStep<'_>,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<SignedRequest>> + Send;
+
+    /// The address of an object, unsigned: what clients are told as its place.
+    fn address(&self, key: &ObjectKey) -> impl Future<Output = Result<String>> + Send;
 }
 
 /// How a browser treats a link to an original.
@@ -391,4 +455,24 @@ pub trait UploadJobRepository: Send + Sync {
         limit: u16,
         cursor: Option<&str>,
     ) -> impl Future<Output = Result<Page<UploadJob>>> + Send;
+}
+
+/// What the address of an endpoint stands for: uploads by somebody who sends no token, as long as it is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Whose uploads they are, and where they may land.
+    pub principal: Principal,
+    /// Until when new uploads may be opened.
+    pub opens_until: Timestamp,
+    /// Until when those that are open may be gone on with.
+    pub expires_at: Timestamp,
+}
+
+/// Endpoints by the digest of the secret in their address.
+pub trait EndpointTokenRepository: Send + Sync {
+    /// Keeps an endpoint.
+    fn keep(&self, token: Sha256, endpoint: &Endpoint) -> impl Future<Output = Result<()>> + Send;
+
+    /// The endpoint of a token; none if it has expired or never was.
+    fn endpoint(&self, token: Sha256, now: Timestamp) -> impl Future<Output = Result<Option<Endpoint>>> + Send;
 }
