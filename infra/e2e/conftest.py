@@ -8,6 +8,8 @@ import pytest
 from client import Sluice
 from deployment import Deployment
 
+pytest_plugins = ["clients.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def deployment() -> Deployment:
