@@ -147,3 +147,29 @@ def test_a_file_that_is_no_picture(upload, alice, tmp_path):
         asset = live.reach(announced(live, file), "done")
     assert asset["size"] == 5 * MIB + 1
     assert asset["derivatives"] == []
+
+
+# Upload jobs: the job's token stands in the metadata, and no other is sent
+
+def test_an_upload_job(upload, alice, line, big_photo):
+    wish = {"id": "job-1", "filename": big_photo.name, "filesize": big_photo.stat().st_size, "filetype": "image/jpeg"}
+    with alice.live() as live:
+        job = alice.call("POST", "/uploadjobs", 201, json=wish)
+        upload(
+            big_photo, headers={}, endpoint=line.through(alice.deployment.http + job["location"]),
+            metadata={"upload_request_id": job["request_id"], "token": job["upload_token"]},
+        ).result()
+        arrived(live, big_photo)
+        ended = next(
+            (message for message in live.messages if _ended(message, job)), None,
+        ) or live.until(lambda message: _ended(message, job))
+    assert ended["job"]["progress"] == 100
+    asset = only_asset(alice)
+    assert ended["job"]["asset_id"] == asset["asset_id"]
+    [listed] = alice.call("GET", "/uploadjobs")["jobs"]
+    assert listed["status"] == "completed"
+
+
+def _ended(message: dict, job: dict) -> bool:
+    return message["type"] == "upload_job" and message["job"]["request_id"] == job["request_id"] \
+        and message["job"]["status"] == "completed"

@@ -35,7 +35,11 @@ const makers = {
 
   uppy6sign: ({ api, token }) =>
     withUppy(Uppy, GoldenRetriever, (it) =>
-      it.use(AwsS3, { ...s3Options, signRequest: (request) => post(api, token, '/s3/sign', request) })),
+      it.use(AwsS3, {
+        ...s3Options,
+        generateObjectKey: (file) => file.name, // the server makes a key of its own from it
+        signRequest: (request) => post(api, token, '/s3/sign', request),
+      })),
 
   uppytus: ({ api, token }) =>
     withUppy(Uppy, GoldenRetriever, (it) =>
