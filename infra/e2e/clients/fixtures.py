@@ -113,7 +113,9 @@ def line() -> Iterator[Line]:
 
 
 @pytest.fixture
-def open_page(driver: Driver, alice: Sluice, line: Line, request: pytest.FixtureRequest) -> Iterator[Callable[[], Page]]:
+def open_page(
+    driver: Driver, alice: Sluice, line: Line, request: pytest.FixtureRequest,
+) -> Iterator[Callable[[], Page]]:
     """Opens Alice's page in a browser that nobody used before."""
     pages = []
 

@@ -154,9 +154,8 @@ class Line:
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
         upstream.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
         pieces = _body(client, rest, headers)
-        if stop is not None and stop.after_bytes is not None:
-            if not self._stand(upstream, pieces, stop):
-                return
+        if stop is not None and stop.after_bytes is not None and not self._stand(upstream, pieces, stop):
+            return
         for piece in pieces:
             upstream.sendall(piece)
         answer, more = _read_head(upstream)

@@ -12,7 +12,7 @@ PASSED, DIFFERS, FAILED, SKIPPED = "ok", "differs", "FAILED", "skipped"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
     parser.add_argument("url", help="where uploads are created, such as https://example.com/files")
-    parser.add_argument("--header", action="append", default=[], metavar="'name: value'", help="sent with every request")
+    parser.add_argument("--header", action="append", default=[], metavar="'name: value'", help="sent every time")
     parser.add_argument("--only", action="append", metavar="VERB", help="only this file of cases/; may be repeated")
     parser.add_argument("--strict", action="store_true", help="a “should” that isn't kept is a failure")
     arguments = parser.parse_args()
