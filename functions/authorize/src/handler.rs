@@ -54,7 +54,7 @@ impl<K: KeySource, T: TicketRepository, C: Clock, I: IdGenerator> Ports<K, T, C,
             None => Err(Refusal::NoToken),
         };
         Ok(match verdict {
-            Ok(caller) => Answer::authorized(&caller.owner, caller.expires_at),
+            Ok(caller) => Answer::authorized(&caller),
             Err(reason) => {
                 tracing::info!(%reason, "token refused");
                 Answer::unauthorized()

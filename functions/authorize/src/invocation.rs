@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sluice_core::{ids::OwnerId, time::Timestamp};
-use sluice_lambda::http::{Payload, Request};
+use sluice_core::ids::OwnerId;
+use sluice_lambda::http::{Caller, Payload, Request};
 
 /// An invocation. The three are told apart by a field that only one of them has: an HTTP API's authorizer is asked
 /// about a `routeArn`, a WebSocket API's about a `methodArn`, and a route is given neither.
@@ -82,10 +82,14 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The token is `owner`'s and ends at `expires_at` (simple response).
-    pub fn authorized(owner: &OwnerId, expires_at: Timestamp) -> Self {
-        let expires_at = expires_at.as_seconds().to_string();
-        Self::Authorizer(json!({"isAuthorized": true, "context": {"owner": owner, "expires_at": expires_at}}))
+    /// The token is the caller's (simple response). A context's values are text.
+    pub fn authorized(caller: &Caller) -> Self {
+        let Caller { owner, roots, expires_at } = caller;
+        let (roots, expires_at) = (roots.to_string(), expires_at.as_seconds().to_string());
+        Self::Authorizer(json!({
+            "isAuthorized": true,
+            "context": { "owner": owner, "roots": roots, "expires_at": expires_at },
+        }))
     }
 
     /// The token isn't good. The client learns no reason.

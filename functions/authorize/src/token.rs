@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use jsonwebtoken::{DecodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::{Number, Value};
-use sluice_core::{Result, ids::OwnerId, time::Timestamp};
+use sluice_core::{Result, gate::Roots, ids::OwnerId, time::Timestamp};
 use sluice_lambda::http::Caller;
 
 use crate::keys::KeySource;
@@ -81,6 +81,9 @@ struct Claims {
     aud: Audience,
     exp: Option<Number>,
     nbf: Option<Number>,
+    /// Our own: the roots that its bearer may write to beside the own one.
+    #[serde(default)]
+    roots: Vec<String>,
 }
 
 /// One audience or several.
@@ -161,7 +164,7 @@ fn check_claims(claims: Claims, expected: &Expected, now: Timestamp) -> Result<C
         return Err(Refusal::WrongAudience);
     }
     let owner: OwnerId = claims.sub.and_then(|sub| sub.parse().ok()).ok_or(Refusal::InvalidSubject)?;
-    Ok(Caller { owner, expires_at })
+    Ok(Caller { owner, roots: Roots::new(claims.roots), expires_at })
 }
 
 /// Seconds since 1970, which may have a fraction (RFC 7519, section 2); the fraction is dropped.

@@ -125,7 +125,7 @@ async fn a_good_token_names_its_owner_and_its_end() {
     let function = with_secret(&World::new());
     let token = Signer::secret(SECRET).token(&claims());
     let expected = json!({"isAuthorized": true,
-        "context": {"owner": "alice", "expires_at": (NOW + 3600).to_string()}});
+        "context": {"owner": "alice", "roots": "", "expires_at": (NOW + 3600).to_string()}});
     assert_eq!(check(&function, &token).await.unwrap(), expected);
     assert_eq!(invoke(&function, bearer(&format!("bearer  {token} "))).await.unwrap(), expected);
 }

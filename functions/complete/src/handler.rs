@@ -5,13 +5,12 @@ use serde_json::json;
 use sluice_core::{
     Error, Result,
     document::AssetDocument,
+    finish::{Completion, Finisher},
     ids::ETag,
     ports::{AssetRepository, Clock, JobQueue, LinkSigner, MultipartStore, OriginalStore},
     upload::{MAX_PARTS, PartTag},
 };
 use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
-
-use crate::finish::{Completion, Finisher};
 
 /// The body of `POST /complete`.
 #[derive(Debug, Deserialize)]

@@ -12,5 +12,4 @@
 //! there); `s3:GetObject` on derivatives; `sqs:SendMessage` on the ingest queue.
 
 pub mod config;
-pub mod finish;
 pub mod handler;

@@ -3,7 +3,8 @@
 #![recursion_limit = "256"]
 
 use sluice_aws::{Clients, DynamoTable, S3LinkSigner, S3Originals, SqsJobQueue, SystemClock};
-use sluice_complete::{config::Config, finish::Finisher, handler::handle};
+use sluice_complete::{config::Config, handler::handle};
+use sluice_core::finish::Finisher;
 use sluice_lambda::{config::environment, http, init_tracing};
 
 #[tokio::main(flavor = "current_thread")]

@@ -2,13 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is how a fault is told")]
 
 use bytes::Bytes;
-use sluice_complete::finish::{Completion, Finisher};
 use sluice_core::{
     ErrorKind,
-    asset::{Asset, Event, Failure, Stage},
+    asset::{Asset, Event, Failure, Grant, GrantMode, Stage},
+    finish::{Completion, Finisher},
     ids::UploadId,
     ports::{Clock, MultipartStore},
-    upload::{MIN_PART_SIZE, PartTag},
+    upload::{MIN_PART_SIZE, PartTag, SizeRange},
 };
 use sluice_testing::{FixedClock, MemoryOriginals, MemoryQueue, MemoryTable, Probe, When, World, build};
 
@@ -50,6 +50,16 @@ impl Multipart {
             tags.push(PartTag { number, etag });
         }
         Self { asset, upload_id, tags }
+    }
+
+    /// The same where the client chose the parts, up to `most` bytes.
+    async fn begin_open(world: &World, most: u64) -> Self {
+        let mut upload = Self::begin(world).await;
+        let mode = GrantMode::OpenMultipart { upload_id: upload.upload_id.clone() };
+        let grant = Grant { mode, size: SizeRange::at_most(most), ..build::grant(world.clock.now()) };
+        upload.asset = build::asset(upload.asset.id(), "alice", grant, world.clock.now());
+        world.table.put(&upload.asset);
+        upload
     }
 
     fn completion(&self) -> Completion {
@@ -231,4 +241,32 @@ async fn the_event_may_be_first() {
     let head = world.originals.versions(key)[0].clone();
     world.apply(upload.asset.id(), &Event::UploadArrived(Box::new(build::stored(&upload.asset, &head))));
     assert_eq!(code(&world, "alice", &upload.completion()).await, "ok");
+}
+
+#[tokio::test]
+async fn parts_of_the_clients_own_choice_are_stitched_as_listed() {
+    let world = World::new();
+    let upload = Multipart::begin_open(&world, 2 * MIN_PART_SIZE + 1).await;
+    let mut gaps = upload.completion();
+    gaps.upload.as_mut().unwrap().1.swap(0, 1);
+    let complete = async |completion: &Completion| {
+        finisher(&world).complete(&build::owner("alice"), completion).await.map_err(|error| error.code())
+    };
+    assert_eq!(complete(&gaps).await.unwrap_err(), "parts_out_of_order");
+    let asset = complete(&upload.completion()).await.unwrap();
+    assert_eq!((asset.stage(), asset.size()), (Stage::Processing, 2 * MIN_PART_SIZE + 1));
+    assert_eq!(complete(&upload.completion()).await.unwrap(), asset, "a repeat gives the same");
+}
+
+#[tokio::test]
+async fn more_bytes_than_an_open_upload_was_granted_are_never_stitched() {
+    let world = World::new();
+    let upload = Multipart::begin_open(&world, 2 * MIN_PART_SIZE).await;
+    let refused = finisher(&world).complete(&build::owner("alice"), &upload.completion()).await;
+    assert_eq!(refused.unwrap_err().code(), "size_mismatch");
+    let mut none = upload.completion();
+    none.upload.as_mut().unwrap().1.clear();
+    let refused = finisher(&world).complete(&build::owner("alice"), &none).await;
+    assert_eq!(refused.unwrap_err().code(), "parts_missing");
+    assert_eq!(world.table.asset(upload.asset.id()).stage(), Stage::Uploading);
 }

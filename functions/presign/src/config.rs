@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sluice_core::upload::{MAX_OBJECT_SIZE, MAX_PART_SIZE, MIB, MIN_PART_SIZE, UploadPolicy};
+use sluice_core::{
+    gate::GatePolicy,
+    upload::{MAX_PART_SIZE, MIB, MIN_PART_SIZE, UploadPolicy},
+};
 use sluice_lambda::config::{ConfigErrors, Env};
 
 /// What the environment says.
@@ -14,7 +17,11 @@ pub struct Config {
     pub originals: String,
     /// `DERIVED_BUCKET`
     pub derived: String,
-    /// `DIRECT_LIMIT_BYTES`, `PART_SIZE_BYTES`, `PART_BATCH`, `MAX_FILE_SIZE_BYTES`, `GRANT_TTL_SECONDS`
+    /// See [`Env::gate_policy`].
+    pub gate: GatePolicy,
+    /// `GATE_FUNCTION`
+    pub gate_function: Option<String>,
+    /// `DIRECT_LIMIT_BYTES`, `PART_SIZE_BYTES`, `PART_BATCH`, `GRANT_TTL_SECONDS`
     pub policy: UploadPolicy,
     /// `LINK_TTL_SECONDS`
     pub link_ttl: Duration,
@@ -31,12 +38,13 @@ impl Config {
             state_table: env.required("STATE_TABLE"),
             originals: env.required("ORIGINALS_BUCKET"),
             derived: env.required("DERIVED_BUCKET"),
+            gate: env.gate_policy(),
+            gate_function: env.optional("GATE_FUNCTION"),
             policy: UploadPolicy {
                 direct_limit: env.number("DIRECT_LIMIT_BYTES", 10 * MIB, 0..=MAX_PART_SIZE),
                 part_size: env.number("PART_SIZE_BYTES", MIN_PART_SIZE, MIN_PART_SIZE..=MAX_PART_SIZE),
                 // an answer of 1,000 signed URLs is about 1.2 MB of the 6 that Lambda answers
                 batch: env.number("PART_BATCH", 500, 1..=1000),
-                max_size: env.number("MAX_FILE_SIZE_BYTES", MAX_OBJECT_SIZE, 0..=MAX_OBJECT_SIZE),
                 grant_ttl: env.seconds("GRANT_TTL_SECONDS", 3600, 60..=43_200),
             },
             link_ttl: env.link_ttl(),

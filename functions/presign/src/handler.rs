@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use sluice_core::{
     Result,
-    ports::{AssetRepository, Clock, ContentIndex, IdGenerator, LinkSigner, MultipartStore, UploadSigner},
+    ports::{
+        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, LinkSigner, MultipartStore,
+        UploadSigner,
+    },
 };
 use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
 
@@ -13,8 +16,8 @@ use crate::{
 };
 
 /// Answers a request.
-pub async fn handle<T, O, S, L, C, I>(
-    granter: &Granter<T, O, S, L, C, I>,
+pub async fn handle<T, O, S, L, C, I, G>(
+    granter: &Granter<T, O, S, L, C, I, G>,
     request: Request,
 ) -> Result<Response>
 where
@@ -24,18 +27,19 @@ where
     L: LinkSigner,
     C: Clock,
     I: IdGenerator,
+    G: GateFunction,
 {
     match (request.method(), &request.segments()[..]) {
         (&Method::POST, ["prepare"]) => {
-            let owner = request.caller(granter.clock.now())?.owner;
+            let caller = request.caller(granter.intake.clock.now())?.principal();
             match request.json::<PrepareBody>()?.read()? {
                 Prepare::New(wanted) => {
                     // 201 also for a file that is there already: what came of it is said by `mode`
-                    let answer = granter.grant(&owner, wanted).await?;
+                    let answer = granter.grant(&caller, wanted).await?;
                     Ok(http::json(StatusCode::CREATED, &on_the_wire(answer)))
                 }
                 Prepare::Window(wanted) => {
-                    let answer = granter.window(&owner, &wanted).await?;
+                    let answer = granter.window(&caller.owner, &wanted).await?;
                     Ok(http::json(StatusCode::OK, &on_the_wire(answer)))
                 }
             }

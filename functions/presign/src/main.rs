@@ -2,7 +2,10 @@
 // the SDK's futures, held in main's, nest deeper than the default of 128
 #![recursion_limit = "256"]
 
-use sluice_aws::{Clients, DynamoTable, RandomIds, S3LinkSigner, S3Originals, S3UploadSigner, SystemClock};
+use sluice_aws::{
+    Clients, DynamoTable, LambdaGate, RandomIds, S3LinkSigner, S3Originals, S3UploadSigner, SystemClock,
+};
+use sluice_core::{gate::Gate, intake::Intake};
 use sluice_lambda::{config::environment, http, init_tracing};
 use sluice_presign::{config::Config, grant::Granter, handler::handle};
 
@@ -12,12 +15,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = Config::from_lookup(environment)?;
     let clients = Clients::load().await;
     let granter = Granter {
-        table: DynamoTable::new(&clients, config.state_table),
-        originals: S3Originals::new(&clients, config.originals.clone()),
+        intake: Intake {
+            table: DynamoTable::new(&clients, config.state_table),
+            originals: S3Originals::new(&clients, config.originals.clone()),
+            clock: SystemClock,
+            ids: RandomIds,
+        },
+        gate: Gate {
+            policy: config.gate,
+            function: config.gate_function.map(|name| LambdaGate::new(&clients, name)),
+        },
         signer: S3UploadSigner::new(&clients, config.originals.clone()),
         links: S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl),
-        clock: SystemClock,
-        ids: RandomIds,
         policy: config.policy,
     };
     http::run(async |request| handle(&granter, request).await).await

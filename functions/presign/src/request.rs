@@ -1,7 +1,7 @@
 //! The two bodies that `POST /prepare` takes: a new upload, or a further window of an open one.
 
 use serde::Deserialize;
-use sluice_core::{Error, Result};
+use sluice_core::{Error, Result, gate::Wish};
 
 /// The body as it comes. Which of the two it is, `upload_id` tells.
 #[derive(Debug, Deserialize)]
@@ -35,6 +35,20 @@ pub struct NewUpload {
     pub asset_id: Option<String>,
     pub client_part_size: Option<u64>,
     pub client_num_parts: Option<u64>,
+}
+
+impl From<NewUpload> for Wish {
+    fn from(wanted: NewUpload) -> Self {
+        Self {
+            filename: wanted.filename,
+            size: Some(wanted.file_size),
+            content_type: wanted.content_type,
+            sha256: wanted.sha256,
+            folder: wanted.folder,
+            message_id: wanted.message_id,
+            ..Self::default()
+        }
+    }
 }
 
 /// A window of parts to sign.

@@ -5,13 +5,15 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sluice_core::{
     asset::{Event, JobName, Stage},
+    gate::{Gate, GatePolicy},
+    intake::Intake,
     ports::Clock,
     upload::{MIB, UploadPolicy},
 };
 use sluice_lambda::http::{Method, Request};
 use sluice_presign::{grant::Granter, handler::handle};
 use sluice_testing::{
-    Browser, CountingIds, FixedClock, MemoryLinkSigner, MemoryOriginals, MemoryTable, MemoryUploadSigner,
+    Browser, CountingIds, FixedClock, MemoryGate, MemoryLinkSigner, MemoryOriginals, MemoryTable, MemoryUploadSigner,
     Probe, World, build,
 };
 
@@ -22,16 +24,20 @@ type Memory = Granter<
     Probe<MemoryLinkSigner>,
     FixedClock,
     CountingIds,
+    MemoryGate,
 >;
 
 fn granter(world: &World) -> Memory {
     Granter {
-        table: world.table.clone(),
-        originals: world.originals.clone(),
+        intake: Intake {
+            table: world.table.clone(),
+            originals: world.originals.clone(),
+            clock: world.clock.clone(),
+            ids: world.ids.clone(),
+        },
+        gate: Gate { policy: GatePolicy::default(), function: None },
         signer: world.uploads.clone(),
         links: world.links.clone(),
-        clock: world.clock.clone(),
-        ids: world.ids.clone(),
         policy: UploadPolicy::default(),
     }
 }

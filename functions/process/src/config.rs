@@ -1,5 +1,6 @@
 //! Settings.
 
+use sluice_core::gate::GatePolicy;
 use sluice_lambda::config::{ConfigErrors, Env};
 use sluice_media::limits::Limits;
 
@@ -18,6 +19,8 @@ pub struct Config {
     pub ingest_queue: String,
     /// `HASH_LIMIT_BYTES`, `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`
     pub limits: ReadLimits,
+    /// `GATE_RULES`, see [`Env::gate_policy`]
+    pub gate: GatePolicy,
 }
 
 impl Config {
@@ -33,6 +36,7 @@ impl Config {
             originals: env.required("ORIGINALS_BUCKET"),
             convert_queue: env.url("CONVERT_QUEUE_URL"),
             ingest_queue: env.url("INGEST_QUEUE_URL"),
+            gate: env.gate_policy(),
             limits: ReadLimits {
                 hash_bytes: env.number("HASH_LIMIT_BYTES", 8 << 30, 0..=u64::MAX),
                 // the bytes, and beside them what decoding takes

@@ -14,6 +14,7 @@ use sluice_core::{
         Warning,
     },
     change,
+    gate::GatePolicy,
     ids::{AssetId, ObjectVersionId, Sha256},
     names::{ContentType, Kind, ObjectKey},
     ports::{AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, ObjectBody, OriginalStore},
@@ -38,6 +39,8 @@ pub struct Ingester<T, O, Q, C> {
     pub clock: C,
     /// What is read how far.
     pub limits: ReadLimits,
+    /// Which types are taken: asked here once more, of the content.
+    pub gate: GatePolicy,
 }
 
 /// What is read how far.
@@ -140,6 +143,9 @@ where
                 "checksum_mismatch",
                 "the bytes don't have the SHA-256 that was announced with them",
             ),
+            Some(content) if let Err(refusal) = self.admit(&asset, &content) => {
+                failed(version, refusal.code(), refusal.message())
+            }
             Some(content) => match self.keeper_of_same_content(&asset, content.sha256).await? {
                 Standing::Keeps(original) => Event::Deduplicated { version, original },
                 Standing::Unfinished if self.clock.now() < asset.updated_at().plus(PATIENCE) => {
@@ -153,6 +159,16 @@ where
         };
         let transition = change::apply_to(&self.table, &self.clock, asset, &event).await?;
         self.perform(transition).await
+    }
+
+    /// What the client said passed the gate before the grant. Content of another sort, or of a client that said nothing,
+    /// passes it now.
+    fn admit(&self, asset: &Asset, content: &Content) -> Result<()> {
+        let unsaid = *asset.declared_type() == ContentType::octet_stream();
+        if unsaid || mismatch(asset.declared_type(), content).is_some() {
+            self.gate.check_type(&content.media_type, asset.filename())?;
+        }
+        Ok(())
     }
 
     /// Reads the bytes once: as many as are needed to know the type, all of them where a digest is wanted.

@@ -6,7 +6,8 @@
 //! never come (partial batch responses).
 //!
 //! **Environment**: `STATE_TABLE`, `ORIGINALS_BUCKET`, `CONVERT_QUEUE_URL`, `INGEST_QUEUE_URL`
-//! (required); `HASH_LIMIT_BYTES` (larger files
+//! (required); `GATE_RULES` (the types taken, asked once more of the
+//! content; `{}`); `HASH_LIMIT_BYTES` (larger files
 //! aren't hashed, 8589934592); `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (MB, set by Lambda; what a decoder may use follows from
 //! it).
 //!

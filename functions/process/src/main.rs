@@ -25,6 +25,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         later: SqsJobQueue::new(&clients, config.ingest_queue).with_delay(Duration::from_secs(2)),
         clock: SystemClock,
         limits: config.limits,
+        gate: config.gate,
     };
     sluice_lambda::run(async |event: Trigger| handle(&ingester, event).await).await
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use sluice_core::{
     ErrorKind,
     asset::{Asset, Event, Grant, JobName, Stage},
+    gate::GatePolicy,
     names::Kind,
     ports::{Clock, JobOrder},
+    upload::SizeRange,
+    usage::Quota,
 };
 use sluice_media::limits::Limits;
 use sluice_process::ingest::{Ingester, ReadLimits};
@@ -28,6 +31,7 @@ fn ingester(world: &World) -> Memory {
         later: world.queue.clone(),
         clock: world.clock.clone(),
         limits,
+        gate: GatePolicy::default(),
     }
 }
 
@@ -42,7 +46,7 @@ fn granted(world: &World, owner: &str, change: impl FnOnce(&mut Grant)) -> Asset
 
 /// A file whose bytes are in the bucket, and nobody was told.
 fn sent(world: &World, owner: &str, bytes: &[u8]) -> Asset {
-    let asset = granted(world, owner, |grant| grant.size = bytes.len() as u64);
+    let asset = granted(world, owner, |grant| grant.size = SizeRange::exactly(bytes.len() as u64));
     world.upload(&asset, bytes.to_vec());
     asset
 }
@@ -227,7 +231,7 @@ async fn the_same_file_sent_twice_at_once_waits_a_while_for_the_first() {
 async fn an_announced_digest_that_the_bytes_do_not_have_fails_and_keeps_them() {
     let world = World::new();
     let asset = granted(&world, "alice", |grant| {
-        grant.size = GIF.len() as u64;
+        grant.size = SizeRange::exactly(GIF.len() as u64);
         grant.sha256 = Some(build::digest(b"other"));
     });
     world.upload(&asset, GIF.to_vec());
@@ -276,4 +280,27 @@ async fn what_is_too_large_to_hash_is_read_only_as_far_as_its_type() {
     event(&world, &asset).await.unwrap();
     let done = world.table.asset(asset.id());
     assert_eq!((done.stage(), done.sha256()), (Stage::Done, None));
+}
+
+#[tokio::test]
+async fn content_that_the_gate_does_not_take_fails_whatever_it_was_announced_as() {
+    let world = World::new();
+    let rules = r#"{"image": {"types": ["image/jpeg"]}, "*": {"types": []}}"#;
+    let strict = || Ingester { gate: GatePolicy::new(rules, u64::MAX, Quota::UNLIMITED).unwrap(), ..ingester(&world) };
+    let send = async |content_type: &str, bytes: &[u8]| {
+        let asset = granted(&world, "alice", |grant| {
+            grant.size = SizeRange::exactly(bytes.len() as u64);
+            grant.content_type = content_type.parse().unwrap();
+        });
+        world.upload(&asset, bytes.to_vec());
+        strict().object_created(asset.key().as_str(), None).await.unwrap();
+        world.table.asset(asset.id())
+    };
+    let liar = send("image/jpeg", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n").await;
+    assert_eq!((liar.stage(), liar.failure_code()), (Stage::Failed, Some("type_not_allowed")));
+    assert!(liar.object().is_some(), "the original is kept");
+    let silent = send("application/octet-stream", GIF).await;
+    assert_eq!(silent.failure_code(), Some("type_not_allowed"));
+    let honest = send("image/jpeg", b"\xff\xd8\xff\xe0").await;
+    assert_ne!(honest.failure_code(), Some("type_not_allowed"));
 }

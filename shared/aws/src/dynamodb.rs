@@ -4,8 +4,10 @@ mod assets;
 mod connections;
 mod contents;
 mod cursor;
+mod endpoints;
 pub mod schema;
 mod tickets;
+mod usage;
 
 use aws_sdk_dynamodb::{
     Client,

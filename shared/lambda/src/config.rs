@@ -27,6 +27,8 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
+use sluice_core::{gate::GatePolicy, upload::MAX_OBJECT_SIZE, usage::Quota};
+
 /// Looks a variable up in the process's environment: what `main` passes to `from_lookup`.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -95,6 +97,20 @@ impl<L: Fn(&str) -> Option<String>> Env<L> {
     /// `LINK_TTL_SECONDS`: how long a signed link to read is good; 900, from a minute to twelve hours.
     pub fn link_ttl(&mut self) -> Duration {
         self.seconds("LINK_TTL_SECONDS", 900, 60..=43_200)
+    }
+
+    /// The gate's policy: `GATE_RULES` (JSON, see [`GatePolicy::new`]; `{}`, which takes everything),
+    /// `MAX_FILE_SIZE_BYTES` (as much as S3 holds), `MAX_OPEN_UPLOADS` and `MAX_STORED_BYTES` of each owner (0: no limit).
+    pub fn gate_policy(&mut self) -> GatePolicy {
+        let rules = self.optional("GATE_RULES").unwrap_or_else(|| "{}".to_owned());
+        let max_bytes = self.number("MAX_FILE_SIZE_BYTES", MAX_OBJECT_SIZE, 0..=MAX_OBJECT_SIZE);
+        let open_uploads = Some(self.number("MAX_OPEN_UPLOADS", 0, 0..=u32::MAX)).filter(|limit| *limit > 0);
+        let stored_bytes = Some(self.number("MAX_STORED_BYTES", 0, 0..=u64::MAX)).filter(|limit| *limit > 0);
+        let quota = Quota { open_uploads, stored_bytes };
+        GatePolicy::new(&rules, max_bytes, quota).unwrap_or_else(|reason| {
+            self.fault("GATE_RULES", format_args!("are no rules: {reason}"));
+            GatePolicy::default()
+        })
     }
 
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, which Lambda sets in megabytes, in bytes; 1,769 MB (one vCPU) where it is

@@ -144,6 +144,7 @@ mod tests {
         ids::Version,
         names::{DerivedKey, Folder, Kind},
         ports::{LinkSigner, OriginalLink},
+        upload::SizeRange,
     };
 
     use super::*;
@@ -167,7 +168,7 @@ mod tests {
         let grant = Grant {
             version: Version::FIRST,
             mode: GrantMode::Direct,
-            size: 3,
+            size: SizeRange::exactly(3),
             filename: "a.jpg".parse().unwrap(),
             content_type: "image/jpeg".parse().unwrap(),
             sha256: None,
@@ -179,6 +180,7 @@ mod tests {
             folder: Folder::of_user(&owner),
             owner,
             message_id: None,
+            upload_job: None,
             grant,
         };
         let asset = Asset::create(new, now);

@@ -11,7 +11,7 @@ use sluice_core::{
     names::{DerivedKey, Folder, Kind},
     ports::ObjectHead,
     time::Timestamp,
-    upload::{MIN_PART_SIZE, Parts},
+    upload::{MIN_PART_SIZE, SizeRange},
 };
 
 /// The bytes of [`grant`].
@@ -34,7 +34,7 @@ pub fn grant(now: Timestamp) -> Grant {
     Grant {
         version: Version::FIRST,
         mode: GrantMode::Direct,
-        size: SIZE,
+        size: SizeRange::exactly(SIZE),
         filename: "photo.jpg".parse().expect("a name"),
         content_type: "image/jpeg".parse().expect("a type"),
         sha256: None,
@@ -45,26 +45,16 @@ pub fn grant(now: Timestamp) -> Grant {
 
 /// The same in parts of 5 MiB, the last of them one byte.
 pub fn multipart_grant(now: Timestamp, upload_id: &UploadId, num_parts: u16) -> Grant {
-    let size = u64::from(num_parts - 1) * MIN_PART_SIZE + 1;
+    let size = SizeRange::exactly(u64::from(num_parts - 1) * MIN_PART_SIZE + 1);
     let mode = GrantMode::Multipart { upload_id: upload_id.clone(), part_size: MIN_PART_SIZE, num_parts };
     Grant { mode, size, ..grant(now) }
-}
-
-/// The parts of a multipart grant.
-pub fn parts(grant: &Grant) -> Option<Parts> {
-    match grant.mode {
-        GrantMode::Direct => None,
-        GrantMode::Multipart { part_size, num_parts, .. } => {
-            Some(Parts { size: grant.size, part_size, num_parts })
-        }
-    }
 }
 
 /// A new asset in its owner's own folder.
 pub fn asset(id: AssetId, owner: &str, grant: Grant, now: Timestamp) -> Asset {
     let owner = self::owner(owner);
     let folder = Folder::of_user(&owner);
-    Asset::create(NewAsset { id, owner, folder, message_id: None, grant }, now)
+    Asset::create(NewAsset { id, owner, folder, message_id: None, upload_job: None, grant }, now)
 }
 
 /// The bytes of an asset's open grant as S3 tells of them.
@@ -82,9 +72,10 @@ pub fn everything(id: AssetId, owner: &str, now: Timestamp) -> Asset {
         ..multipart_grant(now, &upload_id, 3)
     };
     let owner = self::owner(owner);
-    let folder = Folder::requested(&owner, "trips/2026").expect("a folder");
+    let folder = Folder::resolve(&owner, "trips/2026").expect("a folder");
     let message_id = Some("message 1".parse().expect("an id"));
-    let asset = Asset::create(NewAsset { id, owner, folder, message_id, grant }, now);
+    let upload_job = Some("job 1".parse().expect("an id"));
+    let asset = Asset::create(NewAsset { id, owner, folder, message_id, upload_job, grant }, now);
 
     let etag: ETag = "0123456789abcdef0123456789abcdef-3".parse().expect("an entity tag");
     let version = asset.version();

@@ -5,8 +5,10 @@
 //! | [`world`] | [`World`]: every double, wired together |
 //! | [`time`] | [`FixedClock`] and [`CountingIds`]: time and ids that a test decides |
 //! | [`table`] | [`MemoryTable`]: the four repositories |
+//! | [`endpoints`] | [`MemoryEndpoints`]: addresses that carry a secret |
 //! | [`s3`] | [`MemoryOriginals`] and [`MemoryDerived`]: versions, conditions and multipart uploads as S3 has them |
 //! | [`signers`] | [`MemoryUploadSigner`], [`MemoryLinkSigner`], and the [`MemoryBrowser`] that uses what they signed |
+//! | [`gate`] | [`MemoryGate`]: an operator's gate function |
 //! | [`messages`] | [`MemoryQueue`] and [`MemoryNotifier`] |
 //! | [`probe`] | [`Probe`]: counts the calls of a port, and makes chosen ones fail before or after their work |
 //! | [`build`] | grants and assets with everything filled in |
@@ -19,6 +21,8 @@
 
 pub mod build;
 pub mod contracts;
+pub mod endpoints;
+pub mod gate;
 pub mod messages;
 pub mod probe;
 pub mod s3;
@@ -27,6 +31,8 @@ pub mod table;
 pub mod time;
 pub mod world;
 
+pub use gate::MemoryGate;
+pub use endpoints::MemoryEndpoints;
 pub use messages::{MemoryNotifier, MemoryQueue};
 pub use probe::{Calls, Probe, When};
 pub use s3::{MemoryDerived, MemoryOriginals};

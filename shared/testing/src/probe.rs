@@ -15,13 +15,10 @@ use sluice_core::{
     asset::{Asset, Grant},
     ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, Sha256, UploadId, Version},
     names::{ContentType, DerivedKey, ObjectKey},
-    ports::{
-        AssetRepository, ConnectionRepository, ContentIndex, Delivery, DerivedStore, JobOrder, JobQueue,
-        LinkSigner, MultipartStore, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved,
-        SignedPart, SignedRequest, Stitched, TicketRepository, UploadSigner,
-    },
+    ports::{AssetRepository, ConnectionRepository, ContentIndex, Delivery, DerivedStore, Endpoint, EndpointTokenRepository, JobOrder, JobQueue, LinkSigner, MultipartStep, MultipartStore, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved, SignedForm, SignedPart, SignedRequest, Stitched, TicketRepository, UploadSigner},
     time::Timestamp,
     upload::{PartTag, UploadedPart},
+    usage::{Quota, Usage, UsageChange},
 };
 
 /// When an ordered fault strikes.
@@ -222,15 +219,20 @@ watch! {
     UploadSigner {
         fn sign_put(key: &ObjectKey, grant: &Grant, now: Timestamp, ttl: Duration) -> SignedRequest;
         fn sign_parts(key: &ObjectKey, upload_id: &UploadId, parts: RangeInclusive<u16>, now: Timestamp, ttl: Duration) -> (Vec<SignedPart>, Timestamp);
+        fn sign_post(key: &ObjectKey, grant: &Grant, now: Timestamp, ttl: Duration) -> SignedForm;
+        fn sign_create(key: &ObjectKey, grant: &Grant, now: Timestamp, ttl: Duration) -> SignedRequest;
+        fn sign_step(key: &ObjectKey, upload_id: &UploadId, step: MultipartStep<'_>, now: Timestamp, ttl: Duration) -> SignedRequest;
+        fn address(key: &ObjectKey) -> String;
     }
     LinkSigner {
         fn original(link: OriginalLink<'_>) -> String;
         fn derivative(key: &DerivedKey) -> String;
     }
     AssetRepository {
-        fn create(asset: &Asset) -> Saved;
+        fn create(asset: &Asset, quota: &Quota) -> Saved;
         fn get(id: AssetId) -> Option<Asset>;
-        fn save(asset: &Asset) -> Saved;
+        fn save(asset: &Asset, usage: UsageChange, quota: &Quota) -> Saved;
+        fn usage(owner: &OwnerId) -> Usage;
         fn list(owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Page<Asset>;
         fn changed_since(owner: &OwnerId, since: Timestamp, limit: u16, cursor: Option<&str>) -> Page<Asset>;
         fn overdue(now: Timestamp, limit: u16) -> Vec<AssetId>;
@@ -252,6 +254,10 @@ watch! {
         fn remove(connection: &ConnectionId) -> ();
         fn owner_of(connection: &ConnectionId) -> Option<OwnerId>;
         fn of_owner(owner: &OwnerId) -> Vec<ConnectionId>;
+    }
+    EndpointTokenRepository {
+        fn keep(token: Sha256, endpoint: &Endpoint) -> ();
+        fn endpoint(token: Sha256, now: Timestamp) -> Option<Endpoint>;
     }
     Notifier {
         fn push(connection: &ConnectionId, text: &str) -> Delivery;

@@ -12,7 +12,7 @@ use sluice_core::{
     Error, Result,
     ids::{ETag, ObjectVersionId, Sha256, UploadId, Version},
     names::{ContentType, DerivedKey, ObjectKey},
-    ports::{DerivedStore, MultipartStore, ObjectBody, ObjectHead, OriginalStore, Stitched},
+    ports::{DerivedStore, MultipartStore, NewObject, ObjectBody, ObjectHead, OriginalStore, Stitched},
     upload::{MIN_PART_SIZE, PartTag, UploadedPart},
 };
 
@@ -302,6 +302,21 @@ impl OriginalStore for MemoryOriginals {
             .map(|at| read.bytes.slice(at..read.bytes.len().min(at + CHUNK)))
             .collect();
         Ok(Some(MemoryBody { chunks, broken }))
+    }
+
+    async fn put(&self, key: &ObjectKey, object: NewObject) -> Result<Option<ObjectHead>> {
+        let write = Write {
+            bytes: object.bytes,
+            content_type: object.content_type,
+            version: Some(object.version),
+            sha256: Some(object.sha256),
+            condition: Some(Condition::Absent),
+        };
+        match self.write(key.as_str(), write) {
+            Ok(head) => Ok(Some(head)),
+            Err(412) => Ok(None),
+            Err(status) => Err(Error::internal(format!("S3 answered {status}"))),
+        }
     }
 
     async fn delete(&self, key: &ObjectKey, version_id: Option<&ObjectVersionId>) -> Result<()> {

@@ -10,8 +10,12 @@ use sluice_core::{
     asset::Grant,
     ids::{ETag, Sha256, UploadId},
     names::{ContentType, DerivedKey, ObjectKey},
-    ports::{Clock, Disposition, LinkSigner, OriginalLink, SignedPart, SignedRequest, UploadSigner},
+    ports::{
+        Clock, Disposition, LinkSigner, MultipartStep, MultipartStore, OriginalLink, SignedForm, SignedPart,
+        SignedRequest, Stitched, UploadSigner,
+    },
     time::Timestamp,
+    upload::{PartTag, UploadedPart},
 };
 
 use crate::{
@@ -35,10 +39,26 @@ impl Answer {
         Self { status, headers: BTreeMap::new(), body: Bytes::new() }
     }
 
+    fn xml(text: String) -> Self {
+        Self { body: text.into(), ..Self::status(200) }
+    }
+
     /// The receipt of a PUT; the test fails if there is none.
     pub fn etag(&self) -> ETag {
         ETag::from_header(&self.headers["etag"]).expect("an entity tag")
     }
+
+    /// The texts of an element of the XML that S3 answered.
+    pub fn elements(&self, name: &str) -> Vec<String> {
+        elements(&String::from_utf8_lossy(&self.body), name)
+    }
+}
+
+/// The texts of all elements of this name; they hold nothing but text.
+fn elements(xml: &str, name: &str) -> Vec<String> {
+    let (start, end) = (format!("<{name}>"), format!("</{name}>"));
+    let inner = |rest: &str| rest.split_once(&end).map(|(text, _)| text.replace("&quot;", "\""));
+    xml.split(&start).skip(1).filter_map(inner).collect()
 }
 
 /// What a client does with a signed URL. It sends `content-length` by itself.
@@ -47,6 +67,16 @@ pub trait Browser {
     fn put(&self, url: &str, headers: &[(String, String)], body: Bytes) -> impl Future<Output = Answer>;
     /// Fetches bytes.
     fn get(&self, url: &str) -> impl Future<Output = Answer>;
+    /// Posts a form: the fields, then the file.
+    fn post_form(&self, url: &str, fields: &[(String, String)], file: Bytes) -> impl Future<Output = Answer>;
+    /// Takes a step of a multipart upload.
+    fn step(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(String, String)],
+        body: String,
+    ) -> impl Future<Output = Answer>;
 }
 
 fn escape(text: &str) -> String {
@@ -79,13 +109,9 @@ impl UploadSigner for MemoryUploadSigner {
         ttl: Duration,
     ) -> Result<SignedRequest> {
         let expires_at = now.plus(ttl);
-        let condition = match &grant.replaces {
-            Some(etag) => ("if-match", etag.quoted()),
-            None => ("if-none-match", "*".to_owned()),
-        };
         let mut headers = vec![
             ("content-type".to_owned(), grant.content_type.to_string()),
-            (condition.0.to_owned(), condition.1),
+            condition(grant.replaces.as_ref()),
             ("x-amz-meta-version".to_owned(), grant.version.to_string()),
         ];
         if let Some(sha256) = grant.sha256 {
@@ -119,6 +145,87 @@ impl UploadSigner for MemoryUploadSigner {
         };
         Ok((parts.map(sign).collect(), expires_at))
     }
+
+    async fn sign_post(
+        &self,
+        key: &ObjectKey,
+        grant: &Grant,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<SignedForm> {
+        let expires_at = now.plus(ttl);
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut fields = vec![
+            field("key", key.as_str()),
+            field("Content-Type", grant.content_type.as_str()),
+            field("success_action_status", "201"),
+            field("x-amz-meta-version", &grant.version.to_string()),
+        ];
+        let (min, max) = (grant.size.min(), grant.size.max());
+        let policy = format!("{expires_at}\n{min}\n{max}\n{}", bound_headers(&fields));
+        fields.push(field("policy", &policy));
+        // whoever can't sign can't give the digest of another policy, here as there
+        fields.push(field("x-amz-signature", &sha256(policy.as_bytes()).to_string()));
+        Ok(SignedForm { url: "https://originals.s3.test/".to_owned(), fields, expires_at })
+    }
+
+    async fn sign_create(
+        &self,
+        key: &ObjectKey,
+        grant: &Grant,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<SignedRequest> {
+        let headers = vec![
+            ("content-type".to_owned(), grant.content_type.to_string()),
+            ("x-amz-meta-version".to_owned(), grant.version.to_string()),
+        ];
+        Ok(signed_step("POST", key, &[], headers, now.plus(ttl)))
+    }
+
+    async fn sign_step(
+        &self,
+        key: &ObjectKey,
+        upload_id: &UploadId,
+        step: MultipartStep<'_>,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<SignedRequest> {
+        let (method, headers) = match step {
+            MultipartStep::List => ("GET", Vec::new()),
+            MultipartStep::Complete { replaces } => ("POST", vec![condition(replaces)]),
+            MultipartStep::Abort => ("DELETE", Vec::new()),
+        };
+        Ok(signed_step(method, key, &[("uploadId", upload_id.to_string())], headers, now.plus(ttl)))
+    }
+
+    async fn address(&self, key: &ObjectKey) -> Result<String> {
+        Ok(format!("https://originals.s3.test/{}", escape(key.as_str())))
+    }
+}
+
+/// The header of the condition that a write is signed with.
+fn condition(replaces: Option<&ETag>) -> (String, String) {
+    match replaces {
+        Some(etag) => ("if-match".to_owned(), etag.quoted()),
+        None => ("if-none-match".to_owned(), "*".to_owned()),
+    }
+}
+
+fn signed_step(
+    method: &str,
+    key: &ObjectKey,
+    query: &[(&str, String)],
+    headers: Vec<(String, String)>,
+    expires_at: Timestamp,
+) -> SignedRequest {
+    let mut bound = query.to_vec();
+    bound.extend([
+        ("method", method.to_owned()),
+        ("expires", expires_at.to_string()),
+        ("headers", bound_headers(&headers)),
+    ]);
+    SignedRequest { url: signed_url("originals", key.as_str(), &bound), headers, expires_at }
 }
 
 /// Signs links to [`MemoryOriginals`] and [`MemoryDerived`].
@@ -241,6 +348,98 @@ impl MemoryBrowser {
         self.originals.write(&url.key, write).map(|head| head.etag)
     }
 
+    fn write_form(&self, url: &str, fields: &[(String, String)], file: Bytes) -> Result<Answer, u16> {
+        let field = |name: &str| {
+            fields.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str()).ok_or(403_u16)
+        };
+        let policy = field("policy")?;
+        if field("x-amz-signature")? != sha256(policy.as_bytes()).to_string() {
+            return Err(403);
+        }
+        let said: Vec<(String, String)> = fields
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "policy" | "x-amz-signature"))
+            .cloned()
+            .collect();
+        let [expires, min, max, bound] = policy.splitn(4, '\n').collect::<Vec<_>>()[..] else {
+            return Err(400);
+        };
+        let expires: Timestamp = expires.parse().map_err(|_| 400_u16)?;
+        if url != "https://originals.s3.test/"
+            || self.clock.now() >= expires
+            || bound_headers(&said) != bound
+        {
+            return Err(403);
+        }
+        let number = |text: &str| text.parse::<u64>().map_err(|_| 400_u16);
+        if !(number(min)?..=number(max)?).contains(&(file.len() as u64)) {
+            return Err(400);
+        }
+        let write = Write {
+            bytes: file,
+            content_type: field("Content-Type")?.parse().map_err(|_| 400_u16)?,
+            version: field("x-amz-meta-version")?.parse().ok(),
+            sha256: None,
+            condition: None,
+        };
+        let etag = self.originals.write(field("key")?, write)?.etag;
+        let mut answer = Answer::status(201);
+        answer.headers.insert("etag".to_owned(), etag.quoted());
+        Ok(answer)
+    }
+
+    async fn take_step(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(String, String)],
+        body: &str,
+    ) -> Result<Answer, u16> {
+        let url = self.open(url)?;
+        if url.get("method") != Some(method) || url.get("headers") != Some(&bound_headers(headers)) {
+            return Err(403);
+        }
+        let key: ObjectKey = url.key.parse().map_err(|_| 400_u16)?;
+        let header = |name: &str| headers.iter().find(|(have, _)| have == name).map(|(_, value)| value);
+        let Some(upload_id) = url.parsed::<UploadId>("uploadId") else {
+            let content_type = header("content-type").ok_or(400_u16)?.parse().map_err(|_| 400_u16)?;
+            let version = header("x-amz-meta-version").ok_or(400_u16)?.parse().map_err(|_| 400_u16)?;
+            let created = self.originals.create(&key, &content_type, version).await;
+            let id = created.map_err(|_| 500_u16)?;
+            return Ok(Answer::xml(format!("<UploadId>{id}</UploadId>")));
+        };
+        match method {
+            "GET" => {
+                let parts = self.originals.list_parts(&key, &upload_id).await.map_err(|_| 500_u16)?;
+                let part = |part: &UploadedPart| {
+                    let (number, etag) = (part.number, part.etag.quoted().replace('"', "&quot;"));
+                    format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+                };
+                Ok(Answer::xml(parts.ok_or(404_u16)?.iter().map(part).collect()))
+            }
+            "POST" => {
+                let numbers = elements(body, "PartNumber").into_iter();
+                let tag = |(number, etag): (String, String)| {
+                    Some(PartTag { number: number.parse().ok()?, etag: ETag::from_header(&etag).ok()? })
+                };
+                let parts: Option<Vec<PartTag>> = numbers.zip(elements(body, "ETag")).map(tag).collect();
+                let replaces = header("if-match").and_then(|etag| ETag::from_header(etag).ok());
+                let parts = parts.ok_or(400_u16)?;
+                let stitched = self.originals.complete(&key, &upload_id, &parts, replaces.as_ref()).await;
+                match stitched.map_err(|_| 500_u16)? {
+                    Stitched::Done => Ok(Answer::xml(format!("<Key>{key}</Key>"))),
+                    Stitched::NoSuchUpload => Err(404),
+                    Stitched::PreconditionFailed => Err(412),
+                    Stitched::PartsRefused => Err(400),
+                }
+            }
+            _ => {
+                self.originals.abort(&key, &upload_id).await.map_err(|_| 500_u16)?;
+                Ok(Answer::status(204))
+            }
+        }
+    }
+
     fn read(&self, url: &str) -> Result<Answer, u16> {
         let url = self.open(url)?;
         let found = match url.bucket.as_str() {
@@ -272,5 +471,13 @@ impl Browser for MemoryBrowser {
 
     async fn get(&self, url: &str) -> Answer {
         self.read(url).unwrap_or_else(Answer::status)
+    }
+
+    async fn post_form(&self, url: &str, fields: &[(String, String)], file: Bytes) -> Answer {
+        self.write_form(url, fields, file).unwrap_or_else(Answer::status)
+    }
+
+    async fn step(&self, method: &str, url: &str, headers: &[(String, String)], body: String) -> Answer {
+        self.take_step(method, url, headers, &body).await.unwrap_or_else(Answer::status)
     }
 }

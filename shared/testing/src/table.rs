@@ -11,6 +11,7 @@ use sluice_core::{
     ids::{AssetId, ConnectionId, OwnerId, Sha256},
     ports::{AssetRepository, ConnectionRepository, ContentIndex, Page, Saved, TicketRepository},
     time::Timestamp,
+    usage::{Quota, Usage, UsageChange},
 };
 
 /// The four repositories. Clones are the same table.
@@ -21,6 +22,7 @@ pub struct MemoryTable(Arc<Mutex<Tables>>);
 struct Tables {
     assets: BTreeMap<AssetId, Asset>,
     written: Vec<Asset>,
+    usage: BTreeMap<OwnerId, Usage>,
     contents: BTreeMap<(OwnerId, Sha256), AssetId>,
     tickets: BTreeMap<Sha256, (OwnerId, Timestamp)>,
     connections: BTreeMap<ConnectionId, OwnerId>,
@@ -58,6 +60,13 @@ impl MemoryTable {
 }
 
 impl Tables {
+    fn count(&mut self, owner: &OwnerId, change: UsageChange, quota: &Quota) -> Result<()> {
+        let usage = self.usage.entry(owner.clone()).or_default();
+        quota.check(*usage, change)?;
+        *usage = usage.plus(change);
+        Ok(())
+    }
+
     fn write(&mut self, asset: &Asset) {
         self.assets.insert(asset.id(), asset.clone());
         self.written.push(asset.clone());
@@ -109,11 +118,12 @@ fn decode(cursor: &str, tag: &str) -> Result<String> {
 }
 
 impl AssetRepository for MemoryTable {
-    async fn create(&self, asset: &Asset) -> Result<Saved> {
+    async fn create(&self, asset: &Asset, quota: &Quota) -> Result<Saved> {
         let mut tables = self.lock();
         if tables.assets.contains_key(&asset.id()) {
             return Ok(Saved::Conflict);
         }
+        tables.count(asset.owner(), asset.usage().since(Usage::default()), quota)?;
         tables.write(asset);
         Ok(Saved::Yes)
     }
@@ -122,14 +132,19 @@ impl AssetRepository for MemoryTable {
         Ok(self.lock().assets.get(&id).cloned())
     }
 
-    async fn save(&self, asset: &Asset) -> Result<Saved> {
+    async fn save(&self, asset: &Asset, usage: UsageChange, quota: &Quota) -> Result<Saved> {
         let mut tables = self.lock();
         let stored = tables.assets.get(&asset.id());
         if stored.is_none_or(|stored| stored.revision() + 1 != asset.revision()) {
             return Ok(Saved::Conflict);
         }
+        tables.count(asset.owner(), usage, quota)?;
         tables.write(asset);
         Ok(Saved::Yes)
+    }
+
+    async fn usage(&self, owner: &OwnerId) -> Result<Usage> {
+        Ok(self.lock().usage.get(owner).copied().unwrap_or_default())
     }
 
     async fn list(&self, owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Result<Page<Asset>> {

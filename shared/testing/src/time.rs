@@ -11,6 +11,7 @@ use std::{
 use sluice_core::{
     ids::AssetId,
     ports::{Clock, IdGenerator},
+    task::TaskId,
     time::Timestamp,
 };
 
@@ -53,6 +54,7 @@ impl Clock for FixedClock {
 #[derive(Debug, Clone, Default)]
 pub struct CountingIds {
     assets: Arc<AtomicU64>,
+    tasks: Arc<AtomicU64>,
     secrets: Arc<AtomicU64>,
 }
 
@@ -67,6 +69,11 @@ impl CountingIds {
 impl IdGenerator for CountingIds {
     fn asset_id(&self) -> AssetId {
         Self::nth(self.assets.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn task_id(&self) -> TaskId {
+        let n = self.tasks.fetch_add(1, Ordering::SeqCst) + 1;
+        format!("019c0000-0000-7000-9000-{n:012x}").parse().expect("a UUID")
     }
 
     fn secret(&self) -> String {

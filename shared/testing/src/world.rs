@@ -7,10 +7,12 @@ use sluice_core::{
     asset::{Asset, Event},
     ids::AssetId,
     ports::{Clock, IdGenerator, ObjectHead},
+    upload::SizeRange,
 };
 
 use crate::{
     build,
+    endpoints::MemoryEndpoints,
     messages::{MemoryNotifier, MemoryQueue},
     probe::{Calls, Probe},
     s3::{MemoryDerived, MemoryOriginals},
@@ -56,6 +58,8 @@ pub struct World {
     pub links: Probe<MemoryLinkSigner>,
     /// The queue of jobs.
     pub queue: Probe<MemoryQueue>,
+    /// Addresses that carry a secret.
+    pub endpoints: Probe<MemoryEndpoints>,
     /// WebSocket connections.
     pub notifier: Probe<MemoryNotifier>,
     /// A client that uses what the signers signed.
@@ -82,6 +86,7 @@ impl World {
             uploads: Probe::new(MemoryUploadSigner, &calls),
             links: Probe::new(MemoryLinkSigner::new(&clock, LINK_TTL), &calls),
             queue: Probe::new(MemoryQueue::default(), &calls),
+            endpoints: Probe::new(MemoryEndpoints::default(), &calls),
             notifier: Probe::new(MemoryNotifier::default(), &calls),
             ids: CountingIds::default(),
             clock,
@@ -106,7 +111,7 @@ impl World {
     /// A new asset of `owner` whose bytes are there and known to be.
     pub fn uploaded(&self, owner: &str, bytes: impl Into<Bytes>) -> Asset {
         let (now, bytes) = (self.clock.now(), bytes.into());
-        let grant = sluice_core::asset::Grant { size: bytes.len() as u64, ..build::grant(now) };
+        let grant = sluice_core::asset::Grant { size: SizeRange::exactly(bytes.len() as u64), ..build::grant(now) };
         let asset = build::asset(self.ids.asset_id(), owner, grant, now);
         let head = self.upload(&asset, bytes);
         let event = Event::UploadArrived(Box::new(build::stored(&asset, &head)));

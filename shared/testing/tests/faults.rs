@@ -5,6 +5,7 @@ use sluice_core::{
     asset::{Event, JobName},
     ids::Version,
     ports::{AssetRepository, JobOrder, JobQueue, Saved},
+    usage::{Quota, UsageChange},
 };
 use sluice_testing::{When, World};
 
@@ -44,7 +45,7 @@ async fn another_writer_can_be_put_just_before_a_call() {
         asset.apply(&Event::UploadCancelled, sluice_core::ports::Clock::now(&world.clock)).unwrap().asset;
     let (table, theirs) = (world.table.clone(), mine.clone());
     world.calls.before("AssetRepository::save", 1, move || table.put(&theirs));
-    assert_eq!(world.table.save(&mine).await.unwrap(), Saved::Conflict);
+    assert_eq!(world.table.save(&mine, UsageChange::NONE, &Quota::UNLIMITED).await.unwrap(), Saved::Conflict);
 }
 
 #[test]

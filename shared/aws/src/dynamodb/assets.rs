@@ -9,6 +9,7 @@ use sluice_core::{
     ids::{AssetId, OwnerId},
     ports::{AssetRepository, Page, Saved},
     time::Timestamp,
+    usage::{Quota, Usage, UsageChange},
 };
 
 use super::{
@@ -48,20 +49,27 @@ impl DynamoTable {
 }
 
 impl AssetRepository for DynamoTable {
-    async fn create(&self, asset: &Asset) -> Result<Saved> {
-        let put = self.put_if(schema::asset_item(asset)?, "attribute_not_exists(pk)", []).await?;
-        Ok(saved(&put))
+    async fn create(&self, asset: &Asset, quota: &Quota) -> Result<Saved> {
+        let usage = asset.usage().since(Usage::default());
+        self.write_counted(asset, "attribute_not_exists(pk)", [], usage, quota).await
     }
 
     async fn get(&self, id: AssetId) -> Result<Option<Asset>> {
         self.read(schema::asset_key(id)).await?.map(schema::asset_of).transpose()
     }
 
-    async fn save(&self, asset: &Asset) -> Result<Saved> {
+    async fn save(&self, asset: &Asset, usage: UsageChange, quota: &Quota) -> Result<Saved> {
         let before = asset.revision().saturating_sub(1);
         let values = [(":before", schema::number(i128::from(before)))];
-        let put = self.put_if(schema::asset_item(asset)?, "revision = :before", values).await?;
-        Ok(saved(&put))
+        if usage == UsageChange::NONE {
+            let put = self.put_if(schema::asset_item(asset)?, "revision = :before", values).await?;
+            return Ok(saved(&put));
+        }
+        self.write_counted(asset, "revision = :before", values, usage, quota).await
+    }
+
+    async fn usage(&self, owner: &OwnerId) -> Result<Usage> {
+        self.usage_of(owner).await
     }
 
     async fn list(&self, owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Result<Page<Asset>> {

@@ -5,8 +5,10 @@
 //! | type | `pk` | `sk` | other attributes |
 //! |---|---|---|---|
 //! | asset | `A#{asset_id}` | `A` | the asset's own fields, and the keys of the indexes |
+//! | usage | `U#{owner}` | `U` | `open_uploads`, `stored_bytes`: the sums over the owner's assets |
 //! | content | `H#{owner}#{sha256}` | `H` | `asset_id`: who keeps these bytes |
 //! | ticket | `T#{sha256 of the ticket}` | `T` | `owner`, `valid_until`, `expires_at` |
+//! | endpoint | `E#{sha256 of its token}` | `E` | `owner`, `roots`, `opens_until`, `valid_until`, `expires_at` |
 //! | connection | `O#{owner}` | `C#{connection_id}` | `expires_at` |
 //! | its reverse | `C#{connection_id}` | `C` | `owner`, `expires_at` |
 //!
@@ -32,11 +34,13 @@
 //! | an asset by id | consistent `GetItem` |
 //! | a new asset | `PutItem`, on condition that there is none |
 //! | a changed asset | `PutItem`, on condition that the stored `revision` is one below |
+//! | one that counts for more or less | the same and an `UpdateItem` of the usage, within the quota, in one transaction |
 //! | an owner's assets, newest first | `Query` of `owner-created`, backwards |
 //! | an owner's changes since a time | `Query` of `owner-updated` from that time on |
 //! | overdue assets | `Query` of each shard of `deadlines` up to now |
 //! | who keeps a content | consistent `GetItem`; claimed by `PutItem` on condition |
 //! | a ticket, once | `DeleteItem`, on condition that it is still good, which returns it |
+//! | an endpoint | consistent `GetItem` |
 //! | a new connection | both its items in one transaction |
 //! | an owner's connections | consistent `Query` of `O#{owner}` |
 //! | a connection's owner | consistent `GetItem` of the reverse |
@@ -83,12 +87,20 @@ pub(super) fn asset_key(id: AssetId) -> Item {
     key(format!("A#{id}"), ASSET)
 }
 
+pub(super) fn usage_key(owner: &OwnerId) -> Item {
+    key(format!("U#{owner}"), "U")
+}
+
 pub(super) fn content_key(owner: &OwnerId, sha256: Sha256) -> Item {
     key(format!("H#{owner}#{sha256}"), "H")
 }
 
 pub(super) fn ticket_key(ticket: Sha256) -> Item {
     key(format!("T#{ticket}"), "T")
+}
+
+pub(super) fn endpoint_key(token: Sha256) -> Item {
+    key(format!("E#{token}"), "E")
 }
 
 /// The partition of an owner: connections in the table, assets in the indexes.

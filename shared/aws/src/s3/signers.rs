@@ -6,16 +6,24 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sluice_core::{
     Result,
     asset::Grant,
-    ids::UploadId,
+    ids::{ETag, UploadId},
     names::{DerivedKey, ObjectKey},
-    ports::{Clock, LinkSigner, OriginalLink, SignedPart, SignedRequest, UploadSigner},
+    ports::{
+        Clock, LinkSigner, MultipartStep, OriginalLink, SignedForm, SignedPart, SignedRequest, UploadSigner,
+    },
     time::Timestamp,
 };
 
-use super::{bucket::SigningBucket, disposition::content_disposition, presign::Request};
+use super::{
+    bucket::SigningBucket,
+    disposition::content_disposition,
+    post_policy,
+    presign::{Request, Signing},
+};
 use crate::{clients::Clients, system::SystemClock};
 
-/// Signs uploads to the bucket of originals. IAM of who signs: `s3:PutObject` on its objects.
+/// Signs uploads to the bucket of originals. IAM of who signs: `s3:PutObject` on its objects; for the steps of a multipart
+/// upload that clients take themselves also `s3:ListMultipartUploadParts` and `s3:AbortMultipartUpload`.
 #[derive(Debug)]
 pub struct S3UploadSigner {
     bucket: SigningBucket,
@@ -28,6 +36,32 @@ impl S3UploadSigner {
     }
 }
 
+/// The condition that a write is signed with.
+fn condition(replaces: Option<&ETag>) -> (&'static str, String) {
+    match replaces {
+        Some(etag) => ("if-match", etag.quoted()),
+        None => ("if-none-match", "*".to_owned()),
+    }
+}
+
+/// The length, which is signed where it is known; every client sends it by itself, and none can be told to.
+const LENGTH: &str = "content-length";
+
+/// Signs a request with all of these headers, of which the client has to be told.
+fn sign(
+    signing: &Signing<'_>,
+    (method, operation): (&'static str, &'static str),
+    key: &ObjectKey,
+    query: &[(&str, &str)],
+    headers: Vec<(&str, String)>,
+) -> SignedRequest {
+    let signed: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let url = signing.url(&Request { method, operation, key: key.as_str(), query, headers: &signed });
+    let told = headers.into_iter().filter(|(name, _)| *name != LENGTH);
+    let headers = told.map(|(name, value)| (name.to_owned(), value)).collect();
+    SignedRequest { url, headers, expires_at: signing.expires_at() }
+}
+
 impl UploadSigner for S3UploadSigner {
     async fn sign_put(
         &self,
@@ -38,27 +72,13 @@ impl UploadSigner for S3UploadSigner {
     ) -> Result<SignedRequest> {
         let signing = self.bucket.signing(now, ttl).await?;
         let mut headers = vec![("content-type", grant.content_type.to_string())];
-        headers.push(match &grant.replaces {
-            Some(etag) => ("if-match", etag.quoted()),
-            None => ("if-none-match", "*".to_owned()),
-        });
+        headers.push(condition(grant.replaces.as_ref()));
         headers.push(("x-amz-meta-version", grant.version.to_string()));
         if let Some(sha256) = grant.sha256 {
             headers.push(("x-amz-checksum-sha256", STANDARD.encode(sha256.as_bytes())));
         }
-        let length = grant.size.to_string();
-        let mut signed: Vec<(&str, &str)> =
-            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        signed.push(("content-length", &length));
-        let url = signing.url(&Request {
-            method: "PUT",
-            operation: "PutObject",
-            key: key.as_str(),
-            query: &[],
-            headers: &signed,
-        });
-        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Ok(SignedRequest { url, headers, expires_at: signing.expires_at() })
+        headers.extend(grant.size.exact().map(|bytes| (LENGTH, bytes.to_string())));
+        Ok(sign(&signing, ("PUT", "PutObject"), key, &[], headers))
     }
 
     async fn sign_parts(
@@ -71,6 +91,63 @@ impl UploadSigner for S3UploadSigner {
     ) -> Result<(Vec<SignedPart>, Timestamp)> {
         let signing = self.bucket.signing(now, ttl).await?;
         Ok((signing.part_urls(key.as_str(), upload_id.as_str(), parts), signing.expires_at()))
+    }
+
+    async fn sign_post(
+        &self,
+        key: &ObjectKey,
+        grant: &Grant,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<SignedForm> {
+        let signing = self.bucket.signing(now, ttl).await?;
+        let version = grant.version.to_string();
+        let fields = [
+            ("key", key.as_str()),
+            ("Content-Type", grant.content_type.as_str()),
+            // S3 answers with the object's address; without it, 204 and nothing
+            ("success_action_status", "201"),
+            ("x-amz-meta-version", &version),
+        ];
+        Ok(post_policy::sign(&signing, self.bucket.name(), &fields, grant.size))
+    }
+
+    async fn sign_create(
+        &self,
+        key: &ObjectKey,
+        grant: &Grant,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<SignedRequest> {
+        let signing = self.bucket.signing(now, ttl).await?;
+        let headers = vec![
+            ("content-type", grant.content_type.to_string()),
+            ("x-amz-meta-version", grant.version.to_string()),
+        ];
+        Ok(sign(&signing, ("POST", "CreateMultipartUpload"), key, &[("uploads", "")], headers))
+    }
+
+    async fn sign_step(
+        &self,
+        key: &ObjectKey,
+        upload_id: &UploadId,
+        step: MultipartStep<'_>,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<SignedRequest> {
+        let signing = self.bucket.signing(now, ttl).await?;
+        let (operation, headers) = match step {
+            MultipartStep::List => (("GET", "ListParts"), Vec::new()),
+            MultipartStep::Complete { replaces } => {
+                (("POST", "CompleteMultipartUpload"), vec![condition(replaces)])
+            }
+            MultipartStep::Abort => (("DELETE", "AbortMultipartUpload"), Vec::new()),
+        };
+        Ok(sign(&signing, operation, key, &[("uploadId", upload_id.as_str())], headers))
+    }
+
+    async fn address(&self, key: &ObjectKey) -> Result<String> {
+        Ok(self.bucket.endpoint().await?.object_url(key.as_str()))
     }
 }
 

@@ -6,7 +6,12 @@ use std::{collections::HashMap, fmt, ops::RangeInclusive, str::FromStr};
 use ::http::Method;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use sluice_core::{Error, ErrorKind, Result, ids::OwnerId, time::Timestamp};
+use sluice_core::{
+    Error, ErrorKind, Result,
+    gate::{Principal, Roots},
+    ids::OwnerId,
+    time::Timestamp,
+};
 
 use super::{body, decode_form, decode_percent};
 
@@ -15,8 +20,17 @@ use super::{body, decode_form, decode_percent};
 pub struct Caller {
     /// The subject of the token.
     pub owner: OwnerId,
+    /// The roots that the token names beside the owner's own.
+    pub roots: Roots,
     /// When the token ends.
     pub expires_at: Timestamp,
+}
+
+impl Caller {
+    /// As the gate knows it.
+    pub fn principal(self) -> Principal {
+        Principal { owner: self.owner, roots: self.roots }
+    }
 }
 
 /// A request of the HTTP API.
@@ -72,6 +86,13 @@ impl Request {
             ("owner".to_owned(), owner.as_str().into()),
             ("expires_at".to_owned(), expires_at.as_seconds().to_string().into()),
         ]);
+        self
+    }
+
+    /// The same with further roots that the caller may write to, separated by commas.
+    #[must_use]
+    pub fn with_roots(mut self, roots: &str) -> Self {
+        self.authorizer.insert("roots".to_owned(), roots.into());
         self
     }
 
@@ -162,7 +183,9 @@ impl Request {
             Value::String(text) => text.parse().ok()?,
             other => other.as_i64()?,
         };
-        Some(Caller { owner, expires_at: Timestamp::from_seconds(seconds) })
+        let roots = self.authorizer.get("roots").and_then(Value::as_str).unwrap_or_default();
+        let roots = Roots::new(roots.split(',').map(str::trim));
+        Some(Caller { owner, roots, expires_at: Timestamp::from_seconds(seconds) })
     }
 }
 

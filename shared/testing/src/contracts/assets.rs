@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use sluice_core::{
-    ErrorKind,
+    ErrorKind, Result,
     asset::{Asset, Event, Failure},
     ids::AssetId,
     ports::{AssetRepository, Page, Saved},
     time::Timestamp,
+    usage::{Quota, Usage, UsageChange},
 };
 
 use super::eventually;
@@ -29,10 +30,22 @@ fn cancelled(asset: &Asset, at: Timestamp) -> Asset {
     asset.apply(&Event::UploadCancelled, at).expect("it is uploading").asset
 }
 
+async fn create(repository: &impl AssetRepository, asset: &Asset) -> Result<Saved> {
+    repository.create(asset, &Quota::UNLIMITED).await
+}
+
+/// A save by somebody who doesn't look at what it counts for.
+async fn save(repository: &impl AssetRepository, asset: &Asset) -> Result<Saved> {
+    repository.save(asset, UsageChange::NONE, &Quota::UNLIMITED).await
+}
+
 /// Runs on a table without assets.
 pub async fn asset_repository_contract(repository: &impl AssetRepository) {
     an_asset_is_created_once_and_read_back_whole(repository).await;
     a_save_wins_only_over_the_revision_it_was_made_from(repository).await;
+    usage_is_counted_with_every_write(repository).await;
+    a_quota_stops_what_would_go_over_it(repository).await;
+    writers_at_the_same_time_are_all_counted(repository).await;
     a_listing_goes_from_the_newest_to_the_oldest_page_by_page(repository).await;
     changes_come_in_their_order_from_a_time_on(repository).await;
     an_asset_is_overdue_from_its_deadline_until_it_is_ended(repository).await;
@@ -41,37 +54,82 @@ pub async fn asset_repository_contract(repository: &impl AssetRepository) {
 async fn an_asset_is_created_once_and_read_back_whole(repository: &impl AssetRepository) {
     let plain = granted(1, "reader", now());
     assert_eq!(repository.get(plain.id()).await.unwrap(), None);
-    assert_eq!(repository.create(&plain).await.unwrap(), Saved::Yes);
-    assert_eq!(repository.create(&plain).await.unwrap(), Saved::Conflict);
+    assert_eq!(create(repository, &plain).await.unwrap(), Saved::Yes);
+    assert_eq!(create(repository, &plain).await.unwrap(), Saved::Conflict);
     assert_eq!(repository.get(plain.id()).await.unwrap(), Some(plain));
 
     let full = build::everything(CountingIds::nth(2), "reader", now());
-    assert_eq!(repository.create(&full).await.unwrap(), Saved::Yes);
+    assert_eq!(create(repository, &full).await.unwrap(), Saved::Yes);
     assert_eq!(repository.get(full.id()).await.unwrap(), Some(full));
 }
 
 async fn a_save_wins_only_over_the_revision_it_was_made_from(repository: &impl AssetRepository) {
     let first = granted(11, "writer", now());
     let second = cancelled(&first, later(1));
-    assert_eq!(repository.save(&second).await.unwrap(), Saved::Conflict, "there is nothing to replace");
+    assert_eq!(save(repository, &second).await.unwrap(), Saved::Conflict, "there is nothing to replace");
     assert_eq!(repository.get(first.id()).await.unwrap(), None);
 
-    repository.create(&first).await.unwrap();
-    assert_eq!(repository.save(&first).await.unwrap(), Saved::Conflict);
-    assert_eq!(repository.save(&second).await.unwrap(), Saved::Yes);
-    assert_eq!(repository.save(&second).await.unwrap(), Saved::Conflict, "a second call finds itself");
+    create(repository, &first).await.unwrap();
+    assert_eq!(save(repository, &first).await.unwrap(), Saved::Conflict);
+    assert_eq!(save(repository, &second).await.unwrap(), Saved::Yes);
+    assert_eq!(save(repository, &second).await.unwrap(), Saved::Conflict, "a second call finds itself");
     assert_eq!(repository.get(first.id()).await.unwrap(), Some(second));
 
     let raced = granted(12, "writer", now());
-    repository.create(&raced).await.unwrap();
+    create(repository, &raced).await.unwrap();
     let (one, other) = (cancelled(&raced, later(1)), cancelled(&raced, later(2)));
-    let (of_one, of_other) = tokio::join!(repository.save(&one), repository.save(&other));
+    let (of_one, of_other) = tokio::join!(save(repository, &one), save(repository, &other));
     let winner = match (of_one.unwrap(), of_other.unwrap()) {
         (Saved::Yes, Saved::Conflict) => one,
         (Saved::Conflict, Saved::Yes) => other,
         both => panic!("exactly one wins, not {both:?}"),
     };
     assert_eq!(repository.get(raced.id()).await.unwrap(), Some(winner));
+}
+
+async fn usage_is_counted_with_every_write(repository: &impl AssetRepository) {
+    let owner = build::owner("counted");
+    assert_eq!(repository.usage(&owner).await.unwrap(), Usage::default());
+    let asset = granted(15, "counted", now());
+    create(repository, &asset).await.unwrap();
+    assert_eq!(create(repository, &asset).await.unwrap(), Saved::Conflict);
+    let open = Usage { open_uploads: 1, stored_bytes: build::SIZE };
+    assert_eq!(repository.usage(&owner).await.unwrap(), open, "what wasn't written wasn't counted");
+
+    let ended = asset.apply(&Event::UploadCancelled, later(1)).expect("it is uploading");
+    let unlimited = Quota::UNLIMITED;
+    assert_eq!(repository.save(&ended.asset, ended.usage, &unlimited).await.unwrap(), Saved::Yes);
+    assert_eq!(repository.usage(&owner).await.unwrap(), Usage::default());
+    assert_eq!(repository.save(&ended.asset, ended.usage, &unlimited).await.unwrap(), Saved::Conflict);
+    assert_eq!(repository.usage(&owner).await.unwrap(), Usage::default());
+    assert_eq!(repository.get(asset.id()).await.unwrap(), Some(ended.asset));
+}
+
+async fn a_quota_stops_what_would_go_over_it(repository: &impl AssetRepository) {
+    let code = |result: Result<Saved>| result.map_err(|error| error.code());
+    let few = Quota { open_uploads: Some(1), ..Quota::UNLIMITED };
+    let (first, second) = (granted(16, "limited", now()), granted(17, "limited", now()));
+    assert_eq!(code(repository.create(&first, &few).await), Ok(Saved::Yes));
+    assert_eq!(code(repository.create(&second, &few).await), Err("too_many_uploads"));
+    assert_eq!(repository.get(second.id()).await.unwrap(), None);
+    let small = Quota { stored_bytes: Some(2 * build::SIZE - 1), ..Quota::UNLIMITED };
+    assert_eq!(code(repository.create(&second, &small).await), Err("quota_exceeded"));
+    let enough = Quota { stored_bytes: Some(2 * build::SIZE), ..Quota::UNLIMITED };
+    assert_eq!(code(repository.create(&second, &enough).await), Ok(Saved::Yes));
+    let none = Quota { open_uploads: Some(0), stored_bytes: Some(0) };
+    assert_eq!(code(repository.create(&granted(18, "unknown", now()), &none).await), Err("too_many_uploads"));
+    let ended = first.apply(&Event::UploadCancelled, later(1)).expect("it is uploading");
+    assert_eq!(code(repository.save(&ended.asset, ended.usage, &none).await), Ok(Saved::Yes));
+}
+
+async fn writers_at_the_same_time_are_all_counted(repository: &impl AssetRepository) {
+    let assets: Vec<Asset> = (60..68).map(|n| granted(n, "busy", now())).collect();
+    let writes = assets.iter().map(|asset| create(repository, asset));
+    for written in futures_util::future::join_all(writes).await {
+        assert_eq!(written.unwrap(), Saved::Yes);
+    }
+    let usage = repository.usage(&build::owner("busy")).await.unwrap();
+    assert_eq!(usage, Usage { open_uploads: 8, stored_bytes: 8 * build::SIZE });
 }
 
 fn ids(page: &Page<Asset>) -> Vec<AssetId> {
@@ -84,9 +142,9 @@ async fn a_listing_goes_from_the_newest_to_the_oldest_page_by_page(repository: &
     // the second and third are of the same millisecond: then the id decides
     let times = [0, 5, 5, 9, 1];
     for (n, millis) in (21..).zip(times) {
-        repository.create(&granted(n, "lister", later(millis))).await.unwrap();
+        create(repository, &granted(n, "lister", later(millis))).await.unwrap();
     }
-    repository.create(&granted(26, "somebody-else", later(3))).await.unwrap();
+    create(repository, &granted(26, "somebody-else", later(3))).await.unwrap();
     let expected = [24, 23, 22, 25, 21].map(CountingIds::nth);
 
     let all = eventually("all five", async || {
@@ -128,10 +186,10 @@ async fn changes_come_in_their_order_from_a_time_on(repository: &impl AssetRepos
     let owner = build::owner("watcher");
     let assets: Vec<Asset> = (31..34).map(|n| granted(n, "watcher", later(n))).collect();
     for asset in &assets {
-        repository.create(asset).await.unwrap();
+        create(repository, asset).await.unwrap();
     }
-    repository.save(&cancelled(&assets[0], later(100))).await.unwrap();
-    repository.create(&granted(34, "somebody-else", later(32))).await.unwrap();
+    save(repository, &cancelled(&assets[0], later(100))).await.unwrap();
+    create(repository, &granted(34, "somebody-else", later(32))).await.unwrap();
     let [first, second, third] = [31, 32, 33].map(CountingIds::nth);
 
     let since =
@@ -154,7 +212,7 @@ async fn an_asset_is_overdue_from_its_deadline_until_it_is_ended(repository: &im
     let at = |n: u64| early.plus(Duration::from_secs(n));
     let assets: Vec<Asset> = (40..44).map(|n| granted(n, "late", at(n))).collect();
     for asset in &assets {
-        repository.create(asset).await.unwrap();
+        create(repository, asset).await.unwrap();
     }
     let deadline = assets[2].deadline().expect("an upload has a deadline");
     let overdue = async |now: Timestamp, limit: u16| {
@@ -172,7 +230,7 @@ async fn an_asset_is_overdue_from_its_deadline_until_it_is_ended(repository: &im
 
     let ended = assets[0].apply(&Event::DeadlinePassed, deadline).expect("a deadline may pass").asset;
     assert_eq!(ended.failure_code(), Some(Failure::EXPIRED));
-    repository.save(&ended).await.unwrap();
+    save(repository, &ended).await.unwrap();
     eventually("the ended one to leave", async || {
         (overdue(deadline, 10).await == of(&assets[1..3])).then_some(())
     })

@@ -8,6 +8,7 @@ use sluice_core::{
     ids::Version,
     names::{DerivedKey, Folder, ObjectKey},
     ports::{Clock, DerivedStore, Disposition, LinkSigner, OriginalLink, OriginalStore, UploadSigner},
+    upload::SizeRange,
 };
 
 use crate::{build, signers::Browser, time::CountingIds};
@@ -50,7 +51,7 @@ pub async fn link_signer_contract(
     let folder: Folder = "users/alice/Übersicht & mehr".parse().unwrap();
     let key = ObjectKey::new(&folder, CountingIds::nth(1), &"a.jpg".parse().unwrap());
     let body = Bytes::from_static(b"original");
-    let grant = Grant { size: body.len() as u64, ..build::grant(clock.now()) };
+    let grant = Grant { size: SizeRange::exactly(body.len() as u64), ..build::grant(clock.now()) };
     let request = signer.sign_put(&key, &grant, clock.now(), Duration::from_mins(1)).await.unwrap();
     assert_eq!(browser.put(&request.url, &request.headers, body.clone()).await.status, 200);
     let stored = store.head(&key, None).await.unwrap().expect("it was just put");

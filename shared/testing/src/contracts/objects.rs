@@ -8,7 +8,7 @@ use sluice_core::{
     ids::{ETag, UploadId, Version},
     names::{Folder, ObjectKey},
     ports::{Clock, MultipartStore, ObjectBody, ObjectHead, OriginalStore, Stitched, UploadSigner},
-    upload::{MIN_PART_SIZE, PartTag},
+    upload::{MIN_PART_SIZE, PartTag, SizeRange},
 };
 
 use crate::{
@@ -26,7 +26,7 @@ fn key(n: u64) -> ObjectKey {
 }
 
 fn grant(clock: &impl Clock, body: &Bytes, version: Version, replaces: Option<&ETag>) -> Grant {
-    Grant { size: body.len() as u64, version, replaces: replaces.cloned(), ..build::grant(clock.now()) }
+    Grant { size: SizeRange::exactly(body.len() as u64), version, replaces: replaces.cloned(), ..build::grant(clock.now()) }
 }
 
 /// Signs a PUT and sends it.
