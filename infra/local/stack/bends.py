@@ -40,6 +40,8 @@ def lifecycle(properties: dict) -> list[dict]:
                 converted[key] = rule[key]
         if rule.get("ExpiredObjectDeleteMarker"):
             converted["Expiration"] = {"ExpiredObjectDeleteMarker": True}
+        if days := rule.get("ExpirationInDays"):
+            converted["Expiration"] = {"Days": days}
         rules.append(converted)
     return rules
 

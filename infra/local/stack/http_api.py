@@ -46,11 +46,12 @@ def expected_routes(body: dict) -> dict[str, dict]:
                 "payload": str(integration.get("payloadFormatVersion", "2.0")),
                 "authorizer": next((name for name in required if name != "NONE"), None),
             }
-            routes[f"{verb.upper()} {path}"] = route
+            method = "ANY" if verb == "x-amazon-apigateway-any-method" else verb.upper()
+            routes[f"{method} {path}"] = route
             # There, a greedy variable takes at least one character, so that it misses a bare trailing slash; but a
             # route may end with one.
             if path.endswith("/{proxy+}"):
-                routes[f"{verb.upper()} {path.removesuffix('{proxy+}')}"] = route
+                routes[f"{method} {path.removesuffix('{proxy+}')}"] = route
     return routes
 
 

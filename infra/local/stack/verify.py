@@ -56,12 +56,8 @@ def _bucket(stack: Stack, name: str, properties: dict) -> Findings:
         s3.get_bucket_versioning(Bucket=bucket).get("Status"),
         properties.get("VersioningConfiguration", {}).get("Status"),
     )
-    (rule,), (wanted,) = s3.get_bucket_cors(Bucket=bucket)["CORSRules"], properties["CorsConfiguration"]["CorsRules"]
-    for found_key, wanted_key in (
-        ("AllowedOrigins", "AllowedOrigins"), ("AllowedMethods", "AllowedMethods"),
-        ("AllowedHeaders", "AllowedHeaders"), ("ExposeHeaders", "ExposedHeaders"),
-    ):
-        yield from _expect(f"CORS {wanted_key}", rule.get(found_key), wanted[wanted_key])
+    if "CorsConfiguration" in properties:
+        yield from _cors(s3.get_bucket_cors(Bucket=bucket), properties["CorsConfiguration"])
     found = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     yield from _expect("lifecycle rules", found, lifecycle(properties))
     targets = [
@@ -72,6 +68,15 @@ def _bucket(stack: Stack, name: str, properties: dict) -> Findings:
     yield from _expect(
         "notifications", targets, properties.get("NotificationConfiguration", {}).get("LambdaConfigurations", [])
     )
+
+
+def _cors(found: dict, wanted: dict) -> Findings:
+    (rule,), (wanted_rule,) = found["CORSRules"], wanted["CorsRules"]
+    for found_key, wanted_key in (
+        ("AllowedOrigins", "AllowedOrigins"), ("AllowedMethods", "AllowedMethods"),
+        ("AllowedHeaders", "AllowedHeaders"), ("ExposeHeaders", "ExposedHeaders"),
+    ):
+        yield from _expect(f"CORS {wanted_key}", rule.get(found_key), wanted_rule[wanted_key])
 
 
 def _table(stack: Stack, name: str, properties: dict) -> Findings:
