@@ -106,6 +106,14 @@ impl Clients {
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 
+    /// A client whose requests are tried once and end within `limit`, whatever they wait for.
+    pub(crate) fn lambda_once(&self, limit: Duration) -> aws_sdk_lambda::Client {
+        let config = aws_sdk_lambda::config::Builder::from(&self.config)
+            .timeout_config(connections().operation_timeout(limit).build())
+            .retry_config(RetryConfig::disabled());
+        aws_sdk_lambda::Client::from_conf(config.build())
+    }
+
     /// The management client of one WebSocket API's stage: its address is the API's own, never a general one.
     pub(crate) fn api_gateway_management(&self, endpoint: &str) -> aws_sdk_apigatewaymanagement::Client {
         let config = aws_sdk_apigatewaymanagement::config::Builder::from(&self.config)

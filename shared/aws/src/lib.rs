@@ -8,6 +8,7 @@
 //! | [`DynamoTable`] | `AssetRepository`, `ContentIndex`, `TicketRepository`, `ConnectionRepository` | the state table |
 //! | [`SqsJobQueue`] | `JobQueue` | the queue of conversion jobs |
 //! | [`SqsTextQueue`] | none; `notify` sets records aside with it | a queue that people read |
+//! | [`LambdaGate`] | `GateFunction` | the operator's own Lambda function |
 //! | [`WebSocketNotifier`] | `Notifier` | the WebSocket API's management endpoint |
 //! | [`SecretStore`] | none; read once by `authorize` | Secrets Manager |
 //! | [`SystemClock`], [`RandomIds`] | `Clock`, `IdGenerator` | none |
@@ -22,6 +23,7 @@ mod clients;
 mod credentials;
 mod dynamodb;
 mod error;
+mod gate;
 mod s3;
 mod secrets;
 mod sqs;
@@ -31,6 +33,7 @@ mod system;
 pub use api_gateway::WebSocketNotifier;
 pub use clients::Clients;
 pub use dynamodb::{DynamoTable, schema};
+pub use gate::LambdaGate;
 pub use s3::{S3Derived, S3LinkSigner, S3Originals, S3UploadSigner};
 pub use secrets::SecretStore;
 pub use sqs::{SqsJobQueue, SqsTextQueue};

@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sluice_core::{
     ids::AssetId,
     ports::{Clock, IdGenerator},
+    task::TaskId,
     time::Timestamp,
 };
 use uuid::Uuid;
@@ -34,6 +35,10 @@ impl IdGenerator for RandomIds {
     /// A UUID version 7; those made by one process sort strictly (RFC 9562, section 6.2).
     fn asset_id(&self) -> AssetId {
         AssetId::new(Uuid::now_v7())
+    }
+
+    fn task_id(&self) -> TaskId {
+        TaskId::new(Uuid::now_v7())
     }
 
     fn secret(&self) -> String {

@@ -12,6 +12,7 @@
 //! | [`intake`] | opening an upload: the record, the multipart upload, content that is there already |
 //! | [`finish`] | completing an upload, listing its parts, calling it off |
 //! | [`job`] | upload jobs: announced, started by a token, followed to their end |
+//! | [`task`] | what became of the files of one small form |
 //! | [`usage`] | what an owner has, and may have |
 //! | [`cancel`] | calling an upload off |
 //! | [`effects`] | what a transition asks for, done |
@@ -34,6 +35,7 @@ pub mod intake;
 pub mod job;
 pub mod names;
 pub mod ports;
+pub mod task;
 pub mod time;
 pub mod upload;
 pub mod usage;

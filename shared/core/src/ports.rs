@@ -15,6 +15,7 @@ use crate::{
     ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
     job::UploadJob,
     names::{ContentType, DerivedKey, Filename, ObjectKey},
+    task::{Task, TaskId},
     time::Timestamp,
     upload::{PartTag, UploadedPart},
     usage::{Quota, Usage, UsageChange},
@@ -32,6 +33,8 @@ pub trait Clock: Send + Sync {
 pub trait IdGenerator: Send + Sync {
     /// An id that was never given before and sorts after those given earlier.
     fn asset_id(&self) -> AssetId;
+    /// The same for a task.
+    fn task_id(&self) -> TaskId;
     /// A secret of 256 random bits, URL-safe.
     fn secret(&self) -> String;
 }
@@ -42,7 +45,20 @@ pub trait ObjectBody: Send {
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>>> + Send;
 }
 
-/// The bucket of originals, read side.
+/// What is written to the bucket of originals by ourselves.
+#[derive(Debug, Clone)]
+pub struct NewObject {
+    /// Its type.
+    pub content_type: ContentType,
+    /// The asset's version that it is.
+    pub version: Version,
+    /// The digest that S3 checks the bytes against.
+    pub sha256: Sha256,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// The bucket of originals, read side and small whole objects.
 pub trait OriginalStore: Send + Sync {
     /// The bytes of an object.
     type Body: ObjectBody;
@@ -60,6 +76,14 @@ pub trait OriginalStore: Send + Sync {
         key: &ObjectKey,
         version_id: Option<&ObjectVersionId>,
     ) -> impl Future<Output = Result<Option<Self::Body>>> + Send;
+
+    /// Writes an object where nothing is, with all that a presigned PUT binds; none if something is there, which stays.
+    /// A call that is repeated because its answer was lost finds its own object there.
+    fn put(
+        &self,
+        key: &ObjectKey,
+        object: NewObject,
+    ) -> impl Future<Output = Result<Option<ObjectHead>>> + Send;
 
     /// Removes exactly this S3 version (or the object, in a bucket without versions). Removing what isn't there is
     /// success.
@@ -475,4 +499,13 @@ pub trait EndpointTokenRepository: Send + Sync {
 
     /// The endpoint of a token; none if it has expired or never was.
     fn endpoint(&self, token: Sha256, now: Timestamp) -> impl Future<Output = Result<Option<Endpoint>>> + Send;
+}
+
+/// Tasks of the small form upload.
+pub trait TaskRepository: Send + Sync {
+    /// Writes a task; it is forgotten after [`TASK_TTL`](crate::task::TASK_TTL). A second call writes the same.
+    fn create(&self, task: &Task) -> impl Future<Output = Result<()>> + Send;
+
+    /// The task; none if it doesn't exist.
+    fn get(&self, id: TaskId) -> impl Future<Output = Result<Option<Task>>> + Send;
 }

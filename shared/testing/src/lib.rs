@@ -5,6 +5,7 @@
 //! | [`world`] | [`World`]: every double, wired together |
 //! | [`time`] | [`FixedClock`] and [`CountingIds`]: time and ids that a test decides |
 //! | [`table`] | [`MemoryTable`]: the four repositories |
+//! | [`jobs`] | [`MemoryJobs`] and [`MemoryTasks`]: upload jobs, and the tasks of small forms |
 //! | [`endpoints`] | [`MemoryEndpoints`]: addresses that carry a secret |
 //! | [`s3`] | [`MemoryOriginals`] and [`MemoryDerived`]: versions, conditions and multipart uploads as S3 has them |
 //! | [`signers`] | [`MemoryUploadSigner`], [`MemoryLinkSigner`], and the [`MemoryBrowser`] that uses what they signed |
@@ -23,6 +24,7 @@ pub mod build;
 pub mod contracts;
 pub mod endpoints;
 pub mod gate;
+pub mod jobs;
 pub mod messages;
 pub mod probe;
 pub mod s3;
@@ -33,6 +35,7 @@ pub mod world;
 
 pub use gate::MemoryGate;
 pub use endpoints::MemoryEndpoints;
+pub use jobs::{MemoryJobs, MemoryTasks};
 pub use messages::{MemoryNotifier, MemoryQueue};
 pub use probe::{Calls, Probe, When};
 pub use s3::{MemoryDerived, MemoryOriginals};

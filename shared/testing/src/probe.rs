@@ -13,9 +13,11 @@ use bytes::Bytes;
 use sluice_core::{
     Error, ErrorKind, Result,
     asset::{Asset, Grant},
-    ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, Sha256, UploadId, Version},
+    ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
+    job::UploadJob,
     names::{ContentType, DerivedKey, ObjectKey},
-    ports::{AssetRepository, ConnectionRepository, ContentIndex, Delivery, DerivedStore, Endpoint, EndpointTokenRepository, JobOrder, JobQueue, LinkSigner, MultipartStep, MultipartStore, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved, SignedForm, SignedPart, SignedRequest, Stitched, TicketRepository, UploadSigner},
+    ports::{AssetRepository, ConnectionRepository, ContentIndex, Delivery, DerivedStore, Endpoint, EndpointTokenRepository, JobOrder, JobQueue, LinkSigner, MultipartStep, MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved, SignedForm, SignedPart, SignedRequest, Stitched, TaskRepository, TicketRepository, UploadJobRepository, UploadSigner},
+    task::{Task, TaskId},
     time::Timestamp,
     upload::{PartTag, UploadedPart},
     usage::{Quota, Usage, UsageChange},
@@ -204,6 +206,7 @@ watch! {
     OriginalStore { type Body; } {
         fn head(key: &ObjectKey, version_id: Option<&ObjectVersionId>) -> Option<ObjectHead>;
         fn get(key: &ObjectKey, version_id: Option<&ObjectVersionId>) -> Option<Self::Body>;
+        fn put(key: &ObjectKey, object: NewObject) -> Option<ObjectHead>;
         fn delete(key: &ObjectKey, version_id: Option<&ObjectVersionId>) -> ();
     }
     DerivedStore {
@@ -241,6 +244,17 @@ watch! {
         fn keeper(owner: &OwnerId, sha256: Sha256) -> Option<AssetId>;
         fn claim(owner: &OwnerId, sha256: Sha256, asset: AssetId) -> AssetId;
         fn replace(owner: &OwnerId, sha256: Sha256, stale: AssetId, asset: AssetId) -> AssetId;
+    }
+    UploadJobRepository {
+        fn create(job: &UploadJob, earlier: Option<&UploadJob>) -> Saved;
+        fn get(owner: &OwnerId, request_id: &RequestId) -> Option<UploadJob>;
+        fn by_token(token: Sha256) -> Option<UploadJob>;
+        fn save(job: &UploadJob) -> Saved;
+        fn list(owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Page<UploadJob>;
+    }
+    TaskRepository {
+        fn create(task: &Task) -> ();
+        fn get(id: TaskId) -> Option<Task>;
     }
     JobQueue {
         fn enqueue(order: &JobOrder) -> ();

@@ -13,6 +13,7 @@ use sluice_core::{
 use crate::{
     build,
     endpoints::MemoryEndpoints,
+    jobs::{MemoryJobs, MemoryTasks},
     messages::{MemoryNotifier, MemoryQueue},
     probe::{Calls, Probe},
     s3::{MemoryDerived, MemoryOriginals},
@@ -60,6 +61,10 @@ pub struct World {
     pub queue: Probe<MemoryQueue>,
     /// Addresses that carry a secret.
     pub endpoints: Probe<MemoryEndpoints>,
+    /// Upload jobs.
+    pub jobs: Probe<MemoryJobs>,
+    /// Tasks of small forms.
+    pub tasks: Probe<MemoryTasks>,
     /// WebSocket connections.
     pub notifier: Probe<MemoryNotifier>,
     /// A client that uses what the signers signed.
@@ -87,6 +92,8 @@ impl World {
             links: Probe::new(MemoryLinkSigner::new(&clock, LINK_TTL), &calls),
             queue: Probe::new(MemoryQueue::default(), &calls),
             endpoints: Probe::new(MemoryEndpoints::default(), &calls),
+            jobs: Probe::new(MemoryJobs::default(), &calls),
+            tasks: Probe::new(MemoryTasks::default(), &calls),
             notifier: Probe::new(MemoryNotifier::default(), &calls),
             ids: CountingIds::default(),
             clock,

@@ -19,7 +19,7 @@ use sluice_core::{
     asset::Grant,
     ids::{ObjectVersionId, Version},
     names::ObjectKey,
-    ports::{IdGenerator, ObjectBody, ObjectHead, OriginalStore},
+    ports::{IdGenerator, NewObject, ObjectBody, ObjectHead, OriginalStore},
 };
 use sluice_media::limits::Limits;
 use sluice_process::ingest::{Ingester, ReadLimits};
@@ -170,6 +170,10 @@ impl OriginalStore for Generated {
 
     async fn get(&self, _: &ObjectKey, _: Option<&ObjectVersionId>) -> Result<Option<GeneratedBody>> {
         Ok(Some(GeneratedBody { head: self.head, left: self.size }))
+    }
+
+    async fn put(&self, _: &ObjectKey, _: NewObject) -> Result<Option<ObjectHead>> {
+        Ok(None)
     }
 
     async fn delete(&self, _: &ObjectKey, _: Option<&ObjectVersionId>) -> Result<()> {

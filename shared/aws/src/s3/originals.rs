@@ -1,7 +1,7 @@
 //! The bucket of originals: heads, bytes, versions, and multipart uploads.
 //!
 //! IAM on its objects: `s3:GetObject`, `s3:GetObjectVersion`, `s3:DeleteObject`, `s3:DeleteObjectVersion`,
-//! `s3:PutObject` (multipart), `s3:AbortMultipartUpload`, `s3:ListMultipartUploadParts`; and `s3:ListBucket` on the
+//! `s3:PutObject` (whole, multipart), `s3:AbortMultipartUpload`, `s3:ListMultipartUploadParts`; and `s3:ListBucket` on the
 //! bucket, without which S3 answers 403 where 404 is meant.
 
 use aws_sdk_s3::{
@@ -18,7 +18,7 @@ use sluice_core::{
     Error, Result,
     ids::{ETag, ObjectVersionId, Sha256, UploadId, Version},
     names::{ContentType, ObjectKey},
-    ports::{MultipartStore, ObjectBody, ObjectHead, OriginalStore, Stitched},
+    ports::{MultipartStore, NewObject, ObjectBody, ObjectHead, OriginalStore, Stitched},
     upload::{PartTag, UploadedPart},
 };
 
@@ -106,6 +106,35 @@ impl OriginalStore for S3Originals {
         match request.send().await {
             Ok(found) => Ok(Some(S3Body(Some(found.body)))),
             Err(error) if is_missing(&error, version_id) => Ok(None),
+            Err(error) => Err(classify(SERVICE, &error)),
+        }
+    }
+
+    /// A lost condition is a 412, or a 409 `ConditionalRequestConflict` where another writer was at it in the same moment
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>).
+    async fn put(&self, key: &ObjectKey, object: NewObject) -> Result<Option<ObjectHead>> {
+        let NewObject { content_type, version, sha256, bytes } = object;
+        let size = u64::try_from(bytes.len()).map_err(Error::internal)?;
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key.as_str())
+            .content_type(content_type.as_str())
+            .metadata(VERSION_METADATA, version.to_string())
+            .checksum_sha256(STANDARD.encode(sha256.as_bytes()))
+            .if_none_match("*")
+            .body(bytes.into());
+        match request.send().await {
+            Ok(written) => Ok(Some(ObjectHead {
+                size,
+                etag: etag_of(written.e_tag())?,
+                version_id: written.version_id().and_then(|id| id.parse().ok()),
+                version: Some(version),
+                sha256: Some(sha256),
+            })),
+            Err(error) if status(&error) == Some(412) => Ok(None),
+            Err(error) if error.code() == Some("ConditionalRequestConflict") => Ok(None),
             Err(error) => Err(classify(SERVICE, &error)),
         }
     }
