@@ -4,6 +4,7 @@ mod bucket;
 mod derived;
 mod disposition;
 mod originals;
+mod post_policy;
 mod presign;
 mod signers;
 

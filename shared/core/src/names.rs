@@ -76,6 +76,9 @@ fn check_folder(text: &str) -> Result<()> {
     if text.len() > MAX_FOLDER_BYTES {
         return fault("is longer than 512 bytes");
     }
+    if text.contains("${") {
+        return fault("holds \"${\", for which S3's forms put something else");
+    }
     if text.split('/').count() > MAX_FOLDER_DEPTH {
         return fault("is deeper than 16 levels");
     }
@@ -354,7 +357,7 @@ mod tests {
         for whole in ["users/alice/trips", "users/bob", "stores/42", "stores/42/banners", "system", "system/x"] {
             assert_eq!(folder(whole).unwrap(), whole);
         }
-        for bad in ["../bob", "a/../b", "a//b", "a\\b", "a\0", "users", "stores/"] {
+        for bad in ["../bob", "a/../b", "a//b", "a\\b", "a\0", "a/${filename}", "users", "stores/"] {
             assert_eq!(folder(bad).unwrap_err().code(), "invalid_field", "{bad:?}");
         }
         let root = |path: &str| Folder::resolve(&owner(), path).unwrap().root().to_owned();

@@ -57,7 +57,11 @@ impl Answer {
 /// The texts of all elements of this name; they hold nothing but text.
 fn elements(xml: &str, name: &str) -> Vec<String> {
     let (start, end) = (format!("<{name}>"), format!("</{name}>"));
-    let inner = |rest: &str| rest.split_once(&end).map(|(text, _)| text.replace("&quot;", "\""));
+    let plain = |text: &str| {
+        let entities = [("&quot;", "\""), ("&#34;", "\""), ("&apos;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+        entities.iter().fold(text.to_owned(), |text, (entity, meant)| text.replace(entity, meant))
+    };
+    let inner = |rest: &str| rest.split_once(&end).map(|(text, _)| plain(text));
     xml.split(&start).skip(1).filter_map(inner).collect()
 }
 
@@ -427,7 +431,10 @@ impl MemoryBrowser {
                 let parts = parts.ok_or(400_u16)?;
                 let stitched = self.originals.complete(&key, &upload_id, &parts, replaces.as_ref()).await;
                 match stitched.map_err(|_| 500_u16)? {
-                    Stitched::Done => Ok(Answer::xml(format!("<Key>{key}</Key>"))),
+                    Stitched::Done => Ok(Answer::xml(format!(
+                        "<Key>{}</Key>",
+                        key.as_str().replace('&', "&amp;")
+                    ))),
                     Stitched::NoSuchUpload => Err(404),
                     Stitched::PreconditionFailed => Err(412),
                     Stitched::PartsRefused => Err(400),

@@ -6,7 +6,7 @@ use aws_sdk_s3::{Client, presigning::PresigningConfig};
 use sluice_core::{Error, Result, time::Timestamp};
 use tokio::sync::OnceCell;
 
-use super::{SERVICE, presign::Signing};
+use super::{SERVICE, presign::{Signing, escape_path}};
 use crate::{clients::Clients, credentials::CredentialCache, error::classify};
 
 /// The key of the request from which the address is learnt. It is never sent.
@@ -39,9 +39,18 @@ impl SigningBucket {
         Self { client: clients.s3(), name, endpoint: OnceCell::new(), credentials: clients.credentials() }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is.
+    pub(super) async fn endpoint(&self) -> Result<&Endpoint> {
+        self.endpoint.get_or_try_init(|| self.learn_endpoint()).await
+    }
+
     /// Everything that the URLs of one answer share.
     pub(super) async fn signing(&self, now: Timestamp, ttl: Duration) -> Result<Signing<'_>> {
-        let endpoint = self.endpoint.get_or_try_init(|| self.learn_endpoint()).await?;
+        let endpoint = self.endpoint().await?;
         let credentials = self.credentials.get(now).await?;
         Signing::new(endpoint, &credentials, now, ttl)
     }
@@ -59,6 +68,11 @@ impl SigningBucket {
 }
 
 impl Endpoint {
+    /// The address of an object, unsigned; of the bucket for an empty key.
+    pub(super) fn object_url(&self, key: &str) -> String {
+        format!("{}{}/{}", self.origin, self.path, escape_path(key))
+    }
+
     fn of_probe(url: &str, region: String) -> Option<Self> {
         let (base, _) = url.split_once(&format!("/{PROBE}?"))?;
         let (scheme, rest) = base.split_once("://")?;

@@ -1,13 +1,17 @@
 //! Signed URLs: AWS Signature Version 4 in the query string
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>), HMAC by RFC 2104 with SHA-256
-//! (FIPS 180-4), escapes by RFC 3986.
+//! (FIPS 180-4), escapes by RFC 3986. Forms are signed by the same key: see [`post_policy`](super::post_policy).
 //!
 //! The SDK has a presigner, which walks its whole pipeline for every URL. Here what is the same for all URLs of an
 //! answer is done once: the signing key, the date, the credential, and for the parts of an upload the beginning of the
 //! canonical request and of the text to sign, whose half-finished digests are copied. The tests hold every URL equal to
 //! the SDK's, byte for byte.
 
-use std::{fmt::Write, ops::RangeInclusive, time::Duration};
+use std::{
+    fmt::{Display, Write},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use aws_credential_types::Credentials;
 use hmac::{Hmac, KeyInit, Mac};
@@ -21,7 +25,7 @@ use crate::credentials::expiry;
 /// The longest that S3 takes a signed URL for.
 const MAX_TTL: Duration = Duration::from_hours(7 * 24);
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// In place of the body's digest: who signs doesn't have the body.
 const PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
@@ -44,13 +48,15 @@ pub(super) struct Request<'a> {
 /// Signs for one bucket, with one set of credentials, at one time: all URLs of one answer.
 pub(super) struct Signing<'a> {
     endpoint: &'a Endpoint,
-    /// Keyed with the derived signing key, and fed with the text to sign up to the digest of the request.
+    /// Keyed with the derived signing key.
+    key: Hmac<Sha256>,
+    /// The same, fed with the text to sign up to the digest of the request.
     mac: Hmac<Sha256>,
-    /// The parameters that every signature adds, escaped; by name.
-    date: String,
-    credential: String,
+    /// What every signature says of itself.
+    pub(super) date: String,
+    pub(super) credential: String,
+    pub(super) token: Option<String>,
     expires: String,
-    token: Option<String>,
     expires_at: Timestamp,
 }
 
@@ -76,15 +82,15 @@ impl<'a> Signing<'a> {
         let key = [day, region, "s3", "aws4_request"].into_iter().fold(secret.into_bytes(), |key, part| {
             keyed(&key).chain_update(part).finalize().into_bytes().to_vec()
         });
-        let mac = keyed(&key).chain_update(format!("{ALGORITHM}\n{date}\n{scope}\n"));
-        let credential = format!("{}/{scope}", credentials.access_key_id());
+        let key = keyed(&key);
         Ok(Self {
             endpoint,
-            mac,
+            mac: key.clone().chain_update(format!("{ALGORITHM}\n{date}\n{scope}\n")),
+            key,
             date,
-            credential: escape(&credential),
+            credential: format!("{}/{scope}", credentials.access_key_id()),
+            token: credentials.session_token().map(str::to_owned),
             expires: seconds.to_string(),
-            token: credentials.session_token().map(escape),
             expires_at: Timestamp::from_seconds(now.as_seconds()).plus(Duration::from_secs(seconds)),
         })
     }
@@ -92,6 +98,17 @@ impl<'a> Signing<'a> {
     /// Until when the URLs are good.
     pub(super) const fn expires_at(&self) -> Timestamp {
         self.expires_at
+    }
+
+    /// The address of the bucket, with a slash at its end.
+    pub(super) fn bucket_url(&self) -> String {
+        self.endpoint.object_url("")
+    }
+
+    /// The signature of a text that isn't a request.
+    pub(super) fn sign(&self, text: &str) -> String {
+        let signature = hexadecimal(&self.key.clone().chain_update(text).finalize().into_bytes());
+        as_text(&signature).to_owned()
     }
 
     /// The signed URL of one request.
@@ -147,25 +164,26 @@ impl<'a> Signing<'a> {
 
     /// The canonical request, and the URL on both sides of its signature.
     fn prepare(&self, request: &Request<'_>) -> Prepared {
-        let path = format!("{}/{}", self.endpoint.path, utf8_percent_encode(request.key, ESCAPED_IN_PATH));
+        let path = format!("{}/{}", self.endpoint.path, escape_path(request.key));
         let mut headers = Vec::with_capacity(request.headers.len() + 1);
         headers.extend_from_slice(request.headers);
         headers.push(("host", self.endpoint.host.as_str()));
         headers.sort_unstable();
         let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-        let escaped_names = escape(&names);
+        let (escaped_names, credential) = (escape(&names), escape(&self.credential));
+        let token = self.token.as_deref().map(escape);
 
         let mut own = Vec::with_capacity(request.query.len() + 1);
         own.push(("x-id", request.operation.to_owned()));
         own.extend(request.query.iter().map(|(name, value)| (*name, escape(value))));
         let added = [
             ("X-Amz-Algorithm", ALGORITHM),
-            ("X-Amz-Credential", &self.credential),
+            ("X-Amz-Credential", &credential),
             ("X-Amz-Date", &self.date),
             ("X-Amz-Expires", &self.expires),
             ("X-Amz-SignedHeaders", &escaped_names),
         ];
-        let token = self.token.as_deref().map(|token| ("X-Amz-Security-Token", token));
+        let token = token.as_deref().map(|token| ("X-Amz-Security-Token", token));
 
         let mut url = format!("{}{path}?", self.endpoint.origin);
         for (name, value) in own.iter().map(|(name, value)| (*name, value.as_str())).chain(added) {
@@ -200,6 +218,11 @@ struct Prepared {
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+/// A key as it stands in a URL.
+pub(super) fn escape_path(key: &str) -> impl Display {
+    utf8_percent_encode(key, ESCAPED_IN_PATH)
 }
 
 fn escape(text: &str) -> String {

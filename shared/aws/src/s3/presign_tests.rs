@@ -264,3 +264,74 @@ proptest! {
         prop_assert_eq!(ours, theirs);
     }
 }
+
+/// The policy, the credentials and the signature of
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html>.
+#[tokio::test]
+async fn a_forms_signature_is_that_of_awss_example() {
+    let policy = [
+        r#"{ "expiration": "2015-12-30T12:00:00.000Z","#,
+        r#"  "conditions": ["#,
+        r#"    {"bucket": "sigv4examplebucket"},"#,
+        r#"    ["starts-with", "$key", "user/user1/"],"#,
+        r#"    {"acl": "public-read"},"#,
+        r#"    {"success_action_redirect": "http://sigv4examplebucket.s3.amazonaws.com/successful_upload.html"},"#,
+        r#"    ["starts-with", "$Content-Type", "image/"],"#,
+        r#"    {"x-amz-meta-uuid": "14365123651274"},"#,
+        r#"    {"x-amz-server-side-encryption": "AES256"},"#,
+        r#"    ["starts-with", "$x-amz-meta-tag", ""],"#,
+        "",
+        r#"    {"x-amz-credential": "AKIAIOSFODNN7EXAMPLE/20151229/us-east-1/s3/aws4_request"},"#,
+        r#"    {"x-amz-algorithm": "AWS4-HMAC-SHA256"},"#,
+        r#"    {"x-amz-date": "20151229T000000Z" }"#,
+        "  ]",
+        "}",
+    ];
+    let clients = clients("us-east-1", None, None, None).await;
+    let bucket = SigningBucket::new(&clients, "sigv4examplebucket".to_owned());
+    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", secret, None, None, "example");
+    let then = "2015-12-29T00:00:00Z".parse().unwrap();
+    let signing = Signing::new(bucket.endpoint().await.unwrap(), &credentials, then, TTL).unwrap();
+    assert_eq!(signing.credential, "AKIAIOSFODNN7EXAMPLE/20151229/us-east-1/s3/aws4_request");
+    assert_eq!(signing.date, "20151229T000000Z");
+    assert_eq!(
+        signing.sign(&STANDARD.encode(policy.join("\r\n"))),
+        "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e"
+    );
+}
+
+#[tokio::test]
+async fn a_forms_policy_holds_every_field_and_ends_with_the_credentials() {
+    let (key, grant) = (&keys()[1], Grant { size: SizeRange::at_most(7), ..build::grant(now()) });
+    let ends = now().plus(Duration::from_mins(10));
+    let clients = clients("us-east-1", None, Some("to/ken="), Some(ends)).await;
+    let signer = S3UploadSigner::new(&clients, BUCKET);
+    let form = signer.sign_post(key, &grant, now(), TTL).await.unwrap();
+    assert_eq!(form.url, "https://originals-123.s3.us-east-1.amazonaws.com/");
+    let policy: serde_json::Value =
+        serde_json::from_slice(&STANDARD.decode(form.field("policy")).unwrap()).unwrap();
+    assert_eq!(
+        policy,
+        serde_json::json!({
+            "expiration": "2026-01-31T08:25:30.000Z",
+            "conditions": [
+                ["eq", "$bucket", BUCKET],
+                ["eq", "$key", key.as_str()],
+                ["eq", "$Content-Type", "image/jpeg"],
+                ["eq", "$success_action_status", "201"],
+                ["eq", "$x-amz-meta-version", "1"],
+                ["eq", "$x-amz-algorithm", "AWS4-HMAC-SHA256"],
+                ["eq", "$x-amz-credential", "AKIAIOSFODNN7EXAMPLE/20260131/us-east-1/s3/aws4_request"],
+                ["eq", "$x-amz-date", "20260131T081530Z"],
+                ["eq", "$x-amz-security-token", "to/ken="],
+                ["content-length-range", 0, 7],
+            ]
+        })
+    );
+    assert_eq!(form.expires_at.to_string(), "2026-01-31T08:25:30.000Z");
+    assert_eq!(
+        signer.address(key).await.unwrap(),
+        format!("{}users/alice/a%20b%2Bc%2520%26d%3D%C3%A9~%281%29%27%2A%21%3B%3A%40%24%2C/{}.jpg", form.url, key.asset_id())
+    );
+}
