@@ -1,4 +1,4 @@
-//! JSON bodies, with errors that name the field.
+//! Bodies: their bytes, and JSON with errors that name the field.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::de::DeserializeOwned;
@@ -36,6 +36,22 @@ pub fn json<T: DeserializeOwned>(body: &str, is_base64: bool) -> Result<T> {
     })?;
     reader.end().map_err(|error| fault("", &error))?;
     Ok(value)
+}
+
+/// A body's bytes as API Gateway hands it on; none if there are more than `limit`.
+pub fn bytes(body: &str, is_base64: bool, limit: usize) -> Result<Option<Vec<u8>>> {
+    // every four characters hold up to three bytes
+    let longest = if is_base64 { limit.div_ceil(3) * 4 } else { limit };
+    if body.len() > longest {
+        return Ok(None);
+    }
+    let bytes = if is_base64 {
+        let invalid = |_| Error::new(ErrorKind::Invalid, "invalid_body", "the body isn't base64");
+        STANDARD.decode(body).map_err(invalid)?
+    } else {
+        body.as_bytes().to_vec()
+    };
+    Ok(Some(bytes).filter(|bytes| bytes.len() <= limit))
 }
 
 fn too_large() -> Error {
@@ -136,6 +152,18 @@ mod tests {
         assert_eq!(form.name, "a");
         assert_eq!(json::<Form>("{}", true).unwrap_err().code(), "invalid_json");
         assert_eq!(json::<Form>(&STANDARD.encode(b"\xff"), true).unwrap_err().code(), "invalid_json");
+    }
+
+    #[test]
+    fn bytes_are_taken_up_to_the_limit() {
+        for length in [0, 1, 2, 3, 4] {
+            let raw = vec![b'x'; length];
+            let (text, encoded) = (String::from_utf8(raw.clone()).unwrap(), STANDARD.encode(&raw));
+            let expected = (length <= 3).then_some(raw);
+            assert_eq!(bytes(&text, false, 3).unwrap(), expected);
+            assert_eq!(bytes(&encoded, true, 3).unwrap(), expected);
+        }
+        assert_eq!(bytes("=", true, 3).unwrap_err().code(), "invalid_body");
     }
 
     #[test]

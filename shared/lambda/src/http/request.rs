@@ -4,6 +4,7 @@
 use std::{collections::HashMap, fmt, ops::RangeInclusive, str::FromStr};
 
 use ::http::Method;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use sluice_core::{
@@ -76,6 +77,21 @@ impl Request {
     #[must_use]
     pub fn with_body(mut self, text: impl Into<String>) -> Self {
         self.body = Some(text.into());
+        self
+    }
+
+    /// The same with a header, its name in lower case.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same with a body that isn't text, as API Gateway hands it on.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: &[u8]) -> Self {
+        self.body = Some(STANDARD.encode(bytes));
+        self.is_base64 = true;
         self
     }
 
@@ -160,6 +176,14 @@ impl Request {
     /// `invalid_field`, naming the field, for what isn't a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         body::json(self.body.as_deref().unwrap_or_default(), self.is_base64)
+    }
+
+    /// The body's bytes; none if there are more than `limit`.
+    ///
+    /// # Errors
+    /// `invalid_body` for one that API Gateway says is base64 and isn't.
+    pub fn bytes(&self, limit: usize) -> Result<Option<Vec<u8>>> {
+        body::bytes(self.body.as_deref().unwrap_or_default(), self.is_base64, limit)
     }
 
     /// Who is asking.
