@@ -33,7 +33,7 @@ use tracing::Instrument;
 
 pub use self::{
     body::MAX_BODY_BYTES,
-    problem::{method_not_allowed, no_such_route, problem},
+    problem::{log_error, method_not_allowed, no_such_route, problem},
     request::{Caller, Request},
     response::{Payload, Response, json, no_content, redirect},
 };
@@ -56,7 +56,7 @@ pub async fn answer(handler: impl AsyncFn(Request) -> Result<Response>, request:
         let response = match handler(request).await {
             Ok(response) => response,
             Err(error) => {
-                problem::log(&error);
+                log_error(&error);
                 problem(&error, &request_id)
             }
         };

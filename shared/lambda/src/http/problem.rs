@@ -81,7 +81,7 @@ pub fn method_not_allowed(request: &Request, allowed: &[&'static str]) -> Respon
 
 /// Logs an error where it leaves the function: the only place where its source is told. What is the client's own
 /// mistake is no more than its code, for messages may quote what the client sent.
-pub(super) fn log(error: &Error) {
+pub fn log_error(error: &Error) {
     match error.kind() {
         ErrorKind::Internal => tracing::error!(code = error.code(), source = error.sources(), "failed"),
         ErrorKind::Unavailable | ErrorKind::Throttled => {

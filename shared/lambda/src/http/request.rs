@@ -132,6 +132,11 @@ impl Request {
         self.segments.iter().map(String::as_str).collect()
     }
 
+    /// All query parameters in their order, decoded.
+    pub fn queries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The first value of a query parameter.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
