@@ -1,7 +1,5 @@
 //! The asset document: what HTTP answers, WebSocket messages and events say of an asset, all in this one form.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::{
@@ -14,7 +12,7 @@ use crate::{
 };
 
 /// How long a client waits before it asks again, while an asset isn't terminal.
-const POLL_AFTER: Duration = Duration::from_secs(2);
+pub const POLL: Poll = Poll { after_seconds: 2 };
 
 /// An asset as clients see it. Field names are the wire's (JSON, snake case).
 #[derive(Debug, Clone, Serialize)]
@@ -100,7 +98,7 @@ impl AssetDocument {
             Some(link) => Some(links.original(link).await?),
             None => None,
         };
-        let poll = (!asset.stage().is_terminal()).then_some(Poll { after_seconds: POLL_AFTER.as_secs() });
+        let poll = (!asset.stage().is_terminal()).then_some(POLL);
         Ok(Self {
             asset_id: asset.id(),
             folder: asset.folder().clone(),

@@ -162,7 +162,8 @@ text_newtype! {
 }
 
 text_newtype! {
-    /// A client's own id of an upload job, unique among its owner's: 1 to 256 printable characters without `#`.
+    /// A client's own id of an upload job, unique among its owner's: 1 to 256 printable characters without `#`, in at most
+    /// 1,000 bytes (a sort key has 1,024).
     RequestId, check_request_id
 }
 
@@ -189,7 +190,8 @@ fn check_message_id(text: &str) -> Result<()> {
 }
 
 fn check_request_id(text: &str) -> Result<()> {
-    if text.is_empty() || text.chars().count() > 256 || text.chars().any(|c| c.is_control() || c == '#') {
+    let legal = |c: char| !c.is_control() && c != '#';
+    if text.is_empty() || text.len() > 1_000 || text.chars().count() > 256 || !text.chars().all(legal) {
         return Err(Error::invalid_field("id", "1 to 256 characters, none of them `#` or a control character"));
     }
     Ok(())

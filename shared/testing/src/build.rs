@@ -7,11 +7,14 @@ use sluice_core::{
         Asset, Derivative, Event, Grant, GrantMode, Ingest, JobName, Need, NewAsset, Placeholder,
         StoredObject, Warning,
     },
+    gate::Terms,
     ids::{AssetId, ETag, OwnerId, Sha256, UploadId, Version},
+    job::{NewUploadJob, UploadJob},
     names::{DerivedKey, Folder, Kind},
     ports::ObjectHead,
     time::Timestamp,
     upload::{MIN_PART_SIZE, SizeRange},
+    usage::Quota,
 };
 
 /// The bytes of [`grant`].
@@ -120,6 +123,34 @@ pub fn everything(id: AssetId, owner: &str, now: Timestamp) -> Asset {
         Event::UpdateGranted(Box::new(update)),
     ];
     events.iter().fold(asset, |asset, event| asset.apply(event, now).expect("the way of every asset").asset)
+}
+
+/// A new upload job for `clip.mp4`, [`SIZE`] bytes, with metadata.
+pub fn job(owner: &str, request_id: &str, now: Timestamp) -> UploadJob {
+    UploadJob::create(new_job(owner, request_id), None, now).expect("nothing has its id")
+}
+
+/// What it is made of. Its token's digest is that of the id.
+pub fn new_job(owner: &str, request_id: &str) -> NewUploadJob {
+    let owner = self::owner(owner);
+    let terms = Terms {
+        filename: "clip.mp4".parse().expect("a name"),
+        size: SizeRange::exactly(SIZE),
+        content_type: "video/mp4".parse().expect("a type"),
+        sha256: None,
+        folder: Folder::of_user(&owner),
+        message_id: None,
+        upload_job: None,
+        quota: Quota::UNLIMITED,
+    };
+    let metadata = serde_json::json!({ "album": { "id": 7, "tags": ["a", null] } });
+    NewUploadJob {
+        owner,
+        request_id: request_id.parse().expect("an id"),
+        terms,
+        metadata: metadata.as_object().cloned().unwrap_or_default(),
+        token: digest(request_id.as_bytes()),
+    }
 }
 
 /// What reading a JPEG gives, with the image job to do.

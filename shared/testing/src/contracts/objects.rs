@@ -7,7 +7,7 @@ use sluice_core::{
     asset::Grant,
     ids::{ETag, UploadId, Version},
     names::{Folder, ObjectKey},
-    ports::{Clock, MultipartStore, ObjectBody, ObjectHead, OriginalStore, Stitched, UploadSigner},
+    ports::{Clock, MultipartStore, NewObject, ObjectBody, ObjectHead, OriginalStore, Stitched, UploadSigner},
     upload::{MIN_PART_SIZE, PartTag, SizeRange},
 };
 
@@ -105,6 +105,33 @@ pub async fn original_store_contract(
     assert_eq!(store.head(&key, None).await.unwrap(), None);
     assert!(store.get(&key, None).await.unwrap().is_none());
     assert_eq!(store.head(&key, Some(&old_id)).await.unwrap().map(|head| head.size), Some(300_000));
+    whole_objects(store).await;
+}
+
+/// What is put by ourselves is as what a client PUTs, and never takes another object's place.
+async fn whole_objects(store: &impl OriginalStore) {
+    let key = key(7);
+    let object = |bytes: &'static [u8]| NewObject {
+        content_type: "image/jpeg".parse().unwrap(),
+        version: Version::FIRST,
+        sha256: build::digest(bytes),
+        bytes: Bytes::from_static(bytes),
+    };
+    let written = store.put(&key, object(b"whole")).await.unwrap().expect("nothing was there");
+    assert_eq!((written.size, written.version, written.sha256), (5, Some(Version::FIRST), Some(build::digest(b"whole"))));
+    assert!(written.version_id.is_some());
+    assert_eq!(head(store, &key).await, written);
+    assert_eq!(bytes_of(store.get(&key, None).await.unwrap().unwrap()).await, b"whole");
+    assert_eq!(store.put(&key, object(b"other")).await.unwrap(), None);
+    assert_eq!(head(store, &key).await, written);
+
+    let broken = NewObject { sha256: build::digest(b"other"), ..object(b"bytes") };
+    let elsewhere = self::key(8);
+    assert!(store.put(&elsewhere, broken).await.is_err(), "the digest is another");
+    assert_eq!(store.head(&elsewhere, None).await.unwrap(), None);
+    let empty = store.put(&elsewhere, object(b"")).await.unwrap().expect("nothing was there");
+    assert_eq!(empty.size, 0);
+    assert_eq!(head(store, &elsewhere).await, empty);
 }
 
 /// Runs on a bucket that takes only what was signed.
