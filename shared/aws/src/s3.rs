@@ -7,10 +7,12 @@ mod originals;
 mod post_policy;
 mod presign;
 mod signers;
+mod staging;
 
 pub use derived::S3Derived;
 pub use originals::S3Originals;
 pub use signers::{S3LinkSigner, S3UploadSigner};
+pub use staging::S3Staging;
 
 /// The service's name in errors.
 const SERVICE: &str = "S3";

@@ -13,6 +13,7 @@
 //! | [`finish`] | completing an upload, listing its parts, calling it off |
 //! | [`job`] | upload jobs: announced, started by a token, followed to their end |
 //! | [`task`] | what became of the files of one small form |
+//! | [`tus`] | uploads by tus: appends of any size made into parts, parts made into one |
 //! | [`usage`] | what an owner has, and may have |
 //! | [`cancel`] | calling an upload off |
 //! | [`effects`] | what a transition asks for, done |
@@ -37,6 +38,7 @@ pub mod names;
 pub mod ports;
 pub mod task;
 pub mod time;
+pub mod tus;
 pub mod upload;
 pub mod usage;
 

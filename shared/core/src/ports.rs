@@ -4,7 +4,11 @@
 //! Common to all: no SDK type passes through; a service that fails in passing is `Unavailable`, a refusal for load
 //! `Throttled`; everything may be called twice, and each method says what the second call gives.
 
-use std::{future::Future, ops::RangeInclusive, time::Duration};
+use std::{
+    future::Future,
+    ops::{Range, RangeInclusive},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -17,6 +21,7 @@ use crate::{
     names::{ContentType, DerivedKey, Filename, ObjectKey},
     task::{Task, TaskId},
     time::Timestamp,
+    tus::{Lock, StagingKey, TusUpload},
     upload::{PartTag, UploadedPart},
     usage::{Quota, Usage, UsageChange},
 };
@@ -131,6 +136,15 @@ pub trait MultipartStore: Send + Sync {
         content_type: &ContentType,
         version: Version,
     ) -> impl Future<Output = Result<UploadId>> + Send;
+
+    /// Writes a part; writing it again replaces it. None if there is no such upload.
+    fn upload_part(
+        &self,
+        key: &ObjectKey,
+        upload_id: &UploadId,
+        number: u16,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<Option<ETag>>> + Send;
 
     /// All parts that S3 has, ascending, every page of them; none if there is no such upload.
     fn list_parts(
@@ -508,4 +522,71 @@ pub trait TaskRepository: Send + Sync {
 
     /// The task; none if it doesn't exist.
     fn get(&self, id: TaskId) -> impl Future<Output = Result<Option<Task>>> + Send;
+}
+
+/// The bucket in which bytes wait until they are part of an original. Its lifecycle rule removes what was left.
+pub trait StagingStore: Send + Sync {
+    /// Writes an object; writing it again replaces it.
+    fn put(&self, key: &StagingKey, bytes: Bytes) -> impl Future<Output = Result<()>> + Send;
+
+    /// A range of an object that must be there: all of its bytes or an error. `Internal` if it isn't there.
+    fn get(&self, key: &StagingKey, range: Range<u64>) -> impl Future<Output = Result<Bytes>> + Send;
+
+    /// Removes objects. Removing what isn't there is success.
+    fn remove(&self, keys: &[StagingKey]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Has S3 copy a range of an object as a part of a multipart upload to the bucket of originals; again replaces it.
+    fn copy_part(
+        &self,
+        source: &StagingKey,
+        range: Range<u64>,
+        key: &ObjectKey,
+        upload_id: &UploadId,
+        number: u16,
+    ) -> impl Future<Output = Result<Copied>> + Send;
+}
+
+/// What S3 answered to the order to copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    /// The part is there.
+    Done,
+    /// The source isn't there.
+    NoSuchSource,
+    /// There is no such multipart upload.
+    NoSuchUpload,
+}
+
+/// What became of the wish to append.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Locking {
+    /// The lock is the caller's; the upload with it.
+    Taken(Box<TusUpload>),
+    /// It isn't; the upload as it is, if there is one.
+    Refused(Option<Box<TusUpload>>),
+}
+
+/// Uploads by tus, by the digest of the secret in their URL.
+pub trait TusUploadRepository: Send + Sync {
+    /// Writes a new upload; `Conflict` if there is one.
+    fn create(&self, id: Sha256, upload: &TusUpload) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// The upload as last written; none if there is none.
+    fn get(&self, id: Sha256) -> impl Future<Output = Result<Option<TusUpload>>> + Send;
+
+    /// Locks an upload if it is open, stands at `offset`, has no lock, not even one that is past, and is `owner`'s or was
+    /// opened by a job's token. One write; it counts for the revision.
+    fn lock(
+        &self,
+        id: Sha256,
+        owner: Option<&OwnerId>,
+        offset: u64,
+        lock: &Lock,
+    ) -> impl Future<Output = Result<Locking>> + Send;
+
+    /// Writes an upload on condition that the stored revision is one below its own.
+    fn save(&self, id: Sha256, upload: &TusUpload) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// Forgets an upload, on condition of this revision. `Conflict` if it has another, or is gone.
+    fn remove(&self, id: Sha256, revision: u64) -> impl Future<Output = Result<Saved>> + Send;
 }

@@ -8,6 +8,7 @@
 //! | [`jobs`] | [`MemoryJobs`] and [`MemoryTasks`]: upload jobs, and the tasks of small forms |
 //! | [`endpoints`] | [`MemoryEndpoints`]: addresses that carry a secret |
 //! | [`s3`] | [`MemoryOriginals`] and [`MemoryDerived`]: versions, conditions and multipart uploads as S3 has them |
+//! | [`tus`] | [`MemoryUploads`] and [`MemoryStaging`]: uploads by tus, and what waits to be a part |
 //! | [`signers`] | [`MemoryUploadSigner`], [`MemoryLinkSigner`], and the [`MemoryBrowser`] that uses what they signed |
 //! | [`gate`] | [`MemoryGate`]: an operator's gate function |
 //! | [`messages`] | [`MemoryQueue`] and [`MemoryNotifier`] |
@@ -31,6 +32,7 @@ pub mod s3;
 pub mod signers;
 pub mod table;
 pub mod time;
+pub mod tus;
 pub mod world;
 
 pub use gate::MemoryGate;
@@ -42,4 +44,5 @@ pub use s3::{MemoryDerived, MemoryOriginals};
 pub use signers::{Answer, Browser, MemoryBrowser, MemoryLinkSigner, MemoryUploadSigner};
 pub use table::MemoryTable;
 pub use time::{CountingIds, FixedClock};
+pub use tus::{MemoryStaging, MemoryUploads};
 pub use world::World;

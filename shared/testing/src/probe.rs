@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
-    ops::{Deref, RangeInclusive},
+    ops::{Deref, Range, RangeInclusive},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -16,9 +16,10 @@ use sluice_core::{
     ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
     job::UploadJob,
     names::{ContentType, DerivedKey, ObjectKey},
-    ports::{AssetRepository, ConnectionRepository, ContentIndex, Delivery, DerivedStore, Endpoint, EndpointTokenRepository, JobOrder, JobQueue, LinkSigner, MultipartStep, MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved, SignedForm, SignedPart, SignedRequest, Stitched, TaskRepository, TicketRepository, UploadJobRepository, UploadSigner},
+    ports::{AssetRepository, ConnectionRepository, ContentIndex, Copied, Delivery, DerivedStore, Endpoint, EndpointTokenRepository, JobOrder, JobQueue, LinkSigner, Locking, MultipartStep, MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved, SignedForm, SignedPart, SignedRequest, StagingStore, Stitched, TaskRepository, TicketRepository, TusUploadRepository, UploadJobRepository, UploadSigner},
     task::{Task, TaskId},
     time::Timestamp,
+    tus::{Lock, StagingKey, TusUpload},
     upload::{PartTag, UploadedPart},
     usage::{Quota, Usage, UsageChange},
 };
@@ -215,6 +216,7 @@ watch! {
     }
     MultipartStore {
         fn create(key: &ObjectKey, content_type: &ContentType, version: Version) -> UploadId;
+        fn upload_part(key: &ObjectKey, upload_id: &UploadId, number: u16, bytes: Bytes) -> Option<ETag>;
         fn list_parts(key: &ObjectKey, upload_id: &UploadId) -> Option<Vec<UploadedPart>>;
         fn complete(key: &ObjectKey, upload_id: &UploadId, parts: &[PartTag], replaces: Option<&ETag>) -> Stitched;
         fn abort(key: &ObjectKey, upload_id: &UploadId) -> ();
@@ -244,6 +246,19 @@ watch! {
         fn keeper(owner: &OwnerId, sha256: Sha256) -> Option<AssetId>;
         fn claim(owner: &OwnerId, sha256: Sha256, asset: AssetId) -> AssetId;
         fn replace(owner: &OwnerId, sha256: Sha256, stale: AssetId, asset: AssetId) -> AssetId;
+    }
+    StagingStore {
+        fn put(key: &StagingKey, bytes: Bytes) -> ();
+        fn get(key: &StagingKey, range: Range<u64>) -> Bytes;
+        fn remove(keys: &[StagingKey]) -> ();
+        fn copy_part(source: &StagingKey, range: Range<u64>, key: &ObjectKey, upload_id: &UploadId, number: u16) -> Copied;
+    }
+    TusUploadRepository {
+        fn create(id: Sha256, upload: &TusUpload) -> Saved;
+        fn get(id: Sha256) -> Option<TusUpload>;
+        fn lock(id: Sha256, owner: Option<&OwnerId>, offset: u64, lock: &Lock) -> Locking;
+        fn save(id: Sha256, upload: &TusUpload) -> Saved;
+        fn remove(id: Sha256, revision: u64) -> Saved;
     }
     UploadJobRepository {
         fn create(job: &UploadJob, earlier: Option<&UploadJob>) -> Saved;

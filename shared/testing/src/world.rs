@@ -20,6 +20,7 @@ use crate::{
     signers::{MemoryBrowser, MemoryLinkSigner, MemoryUploadSigner},
     table::MemoryTable,
     time::{CountingIds, FixedClock},
+    tus::{MemoryStaging, MemoryUploads},
 };
 
 /// How long the links of a [`World`] are good.
@@ -51,6 +52,12 @@ pub struct World {
     pub table: Probe<MemoryTable>,
     /// The bucket of originals, with versions.
     pub originals: Probe<MemoryOriginals>,
+    /// The staging bucket, without versions.
+    pub staging: Probe<MemoryStaging>,
+    /// The same, as multipart uploads see it.
+    pub partials: Probe<MemoryOriginals>,
+    /// Uploads by tus.
+    pub tus: Probe<MemoryUploads>,
     /// The bucket of derivatives.
     pub derived: Probe<MemoryDerived>,
     /// Signs uploads.
@@ -83,7 +90,11 @@ impl World {
         let clock = FixedClock::default();
         let calls = Calls::new();
         let (originals, derived) = (MemoryOriginals::new(), MemoryDerived::default());
+        let partials = MemoryOriginals::unversioned();
         Self {
+            staging: Probe::new(MemoryStaging::new(&partials, &originals), &calls),
+            partials: Probe::new(partials, &calls),
+            tus: Probe::new(MemoryUploads::default(), &calls),
             browser: MemoryBrowser::new(&originals, &derived, &clock),
             table: Probe::new(MemoryTable::default(), &calls),
             originals: Probe::new(originals, &calls),

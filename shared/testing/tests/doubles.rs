@@ -28,6 +28,16 @@ async fn connections() {
 }
 
 #[tokio::test]
+async fn upload_jobs() {
+    contracts::upload_job_repository_contract(&World::new().jobs).await;
+}
+
+#[tokio::test]
+async fn tasks() {
+    contracts::task_repository_contract(&World::new().tasks).await;
+}
+
+#[tokio::test]
 async fn originals() {
     let world = World::new();
     contracts::original_store_contract(&world.originals, &world.uploads, &world.browser, &world.clock).await;
@@ -37,6 +47,23 @@ async fn originals() {
 async fn uploads() {
     let world = World::new();
     contracts::upload_signer_contract(&world.originals, &world.uploads, &world.browser, &world.clock).await;
+}
+
+#[tokio::test]
+async fn forms() {
+    let world = World::new();
+    contracts::upload_form_contract(&world.originals, &world.uploads, &world.browser, &world.clock).await;
+}
+
+#[tokio::test]
+async fn clients_own_multipart_uploads() {
+    let world = World::new();
+    contracts::client_multipart_contract(&world.originals, &world.uploads, &world.browser, &world.clock).await;
+}
+
+#[tokio::test]
+async fn endpoints() {
+    contracts::endpoint_repository_contract(&World::new().endpoints).await;
 }
 
 #[tokio::test]
@@ -76,6 +103,17 @@ async fn links() {
     let world = World::new();
     let World { links, originals, uploads, browser, clock, .. } = &world;
     contracts::link_signer_contract(links, originals, uploads, browser, clock).await;
+}
+
+#[tokio::test]
+async fn staging() {
+    let world = World::new();
+    contracts::staging_store_contract(&world.staging, &world.partials, &world.originals).await;
+}
+
+#[tokio::test]
+async fn tus_uploads() {
+    contracts::tus_upload_repository_contract(&World::new().tus).await;
 }
 
 #[tokio::test]
