@@ -30,16 +30,12 @@ const makers = {
     const endpoint = stored ?? (await post(api, token, '/uppy/endpoints', {})).path
     sessionStorage.setItem('endpoint', endpoint)
     withUppy(Uppy, GoldenRetriever, (it) =>
-      it.use(AwsS3, { ...s3Options, companionEndpoint: api + endpoint.replace(/\/$/, '') }))
+      it.use(AwsS3, { ...s3Options, companionEndpoint: api + endpoint }))
   },
 
   uppy6sign: ({ api, token }) =>
     withUppy(Uppy, GoldenRetriever, (it) =>
-      it.use(AwsS3, {
-        ...s3Options,
-        generateObjectKey: (file) => file.name, // the server makes a key of its own from it
-        signRequest: (request) => post(api, token, '/s3/sign', request),
-      })),
+      it.use(AwsS3, { ...s3Options, signRequest: (request) => post(api, token, '/s3/sign', request) })),
 
   uppytus: ({ api, token }) =>
     withUppy(Uppy, GoldenRetriever, (it) =>
