@@ -42,7 +42,7 @@ fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
-/// Many samples of one thing, in milliseconds.
+/// Many samples of one thing; of times in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Summary {
     /// The middle one; of an even number the mean of the two in the middle.
@@ -59,7 +59,15 @@ impl Summary {
     /// # Panics
     /// Without any.
     pub fn of(samples: impl IntoIterator<Item = Duration>) -> Self {
-        let mut sorted: Vec<f64> = samples.into_iter().map(|sample| sample.as_secs_f64() * 1000.0).collect();
+        Self::of_values(samples.into_iter().map(|sample| sample.as_secs_f64() * 1000.0))
+    }
+
+    /// Of at least one sample that isn't a time.
+    ///
+    /// # Panics
+    /// Without any.
+    pub fn of_values(samples: impl IntoIterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = samples.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let (lower, upper) = ((sorted.len() - 1) / 2, sorted.len() / 2);
         Self {
