@@ -58,6 +58,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("STATE_TABLE", "bench"),
     ("ORIGINALS_BUCKET", "bench-originals"),
     ("DERIVED_BUCKET", "bench-derived"),
+    ("STAGING_BUCKET", "bench-staging"),
     ("CONVERT_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/111122223333/convert"),
     ("INGEST_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/111122223333/ingest"),
     ("POISON_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/111122223333/poison"),
@@ -65,7 +66,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("JWT_ISSUER", "bench"),
     ("JWT_AUDIENCE", "bench"),
 ];
-/// `authorize` has one of these; the other functions none.
+/// What checks bearer tokens itself, `authorize` and `tus`, has one of these; the other functions none.
 const SHARED_SECRET: (&str, &str) =
     ("JWT_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:111122223333:secret:bench");
 const PUBLISHED_KEYS: (&str, &str) = ("JWT_JWKS_URL", "https://id.example.com/.well-known/jwks.json");
@@ -150,9 +151,9 @@ impl Case {
             starts: Vec::new(),
         };
         match name.as_str() {
-            "authorize" => vec![
-                case("authorize, secret", Some(SHARED_SECRET)),
-                case("authorize, JWKS", Some(PUBLISHED_KEYS)),
+            name @ ("authorize" | "tus") => vec![
+                case(&format!("{name}, secret"), Some(SHARED_SECRET)),
+                case(&format!("{name}, JWKS"), Some(PUBLISHED_KEYS)),
             ],
             name => vec![case(name, None)],
         }
