@@ -1,4 +1,4 @@
-//! Granting an upload: what `POST /prepare` does, apart from HTTP.
+//! Granting an upload: what `POST /prepare` and `POST /s3_signature` do, apart from HTTP.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use sluice_core::{
     names::ObjectKey,
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, LinkSigner, MultipartStore,
-        SignedPart, UploadSigner,
+        SignedForm, SignedPart, UploadSigner,
     },
     time::Timestamp,
     upload::{PartChoice, Parts, Plan, UploadPolicy},
 };
 
-use crate::request::{NewUpload, Window};
+use crate::request::{FormBody, NewUpload, Window};
 
 /// What a grant is made with.
 pub struct Granter<T, O, S, L, C, I, G> {
@@ -47,6 +47,13 @@ pub enum Granted {
         headers: Vec<(String, String)>,
         /// Until when S3 takes it.
         expires_at: Timestamp,
+    },
+    /// One form.
+    Form {
+        /// The asset that the bytes will be.
+        upload: Upload,
+        /// The form, but for the file.
+        form: SignedForm,
     },
     /// Parts, of which a window is signed.
     Multipart {
@@ -117,6 +124,29 @@ where
         self.sign(&asset, 1, u64::MAX).await
     }
 
+    /// Grants an upload by one form, of a new asset or of a further version of an existing one. S3 takes no condition with
+    /// a form: one that is posted twice, or after a later version, is written beside what is there and then discarded, for
+    /// an asset takes each version's bytes once.
+    ///
+    /// # Errors
+    /// As for [`Self::grant`].
+    pub async fn grant_form(&self, principal: &Principal, wanted: FormBody) -> Result<Granted> {
+        let owner = &principal.owner;
+        let asset_id = wanted.asset_id.clone();
+        let terms = self.gate.admit(principal, &wanted.into()).await?;
+        if asset_id.is_none()
+            && let Some(existing) = self.intake.existing(owner, &terms).await?
+        {
+            let document = AssetDocument::render(&existing, &self.links).await?;
+            return Ok(Granted::Existing(Box::new(document)));
+        }
+        let ttl = self.policy.grant_ttl;
+        let asset = self.open(owner, asset_id.as_deref(), &terms, Opening::Direct(ttl)).await?;
+        let grant = granted(&asset)?;
+        let form = self.signer.sign_post(asset.key(), grant, self.intake.clock.now(), ttl).await?;
+        Ok(Granted::Form { upload: Upload::of(&asset, grant), form })
+    }
+
     /// Opens the upload of a new asset, or of a further version of the one that is named.
     async fn open(
         &self,
@@ -152,7 +182,7 @@ where
     /// Signs the open grant of an asset: its one PUT, or `count` of its parts from `start` on.
     async fn sign(&self, asset: &Asset, start: u64, count: u64) -> Result<Granted> {
         let (now, ttl): (Timestamp, Duration) = (self.intake.clock.now(), self.policy.grant_ttl);
-        let grant = asset.grant().ok_or_else(|| Error::internal("an upload was opened without a grant"))?;
+        let grant = granted(asset)?;
         let upload = Upload::of(asset, grant);
         let (Some(upload_id), Some(parts)) = (grant.upload_id().cloned(), grant.parts()) else {
             let signed = self.signer.sign_put(asset.key(), grant, now, ttl).await?;
@@ -164,4 +194,9 @@ where
             self.signer.sign_parts(asset.key(), &upload_id, window, now, ttl).await?;
         Ok(Granted::Multipart { upload, upload_id, parts, signed, expires_at })
     }
+}
+
+/// The grant of an upload that was just opened.
+fn granted(asset: &Asset) -> Result<&Grant> {
+    asset.grant().ok_or_else(|| Error::internal("an upload was opened without a grant"))
 }

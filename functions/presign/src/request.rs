@@ -1,4 +1,5 @@
-//! The two bodies that `POST /prepare` takes: a new upload, or a further window of an open one.
+//! The two bodies that `POST /prepare` takes (a new upload, or a further window of an open one), and that of
+//! `POST /s3_signature`.
 
 use serde::Deserialize;
 use sluice_core::{Error, Result, gate::Wish};
@@ -42,6 +43,33 @@ impl From<NewUpload> for Wish {
         Self {
             filename: wanted.filename,
             size: Some(wanted.file_size),
+            content_type: wanted.content_type,
+            sha256: wanted.sha256,
+            folder: wanted.folder,
+            message_id: wanted.message_id,
+            ..Self::default()
+        }
+    }
+}
+
+/// The body of `POST /s3_signature`: a file that comes by a form. Its size may be left out; then the gate's limit holds.
+#[derive(Debug, Deserialize)]
+pub struct FormBody {
+    filename: String,
+    file_size: Option<u64>,
+    content_type: Option<String>,
+    sha256: Option<String>,
+    folder: Option<String>,
+    message_id: Option<String>,
+    /// Set to replace an existing asset's content.
+    pub asset_id: Option<String>,
+}
+
+impl From<FormBody> for Wish {
+    fn from(wanted: FormBody) -> Self {
+        Self {
+            filename: wanted.filename,
+            size: wanted.file_size,
             content_type: wanted.content_type,
             sha256: wanted.sha256,
             folder: wanted.folder,
