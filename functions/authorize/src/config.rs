@@ -2,30 +2,20 @@
 
 use std::time::Duration;
 
-use sluice_lambda::config::{ConfigErrors, Env};
+use sluice_lambda::{
+    bearer::BearerConfig,
+    config::{ConfigErrors, Env},
+};
 
 /// What the environment says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// `STATE_TABLE`
     pub state_table: String,
-    /// `JWT_SECRET_ARN` or `JWT_JWKS_URL`
-    pub keys: KeyConfig,
-    /// `JWT_ISSUER`; always there where keys are published, for they sign other applications' tokens too.
-    pub issuer: Option<String>,
-    /// `JWT_AUDIENCE`; the same.
-    pub audience: Option<String>,
+    /// `JWT_SECRET_ARN` or `JWT_JWKS_URL`, `JWT_ISSUER`, `JWT_AUDIENCE`
+    pub bearer: BearerConfig,
     /// `TICKET_TTL_SECONDS`, 60
     pub ticket_ttl: Duration,
-}
-
-/// Where the keys are that tokens are checked with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyConfig {
-    /// In Secrets Manager, under this ARN: HS256.
-    Secret(String),
-    /// Published at this URL: RS256 and ES256.
-    Published(String),
 }
 
 impl Config {
@@ -35,24 +25,9 @@ impl Config {
     /// Every bad variable at once.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let mut env = Env::new(lookup);
-        let keys = match (env.optional("JWT_SECRET_ARN"), env.optional_url("JWT_JWKS_URL")) {
-            (Some(arn), None) => KeyConfig::Secret(arn),
-            (None, Some(url)) => {
-                env.required("JWT_ISSUER");
-                env.required("JWT_AUDIENCE");
-                KeyConfig::Published(url)
-            }
-            (both, _) => {
-                let reason = if both.is_some() { "are both set" } else { "are both missing" };
-                env.fault("JWT_SECRET_ARN and JWT_JWKS_URL", reason);
-                KeyConfig::Secret(String::new())
-            }
-        };
         let config = Self {
             state_table: env.required("STATE_TABLE"),
-            keys,
-            issuer: env.optional("JWT_ISSUER"),
-            audience: env.optional("JWT_AUDIENCE"),
+            bearer: BearerConfig::read(&mut env),
             ticket_ttl: env.seconds("TICKET_TTL_SECONDS", 60, 1..=600),
         };
         env.finish(config)
@@ -61,6 +36,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use sluice_lambda::bearer::KeyConfig;
+
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config, String> {
@@ -73,7 +50,10 @@ mod tests {
     #[test]
     fn a_secret_needs_no_issuer_and_published_keys_do() {
         let config = read(&[("STATE_TABLE", "t"), ("JWT_SECRET_ARN", "arn")]).unwrap();
-        assert_eq!((config.keys, config.issuer), (KeyConfig::Secret("arn".to_owned()), None));
+        assert_eq!(
+            (config.bearer.keys, config.bearer.expected.issuer),
+            (KeyConfig::Secret("arn".to_owned()), None)
+        );
         assert_eq!(config.ticket_ttl, Duration::from_mins(1));
         let published = [("STATE_TABLE", "t"), ("JWT_JWKS_URL", "https://id.example/jwks")];
         assert_eq!(
@@ -81,7 +61,10 @@ mod tests {
             "bad configuration: JWT_ISSUER is missing; JWT_AUDIENCE is missing"
         );
         let named = [&published[..], &[("JWT_ISSUER", "i"), ("JWT_AUDIENCE", "a")]].concat();
-        assert_eq!(read(&named).unwrap().keys, KeyConfig::Published("https://id.example/jwks".to_owned()));
+        assert_eq!(
+            read(&named).unwrap().bearer.keys,
+            KeyConfig::Published("https://id.example/jwks".to_owned())
+        );
     }
 
     #[test]

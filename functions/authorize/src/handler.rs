@@ -6,27 +6,26 @@ use sluice_core::{
     Result,
     ports::{Clock, IdGenerator, TicketRepository},
 };
-use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
+use sluice_lambda::{
+    bearer::{Bearer, KeySource},
+    http::{self, Method, Request, Response, StatusCode},
+};
 
 use crate::{
     invocation::{Answer, BearerRequest, Invocation, TicketRequest},
-    keys::KeySource,
     ticket,
-    token::{self, Expected, Refusal},
 };
 
 /// What the function works with.
 pub struct Ports<K, T, C, I> {
-    /// The keys that tokens are checked with.
-    pub keys: K,
+    /// Checks tokens.
+    pub bearer: Bearer<K>,
     /// The tickets.
     pub tickets: T,
     /// The time.
     pub clock: C,
     /// Fresh secrets.
     pub ids: I,
-    /// What tokens must claim.
-    pub expected: Expected,
     /// How long a ticket may wait.
     pub ticket_ttl: Duration,
 }
@@ -49,11 +48,7 @@ impl<K: KeySource, T: TicketRepository, C: Clock, I: IdGenerator> Ports<K, T, C,
     }
 
     async fn check_bearer(&self, request: &BearerRequest) -> Result<Answer> {
-        let verdict = match request.token() {
-            Some(token) => token::verify(&self.keys, &self.expected, token, self.clock.now()).await?,
-            None => Err(Refusal::NoToken),
-        };
-        Ok(match verdict {
+        Ok(match self.bearer.check(request.token(), self.clock.now()).await? {
             Ok(caller) => Answer::authorized(&caller),
             Err(reason) => {
                 tracing::info!(%reason, "token refused");
@@ -68,7 +63,7 @@ impl<K: KeySource, T: TicketRepository, C: Clock, I: IdGenerator> Ports<K, T, C,
         if let Some(owner) = owner {
             return Ok(Answer::allow(&owner, &request.method_arn));
         }
-        tracing::info!(reason = %Refusal::UnknownTicket, "ticket refused");
+        tracing::info!(reason = "unknown_ticket", "ticket refused");
         Ok(Answer::deny(&request.method_arn))
     }
 

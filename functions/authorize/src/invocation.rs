@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sluice_core::ids::OwnerId;
-use sluice_lambda::http::{Caller, Payload, Request};
+use sluice_lambda::{
+    bearer,
+    http::{Caller, Payload, Request},
+};
 
 /// An invocation. The three are told apart by a field that only one of them has: an HTTP API's authorizer is asked
 /// about a `routeArn`, a WebSocket API's about a `methodArn`, and a route is given neither.
@@ -32,12 +35,11 @@ pub struct BearerRequest {
 }
 
 impl BearerRequest {
-    /// The token of `Authorization: Bearer …` (RFC 6750, section 2.1); the scheme's case doesn't count.
+    /// The bearer token.
     pub fn token(&self) -> Option<&str> {
         let headers = self.headers.as_ref()?;
         let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
-        let (scheme, token) = value.trim().split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        bearer::token_of(value)
     }
 }
 

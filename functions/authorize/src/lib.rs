@@ -27,6 +27,4 @@
 pub mod config;
 pub mod handler;
 pub mod invocation;
-pub mod keys;
 pub mod ticket;
-pub mod token;

@@ -1,13 +1,11 @@
 //! Wires `authorize`.
 
-use sluice_authorize::{
-    config::{Config, KeyConfig},
-    handler::Ports,
-    keys::{HttpKeySet, Keys, PublishedKeys, SecretKey, SecretSource},
-    token::Expected,
-};
+use sluice_authorize::{config::Config, handler::Ports};
 use sluice_aws::{Clients, DynamoTable, RandomIds, SecretStore, SystemClock};
-use sluice_lambda::config::environment;
+use sluice_lambda::{
+    bearer::{Bearer, SecretSource},
+    config::environment,
+};
 
 /// One secret of Secrets Manager.
 struct ManagedSecret {
@@ -27,16 +25,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = Config::from_lookup(environment)?;
     let clients = Clients::load().await;
     let ports = Ports {
-        keys: match config.keys {
-            KeyConfig::Secret(arn) => {
-                Keys::Secret(SecretKey::new(ManagedSecret { store: SecretStore::new(&clients), arn }))
-            }
-            KeyConfig::Published(url) => Keys::Published(PublishedKeys::new(HttpKeySet::new(&url)?)),
+        bearer: Bearer {
+            keys: config.bearer.keys.keys(|arn| ManagedSecret { store: SecretStore::new(&clients), arn })?,
+            expected: config.bearer.expected,
         },
         tickets: DynamoTable::new(&clients, config.state_table),
         clock: SystemClock,
         ids: RandomIds,
-        expected: Expected { issuer: config.issuer, audience: config.audience },
         ticket_ttl: config.ticket_ttl,
     };
     sluice_lambda::run(async |invocation| ports.handle(invocation).await).await

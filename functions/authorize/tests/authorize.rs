@@ -13,13 +13,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sluice_authorize::{
-    handler::Ports,
-    invocation::Invocation,
-    keys::{HttpKeySet, KeySource, PublishedKeys, SecretKey, SecretSource},
-    token::Expected,
-};
+use sluice_authorize::{handler::Ports, invocation::Invocation};
 use sluice_core::{Error, ErrorKind, Result, ids::Sha256, ports::Clock};
+use sluice_lambda::bearer::{
+    Bearer, Expected, HttpKeySet, KeySource, PublishedKeys, SecretKey, SecretSource,
+};
 use sluice_testing::{CountingIds, FixedClock, MemoryTable, Probe, World, build};
 
 use self::keys::{Provider, Signer};
@@ -62,12 +60,12 @@ impl SecretSource for Vault {
 type Function<K> = Ports<K, Probe<MemoryTable>, FixedClock, CountingIds>;
 
 fn function<K: KeySource>(world: &World, keys: K) -> Function<K> {
+    let expected = Expected { issuer: Some("issuer".to_owned()), audience: Some("sluice".to_owned()) };
     Ports {
-        keys,
+        bearer: Bearer { keys, expected },
         tickets: world.table.clone(),
         clock: world.clock.clone(),
         ids: world.ids.clone(),
-        expected: Expected { issuer: Some("issuer".to_owned()), audience: Some("sluice".to_owned()) },
         ticket_ttl: Duration::from_mins(1),
     }
 }
@@ -197,7 +195,7 @@ async fn claims_are_checked() {
 #[tokio::test]
 async fn issuer_and_audience_are_free_where_none_is_configured() {
     let mut function = with_secret(&World::new());
-    function.expected = Expected::default();
+    function.bearer.expected = Expected::default();
     let token = Signer::secret(SECRET).token(&json!({"sub": "alice", "exp": NOW + 1}));
     assert!(is_authorized(&function, &token).await);
 }

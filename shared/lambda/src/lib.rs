@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | settings from environment variables, every fault reported at once |
 //! | [`http`] | requests of the HTTP API, the caller, JSON bodies, problem+json, the wrapper [`http::run`] |
+//! | `bearer` | bearer tokens and the keys they are checked with (feature `bearer`) |
 //! | [`sqs`] | batches of messages with partial failures |
 //! | [`s3_event`] | S3's notifications, keys decoded |
 //! | [`messages`] | what goes over the WebSocket, in both directions |
@@ -11,6 +12,8 @@
 //! A `main.rs` calls [`init_tracing`], reads its config, builds its ports once and hands its handler to [`http::run`],
 //! or to [`run`] if it serves something else than HTTP.
 
+#[cfg(feature = "bearer")]
+pub mod bearer;
 pub mod config;
 pub mod http;
 pub mod messages;

@@ -7,16 +7,16 @@ use jsonwebtoken::{DecodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::{Number, Value};
 use sluice_core::{Result, gate::Roots, ids::OwnerId, time::Timestamp};
-use sluice_lambda::http::Caller;
 
-use crate::keys::KeySource;
+use super::keys::KeySource;
+use crate::http::Caller;
 
 /// How far the issuer's clock may be ahead. `exp` gets no such leeway: routes check it again against the same clock,
 /// long after the authorizer's answer was kept.
 const LEEWAY: Duration = Duration::from_secs(30);
 
 /// What a token's claims must be.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
     /// `iss`, if it is checked.
     pub issuer: Option<String>,
@@ -49,8 +49,6 @@ pub enum Refusal {
     WrongAudience,
     /// `sub` is missing or can't own anything.
     InvalidSubject,
-    /// The ticket was used, has expired, or never was.
-    UnknownTicket,
 }
 
 impl fmt::Display for Refusal {
@@ -67,7 +65,6 @@ impl fmt::Display for Refusal {
             Self::WrongIssuer => "wrong_issuer",
             Self::WrongAudience => "wrong_audience",
             Self::InvalidSubject => "invalid_subject",
-            Self::UnknownTicket => "unknown_ticket",
         })
     }
 }
