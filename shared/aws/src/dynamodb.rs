@@ -4,9 +4,12 @@ mod assets;
 mod connections;
 mod contents;
 mod cursor;
+mod jobs;
 mod endpoints;
 pub mod schema;
+mod tasks;
 mod tickets;
+mod uploads;
 mod usage;
 
 use aws_sdk_dynamodb::{

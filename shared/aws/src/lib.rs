@@ -3,9 +3,10 @@
 //! | adapter | ports | service |
 //! |---|---|---|
 //! | [`S3Originals`] | `OriginalStore`, `MultipartStore` | the bucket of originals |
+//! | [`S3Staging`] | `StagingStore` | the staging bucket, and copies from it into the bucket of originals |
 //! | [`S3Derived`] | `DerivedStore` | the bucket of derivatives |
 //! | [`S3UploadSigner`], [`S3LinkSigner`] | `UploadSigner`, `LinkSigner` | local; credentials only |
-//! | [`DynamoTable`] | `AssetRepository`, `ContentIndex`, `TicketRepository`, `ConnectionRepository` | the state table |
+//! | [`DynamoTable`] | `AssetRepository`, `ContentIndex`, `TicketRepository`, `ConnectionRepository`, `UploadJobRepository`, `TaskRepository`, `TusUploadRepository` | the state table |
 //! | [`SqsJobQueue`] | `JobQueue` | the queue of conversion jobs |
 //! | [`SqsTextQueue`] | none; `notify` sets records aside with it | a queue that people read |
 //! | [`LambdaGate`] | `GateFunction` | the operator's own Lambda function |
@@ -34,8 +35,8 @@ pub use api_gateway::WebSocketNotifier;
 pub use clients::Clients;
 pub use dynamodb::{DynamoTable, schema};
 pub use gate::LambdaGate;
-pub use s3::{S3Derived, S3LinkSigner, S3Originals, S3UploadSigner};
+pub use s3::{S3Derived, S3LinkSigner, S3Originals, S3Staging, S3UploadSigner};
 pub use secrets::SecretStore;
 pub use sqs::{SqsJobQueue, SqsTextQueue};
-pub use stream::asset_from_item;
+pub use stream::{asset_from_item, job_from_item};
 pub use system::{RandomIds, SystemClock};

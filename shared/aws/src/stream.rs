@@ -1,6 +1,6 @@
 //! Items as the table's stream brings them.
 
-use sluice_core::{Result, asset::Asset};
+use sluice_core::{Result, asset::Asset, job::UploadJob};
 
 use crate::dynamodb::schema;
 
@@ -14,6 +14,17 @@ pub fn asset_from_item(image: &serde_dynamo::Item) -> Result<Option<Asset>> {
         return Ok(None);
     }
     schema::asset_of(image.inner().clone()).map(Some)
+}
+
+/// The upload job in such an image; none if the item is of another type or there is no image.
+///
+/// # Errors
+/// `Internal` for an item that says it is an upload job and can't be read as one.
+pub fn job_from_item(image: &serde_dynamo::Item) -> Result<Option<UploadJob>> {
+    if !schema::is_job(image.get("sk").and_then(text)) {
+        return Ok(None);
+    }
+    schema::job_of(image.inner().clone()).map(Some)
 }
 
 fn text(value: &serde_dynamo::AttributeValue) -> Option<&str> {
@@ -39,6 +50,11 @@ mod tests {
         // as the event has it: by way of JSON, {"S": "…"}
         let image: Item = serde_json::from_str(&serde_json::to_string(&image).unwrap()).unwrap();
         assert_eq!(asset_from_item(&image).unwrap(), Some(asset));
+
+        let job = build::job("alice", "job 1", now);
+        let image = Item::from(schema::job_item(&job).unwrap());
+        let image: Item = serde_json::from_str(&serde_json::to_string(&image).unwrap()).unwrap();
+        assert_eq!(job_from_item(&image).unwrap(), Some(job));
     }
 
     #[test]
@@ -48,10 +64,14 @@ mod tests {
             item.inner_mut().insert("sk".to_owned(), AttributeValue::S(sk.to_owned()));
             item
         };
-        for other in ["H", "T", "C", "C#1"] {
-            assert_eq!(asset_from_item(&item(other)).unwrap(), None);
+        for other in ["H", "T", "C", "C#1", "U", "E", "F", "K", "J"] {
+            assert_eq!(asset_from_item(&item(other)).unwrap(), None, "{other}");
+            assert_eq!(job_from_item(&item(other)).unwrap(), None, "{other}");
         }
+        assert_eq!((asset_from_item(&item("J#1")).unwrap(), job_from_item(&item("A")).unwrap()), (None, None));
         assert_eq!(asset_from_item(&Item::default()).unwrap(), None, "a removed item has no new image");
+        assert_eq!(job_from_item(&Item::default()).unwrap(), None);
+        assert_eq!(job_from_item(&item("J#1")).unwrap_err().kind(), ErrorKind::Internal);
         assert_eq!(asset_from_item(&item("A")).unwrap_err().kind(), ErrorKind::Internal);
     }
 }

@@ -19,7 +19,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use bytes::Bytes;
 use sluice_aws::{
-    Clients, DynamoTable, S3Derived, S3LinkSigner, S3Originals, S3UploadSigner, SecretStore, SqsJobQueue,
+    Clients, DynamoTable, S3Derived, S3LinkSigner, S3Originals, S3Staging, S3UploadSigner, SecretStore, SqsJobQueue,
     SystemClock, WebSocketNotifier, schema,
 };
 use sluice_core::{
@@ -131,6 +131,27 @@ impl Browser for HttpBrowser {
     async fn get(&self, url: &str) -> Answer {
         self.send(self.0.get(url)).await
     }
+
+    async fn post_form(&self, url: &str, fields: &[(String, String)], file: Bytes) -> Answer {
+        const BOUNDARY: &str = "----contract";
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+            body.extend_from_slice(format!("{head}{value}\r\n").as_bytes());
+        }
+        let head = "Content-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\nContent-Type: text/plain";
+        body.extend_from_slice(format!("--{BOUNDARY}\r\n{head}\r\n\r\n").as_bytes());
+        body.extend_from_slice(&file);
+        body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.send(self.0.post(url).header("content-type", content_type).body(body)).await
+    }
+
+    async fn step(&self, method: &str, url: &str, headers: &[(String, String)], body: String) -> Answer {
+        let request = self.0.request(method.parse().unwrap(), url).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        self.send(request).await
+    }
 }
 
 #[tokio::test]
@@ -151,6 +172,16 @@ async fn tickets() {
 #[tokio::test]
 async fn connections() {
     contracts::connection_repository_contract(&table().await).await;
+}
+
+#[tokio::test]
+async fn upload_jobs() {
+    contracts::upload_job_repository_contract(&table().await).await;
+}
+
+#[tokio::test]
+async fn tasks() {
+    contracts::task_repository_contract(&table().await).await;
 }
 
 #[tokio::test]
@@ -175,6 +206,41 @@ async fn multipart_uploads() {
     let signer = S3UploadSigner::new(&clients, bucket.as_str());
     let store = S3Originals::new(&clients, bucket);
     contracts::multipart_store_contract(&store, &signer, &HttpBrowser::new(), &SystemClock).await;
+}
+
+#[tokio::test]
+async fn forms() {
+    let (clients, bucket) = (clients().await, bucket(true).await);
+    let signer = S3UploadSigner::new(&clients, bucket.as_str());
+    let store = S3Originals::new(&clients, bucket);
+    contracts::upload_form_contract(&store, &signer, &HttpBrowser::new(), &SystemClock).await;
+}
+
+#[tokio::test]
+async fn clients_own_multipart_uploads() {
+    let (clients, bucket) = (clients().await, bucket(true).await);
+    let signer = S3UploadSigner::new(&clients, bucket.as_str());
+    let store = S3Originals::new(&clients, bucket);
+    contracts::client_multipart_contract(&store, &signer, &HttpBrowser::new(), &SystemClock).await;
+}
+
+#[tokio::test]
+async fn endpoints() {
+    contracts::endpoint_repository_contract(&table().await).await;
+}
+
+#[tokio::test]
+async fn staging() {
+    let (clients, staging, originals) = (clients().await, bucket(false).await, bucket(true).await);
+    let partials = S3Originals::new(&clients, staging.as_str());
+    let store = S3Staging::new(&clients, staging, originals.as_str());
+    let originals = S3Originals::new(&clients, originals);
+    contracts::staging_store_contract(&store, &partials, &originals).await;
+}
+
+#[tokio::test]
+async fn tus_uploads() {
+    contracts::tus_upload_repository_contract(&table().await).await;
 }
 
 #[tokio::test]

@@ -3,12 +3,20 @@
 //! A suite wants a store that nobody else uses.
 
 mod assets;
+mod endpoints;
+mod forms;
+mod jobs;
 mod links;
 mod messages;
 mod objects;
 mod owners;
+mod tus;
 
 pub use assets::asset_repository_contract;
+pub use endpoints::endpoint_repository_contract;
+pub use forms::{client_multipart_contract, upload_form_contract};
+pub use tus::{staging_store_contract, tus_upload_repository_contract};
+pub use jobs::{task_repository_contract, upload_job_repository_contract};
 pub use links::{derived_store_contract, link_signer_contract};
 pub use messages::{job_queue_contract, notifier_contract};
 pub use objects::{multipart_store_contract, original_store_contract, upload_signer_contract};

@@ -9,10 +9,14 @@
 //! | content | `H#{owner}#{sha256}` | `H` | `asset_id`: who keeps these bytes |
 //! | ticket | `T#{sha256 of the ticket}` | `T` | `owner`, `valid_until`, `expires_at` |
 //! | endpoint | `E#{sha256 of its token}` | `E` | `owner`, `roots`, `opens_until`, `valid_until`, `expires_at` |
+//! | upload job | `O#{owner}` | `J#{request_id}` | the job's own fields, `expires_at` |
+//! | its token | `J#{sha256 of the token}` | `J` | `owner`, `request_id`, `expires_at` |
+//! | tus upload | `F#{sha256 of its id}` | `F` | the upload's own fields, `expires_at` |
+//! | task | `K#{task_id}` | `K` | the task's own fields, `expires_at` |
 //! | connection | `O#{owner}` | `C#{connection_id}` | `expires_at` |
 //! | its reverse | `C#{connection_id}` | `C` | `owner`, `expires_at` |
 //!
-//! `expires_at` is the table's TTL attribute, in seconds since 1970; only tickets and connections have it. Times are
+//! `expires_at` is the table's TTL attribute, in seconds since 1970, of what ends by itself; no asset has it. Times are
 //! RFC 3339 in milliseconds, of one width, so that they sort as text. No partition grows with the number of users: an
 //! asset is a partition of its own, and so is an owner.
 //!
@@ -41,17 +45,26 @@
 //! | who keeps a content | consistent `GetItem`; claimed by `PutItem` on condition |
 //! | a ticket, once | `DeleteItem`, on condition that it is still good, which returns it |
 //! | an endpoint | consistent `GetItem` |
+//! | a new upload job | it and its token in one transaction, on condition that its id is free, or its earlier job unchanged |
+//! | a changed upload job | `PutItem`, on condition that the stored `revision` is one below |
+//! | an upload job by token | consistent `GetItem` of the token, then of the job |
+//! | an owner's upload jobs | consistent `Query` of `O#{owner}`, `J#…` |
+//! | a tus upload's lock | `UpdateItem`, on condition of its owner, offset and state, which returns it |
+//! | a changed tus upload | `PutItem`, on condition that the stored `revision` is one below |
+//! | a task | consistent `GetItem` |
 //! | a new connection | both its items in one transaction |
 //! | an owner's connections | consistent `Query` of `O#{owner}` |
 //! | a connection's owner | consistent `GetItem` of the reverse |
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_core::{
     Error, Result,
     asset::Asset,
-    ids::{AssetId, ConnectionId, OwnerId, Sha256},
+    ids::{AssetId, ConnectionId, OwnerId, RequestId, Sha256},
+    job::UploadJob,
+    task::TaskId,
     time::Timestamp,
 };
 
@@ -65,6 +78,10 @@ pub const DEADLINES: &str = "deadlines";
 pub const DEADLINE_SHARDS: u8 = 8;
 /// The TTL attribute.
 pub const EXPIRES_AT: &str = "expires_at";
+
+/// How long an upload job is kept after its last change, so that a client that was away finds how it ended. The longest
+/// upload takes seven days.
+const JOB_TTL: Duration = Duration::from_hours(30 * 24);
 
 /// The sort key of an asset.
 const ASSET: &str = "A";
@@ -103,6 +120,10 @@ pub(super) fn endpoint_key(token: Sha256) -> Item {
     key(format!("E#{token}"), "E")
 }
 
+pub(super) fn tus_key(id: Sha256) -> Item {
+    key(format!("F#{id}"), "F")
+}
+
 /// The partition of an owner: connections in the table, assets in the indexes.
 pub(super) fn owner_pk(owner: &OwnerId) -> String {
     format!("O#{owner}")
@@ -117,6 +138,21 @@ pub(super) fn connection_key(owner: &OwnerId, connection: &ConnectionId) -> Item
 
 pub(super) fn reverse_key(connection: &ConnectionId) -> Item {
     key(format!("{CONNECTION}{connection}"), "C")
+}
+
+/// The start of an upload job's sort key.
+pub(super) const JOB: &str = "J#";
+
+pub(super) fn job_key(owner: &OwnerId, request_id: &RequestId) -> Item {
+    key(owner_pk(owner), format!("{JOB}{request_id}"))
+}
+
+pub(super) fn job_token_key(token: Sha256) -> Item {
+    key(format!("J#{token}"), "J")
+}
+
+pub(super) fn task_key(id: TaskId) -> Item {
+    key(format!("K#{id}"), "K")
 }
 
 /// A sort key of one of the owner's indexes.
@@ -160,6 +196,36 @@ where
     serde_dynamo::Item: From<HashMap<String, T>>,
 {
     serde_dynamo::from_item(serde_dynamo::Item::from(item)).map_err(Error::internal)
+}
+
+/// Whether a sort key is an upload job's.
+pub(crate) fn is_job(sk: Option<&str>) -> bool {
+    sk.is_some_and(|sk| sk.starts_with(JOB))
+}
+
+/// An upload job as it lies in the table.
+pub(crate) fn job_item(job: &UploadJob) -> Result<Item> {
+    let mut item: Item = serde_dynamo::to_item(job).map_err(Error::internal)?;
+    item.extend(job_key(job.owner(), job.request_id()));
+    item.insert(EXPIRES_AT.to_owned(), number(job.updated_at().plus(JOB_TTL).as_seconds()));
+    Ok(item)
+}
+
+/// The upload job in an item.
+pub(crate) fn job_of<T>(item: HashMap<String, T>) -> Result<UploadJob>
+where
+    serde_dynamo::Item: From<HashMap<String, T>>,
+{
+    serde_dynamo::from_item(serde_dynamo::Item::from(item)).map_err(Error::internal)
+}
+
+/// What leads from a token to its upload job, for as long as that may start.
+pub(super) fn job_token_item(job: &UploadJob) -> Item {
+    let mut item = job_token_key(job.token());
+    item.insert("owner".to_owned(), text(job.owner().as_str()));
+    item.insert("request_id".to_owned(), text(job.request_id().as_str()));
+    item.insert(EXPIRES_AT.to_owned(), number(job.start_before().as_seconds()));
+    item
 }
 
 /// A text attribute that must be there and be well formed.
