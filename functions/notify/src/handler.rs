@@ -8,17 +8,18 @@ use std::{
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use sluice_core::{
-    Result,
+    ErrorKind, Result,
     asset::Asset,
     document::AssetDocument,
     ids::{ConnectionId, OwnerId},
-    ports::{ConnectionRepository, Delivery, LinkSigner, Notifier},
+    job::{self, JobEvent, UploadJobDocument},
+    ports::{Clock, ConnectionRepository, Delivery, LinkSigner, Notifier, UploadJobRepository},
 };
 use sluice_lambda::messages::ServerMessage;
 
 use crate::{
     poison::{self, PoisonQueue},
-    stream::{BatchAnswer, FailedRecord, StreamBatch, changed_asset, sequence_number},
+    stream::{BatchAnswer, Change, FailedRecord, StreamBatch, change, sequence_number},
 };
 
 /// Pushes at a time. One owner's connections are few; the bound is for the odd one with a hundred tabs.
@@ -29,15 +30,19 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the function works with.
-pub struct Ports<R, L, N, Q> {
+pub struct Ports<R, J, L, N, Q, C> {
     /// Who is connected.
     pub connections: R,
+    /// Upload jobs, which follow their assets.
+    pub jobs: J,
     /// Links in documents.
     pub links: L,
     /// The way to the clients.
     pub notifier: N,
     /// Where unreadable records go.
     pub poison: Q,
+    /// The time.
+    pub clock: C,
 }
 
 /// What is known during one batch, and only then: who is connected, and where a push failed. To a connection that
@@ -63,12 +68,14 @@ enum Told {
     NotAll,
 }
 
-impl<R, L, N, Q> Ports<R, L, N, Q>
+impl<R, J, L, N, Q, C> Ports<R, J, L, N, Q, C>
 where
     R: ConnectionRepository,
+    J: UploadJobRepository,
     L: LinkSigner,
     N: Notifier,
     Q: PoisonQueue,
+    C: Clock,
 {
     /// Tells of all changes in a batch, one record after the other, which keeps the order. The answer names the
     /// records that have to come again.
@@ -94,8 +101,22 @@ where
     }
 
     async fn handle_record(&self, record: &Value, known: &mut Batch) -> Result<Told> {
-        match changed_asset(record) {
-            Ok(Some(asset)) => self.tell(&asset, known).await,
+        match change(record) {
+            Ok(Some(Change::Asset(asset))) => {
+                self.follow(&asset).await?;
+                let frame = async || {
+                    let document = AssetDocument::render(&asset, &self.links).await?;
+                    ServerMessage::asset(document).into_frame()
+                };
+                self.tell(asset.owner(), frame, known).await
+            }
+            Ok(Some(Change::Job(job))) => {
+                let frame = async || {
+                    let document = UploadJobDocument::render(&job, self.clock.now());
+                    ServerMessage::upload_job(document).into_frame()
+                };
+                self.tell(job.owner(), frame, known).await
+            }
             Ok(None) => Ok(Told::All),
             Err(reason) => {
                 let sequence_number = sequence_number(record);
@@ -106,17 +127,33 @@ where
         }
     }
 
-    async fn tell(&self, asset: &Asset, known: &mut Batch) -> Result<Told> {
-        if !known.connections.contains_key(asset.owner()) {
-            let found = self.connections.of_owner(asset.owner()).await?;
-            known.connections.insert(asset.owner().clone(), found);
+    /// Lets the upload job that an asset came by know how it stands. What changes by it comes back by the stream.
+    async fn follow(&self, asset: &Asset) -> Result<()> {
+        let Some(request_id) = asset.upload_job() else { return Ok(()) };
+        // a job is forgotten long after its end
+        let Some(found) = self.jobs.get(asset.owner(), request_id).await? else { return Ok(()) };
+        match job::apply_to(&self.jobs, &self.clock, found, &JobEvent::Followed(asset)).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other.map(drop),
         }
-        let connections = known.connections.get_mut(asset.owner()).map(Vec::as_mut_slice).unwrap_or_default();
+    }
+
+    /// Pushes a frame, made only if there is anybody to push it to, to all of the owner's connections.
+    async fn tell(
+        &self,
+        owner: &OwnerId,
+        frame: impl AsyncFnOnce() -> Result<String>,
+        known: &mut Batch,
+    ) -> Result<Told> {
+        if !known.connections.contains_key(owner) {
+            let found = self.connections.of_owner(owner).await?;
+            known.connections.insert(owner.clone(), found);
+        }
+        let connections = known.connections.get_mut(owner).map(Vec::as_mut_slice).unwrap_or_default();
         if connections.is_empty() {
             return Ok(Told::All);
         }
-        let document = AssetDocument::render(asset, &self.links).await?;
-        let frame = ServerMessage::asset(document).into_frame()?;
+        let frame = frame().await?;
         let (failed, open): (Vec<_>, Vec<_>) =
             connections.iter().cloned().partition(|connection| known.failed.contains(connection));
         let mut told = if failed.is_empty() { Told::All } else { Told::NotAll };
@@ -134,7 +171,7 @@ where
                 }
                 Push::Gone(connection) => {
                     self.connections.remove(&connection).await?;
-                    if let Some(left) = known.connections.get_mut(asset.owner()) {
+                    if let Some(left) = known.connections.get_mut(owner) {
                         left.retain(|other| *other != connection);
                     }
                 }

@@ -1,7 +1,8 @@
-//! Tells owners about every change of their assets: the state table's stream is the outbox, and each state that was
-//! written is pushed to all of its owner's WebSocket connections.
+//! Tells owners about every change of their assets and upload jobs: the state table's stream is the outbox, and each state
+//! that was written is pushed to all of its owner's WebSocket connections. Upload jobs follow their assets here, by
+//! whichever door the bytes came and whoever ended it.
 //!
-//! Trigger: the stream of the state table (`NEW_AND_OLD_IMAGES`), asset items only, in batches with
+//! Trigger: the stream of the state table (`NEW_AND_OLD_IMAGES`), asset and upload job items only, in batches with
 //! `ReportBatchItemFailures`. A change is told at least once and, to one connection, in order per asset unless a push
 //! failed; clients keep the document with the highest `seq`.
 //!
@@ -9,7 +10,8 @@
 //!
 //! | the record | what is done |
 //! |---|---|
-//! | an asset whose revision rose | its document goes to the owner's connections; those that are gone are forgotten |
+//! | an asset whose revision rose | the upload job it came by, if any, follows it; its document goes to the owner's connections; those that are gone are forgotten |
+//! | an upload job whose revision rose | its document goes the same way |
 //! | a removal, another item, no new revision | nothing |
 //! | can't be read | set aside on the poison queue: it would block its shard of the stream |
 //! | a push, the table or the links failed in passing | everybody else is told, and the record is reported: the stream delivers again from there |
@@ -24,7 +26,8 @@
 //! | `LINK_TTL_SECONDS` | how long links are good, 900 |
 //! | `POISON_QUEUE_URL` | where records go that can't be read |
 //!
-//! IAM: the stream; `dynamodb:Query`, `dynamodb:GetItem`, `dynamodb:DeleteItem` on the state table's connections;
+//! IAM: the stream; `dynamodb:Query`, `dynamodb:GetItem`, `dynamodb:DeleteItem` on the state table's connections,
+//! `dynamodb:GetItem`, `dynamodb:PutItem` on its upload jobs;
 //! `s3:GetObject`, `s3:GetObjectVersion` on both buckets, for the links; `execute-api:ManageConnections`;
 //! `sqs:SendMessage` on the poison queue.
 

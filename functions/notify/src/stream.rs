@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_dynamo::Item;
 use serde_json::Value;
-use sluice_core::asset::Asset;
+use sluice_core::{Error, asset::Asset, job::UploadJob};
 
 /// A batch. Records are read one by one, so that one that can't be read fails no other.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +37,8 @@ pub enum Unreadable {
     NoRecord,
     /// It says it is an asset and can't be read as one.
     NoAsset,
+    /// It says it is an upload job and can't be read as one.
+    NoJob,
 }
 
 #[derive(Deserialize)]
@@ -60,18 +62,39 @@ pub fn sequence_number(record: &Value) -> &str {
     record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default()
 }
 
-/// The asset that a record brings; none if there is nothing to tell: a removal, another item, no new revision.
+/// What a record brings.
+#[derive(Debug)]
+pub enum Change {
+    /// An asset's new state.
+    Asset(Box<Asset>),
+    /// An upload job's.
+    Job(Box<UploadJob>),
+}
+
+/// What a record brings; none if there is nothing to tell: a removal, another item, no new revision.
 ///
 /// # Errors
 /// If it can't be read.
-pub fn changed_asset(record: &Value) -> Result<Option<Asset>, Unreadable> {
+pub fn change(record: &Value) -> Result<Option<Change>, Unreadable> {
     let Record { event_name, dynamodb } = Record::deserialize(record).map_err(|_| Unreadable::NoRecord)?;
     if event_name == "REMOVE" {
         return Ok(None);
     }
     let image = dynamodb.new_image.ok_or(Unreadable::NoRecord)?;
+    let before = dynamodb.old_image.as_ref();
     let asset = sluice_aws::asset_from_item(&image).map_err(|_| Unreadable::NoAsset)?;
-    // an old state that can't be read is no reason not to tell the new one
-    let before = dynamodb.old_image.and_then(|image| sluice_aws::asset_from_item(&image).ok().flatten());
-    Ok(asset.filter(|asset| before.is_none_or(|before| before.revision() < asset.revision())))
+    if let Some(asset) = asset {
+        let before = before.and_then(|image| known(sluice_aws::asset_from_item(image)));
+        let is_new = before.is_none_or(|before| before.revision() < asset.revision());
+        return Ok(is_new.then(|| Change::Asset(Box::new(asset))));
+    }
+    let job = sluice_aws::job_from_item(&image).map_err(|_| Unreadable::NoJob)?;
+    let before = before.and_then(|image| known(sluice_aws::job_from_item(image)));
+    let new = job.filter(|job| before.is_none_or(|before| before.revision() < job.revision()));
+    Ok(new.map(|job| Change::Job(Box::new(job))))
+}
+
+/// An old state. One that can't be read is no reason not to tell the new one.
+fn known<T>(before: Result<Option<T>, Error>) -> Option<T> {
+    before.ok().flatten()
 }

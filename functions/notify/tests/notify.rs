@@ -14,7 +14,7 @@ use sluice_core::{
     ports::{Clock, ConnectionRepository},
 };
 use sluice_notify::{handler::Ports, poison::PoisonQueue};
-use sluice_testing::{MemoryLinkSigner, MemoryNotifier, MemoryTable, Probe, When, World, build};
+use sluice_testing::{FixedClock, MemoryJobs, MemoryLinkSigner, MemoryNotifier, MemoryTable, Probe, When, World, build};
 
 const CHANGED: &str = include_str!("../../../events/notify/changed.json");
 const REMOVED: &str = include_str!("../../../events/notify/removed.json");
@@ -45,14 +45,23 @@ impl PoisonQueue for Poison {
     }
 }
 
-type Function = Ports<Probe<MemoryTable>, Probe<MemoryLinkSigner>, Probe<MemoryNotifier>, Poison>;
+type Function = Ports<
+    Probe<MemoryTable>,
+    Probe<MemoryJobs>,
+    Probe<MemoryLinkSigner>,
+    Probe<MemoryNotifier>,
+    Poison,
+    FixedClock,
+>;
 
 fn function(world: &World) -> Function {
     Ports {
         connections: world.table.clone(),
+        jobs: world.jobs.clone(),
         links: world.links.clone(),
         notifier: world.notifier.clone(),
         poison: Poison::default(),
+        clock: world.clock.clone(),
     }
 }
 

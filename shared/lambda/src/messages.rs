@@ -2,7 +2,7 @@
 //! client can't tell whether a document came on request or by a change.
 
 use serde::{Deserialize, Serialize};
-use sluice_core::{Error, Result, document::AssetDocument, time::Timestamp};
+use sluice_core::{Error, Result, document::AssetDocument, job::UploadJobDocument, time::Timestamp};
 
 /// The largest frame of API Gateway's WebSocket APIs. A message may be 128 KB, but is then split into frames, which
 /// some clients hand to the application one by one; and every 32 KB begun are billed as a message of their own.
@@ -81,6 +81,13 @@ pub enum ServerMessage {
         /// The document.
         asset: Box<AssetDocument>,
     },
+    /// An upload job. Clients keep the one with the highest `seq` of each.
+    UploadJob {
+        /// The job's revision.
+        seq: u64,
+        /// The document.
+        job: Box<UploadJobDocument>,
+    },
     /// What changed was sent.
     Synced {
         /// What to ask for next time.
@@ -114,6 +121,11 @@ impl ServerMessage {
     /// The message about an asset.
     pub fn asset(document: AssetDocument) -> Self {
         Self::Asset { seq: document.revision, asset: Box::new(document) }
+    }
+
+    /// The message about an upload job. It always fits a frame, for a job's metadata is limited.
+    pub fn upload_job(document: UploadJobDocument) -> Self {
+        Self::UploadJob { seq: document.revision, job: Box::new(document) }
     }
 
     /// As text that fits a frame: a document that doesn't comes without its metadata, marked as partial, and can be
