@@ -190,8 +190,7 @@ where
             return Ok(Granted::Direct { upload, url, headers, expires_at });
         };
         let window = self.policy.window(start, count, parts)?;
-        let (signed, expires_at) =
-            self.signer.sign_parts(asset.key(), &upload_id, window, now, ttl).await?;
+        let (signed, expires_at) = self.signer.sign_parts(asset.key(), &upload_id, window, now, ttl).await?;
         Ok(Granted::Multipart { upload, upload_id, parts, signed, expires_at })
     }
 }

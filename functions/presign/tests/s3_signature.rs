@@ -54,7 +54,8 @@ async fn post(world: &World, form: &Value, bytes: usize) -> u16 {
 #[tokio::test]
 async fn a_form_takes_just_the_file_that_was_announced() {
     let world = World::new();
-    let wanted = json!({ "filename": "photo.jpg", "file_size": 7, "content_type": "image/jpeg", "folder": "trips" });
+    let wanted =
+        json!({ "filename": "photo.jpg", "file_size": 7, "content_type": "image/jpeg", "folder": "trips" });
     let (status, form) = signature(&world, "alice", &wanted).await.unwrap();
     let asset = world.table.assets().remove(0);
     assert_eq!((status, &form["method"], &form["version"]), (201, &json!("POST"), &json!(1)));

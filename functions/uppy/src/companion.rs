@@ -177,7 +177,9 @@ pub(crate) fn why_over(asset: &Asset, upload_id: &UploadId) -> Error {
     }
     match asset.failure_code() {
         Some(Failure::CANCELLED) => Error::conflict(Failure::CANCELLED, "the upload was cancelled"),
-        Some(Failure::EXPIRED) => Error::conflict(Failure::EXPIRED, "the upload was not finished in its time"),
+        Some(Failure::EXPIRED) => {
+            Error::conflict(Failure::EXPIRED, "the upload was not finished in its time")
+        }
         // it is open here and gone at S3, which frees what lies there for too long
         _ if asset.grant().and_then(Grant::upload_id) == Some(upload_id) => {
             Error::conflict("upload_gone", "the upload was aborted or has expired; begin it again")

@@ -38,11 +38,7 @@ pub async fn make(
 ///
 /// # Errors
 /// `endpoint_not_found`, whether it has expired or never was.
-pub async fn find(
-    endpoints: &impl EndpointTokenRepository,
-    token: &str,
-    now: Timestamp,
-) -> Result<Endpoint> {
+pub async fn find(endpoints: &impl EndpointTokenRepository, token: &str, now: Timestamp) -> Result<Endpoint> {
     endpoints.endpoint(digest(token), now).await?.ok_or_else(|| {
         let message = "no such endpoint; it may have expired: make another";
         Error::new(ErrorKind::NotFound, "endpoint_not_found", message)

@@ -127,11 +127,11 @@ where
     let body = match (request.method(), path) {
         (&Method::GET, ["params"]) => {
             let metadata = metadata_of_query(request);
-            let wanted =
-                Wanted::read(request.required_query("filename")?, request.query("type"), metadata)?;
+            let wanted = Wanted::read(request.required_query("filename")?, request.query("type"), metadata)?;
             let (asset, form) = companion.form(authority.to_open()?, &wanted).await?;
             let SignedForm { url, fields, expires_at } = form;
-            let fields: Map<String, Value> = fields.into_iter().map(|(name, value)| (name, value.into())).collect();
+            let fields: Map<String, Value> =
+                fields.into_iter().map(|(name, value)| (name, value.into())).collect();
             json!({
                 "method": "POST", "url": url, "fields": fields, "expires": seconds_left(now, expires_at),
                 "asset_id": asset.id(),
@@ -158,8 +158,7 @@ where
         }
         (&Method::GET, ["multipart", upload_id, number]) => {
             let number = number_of(number)?;
-            let (mut parts, expires_at) =
-                companion.parts_signed(owner, upload_id, key()?, &[number]).await?;
+            let (mut parts, expires_at) = companion.parts_signed(owner, upload_id, key()?, &[number]).await?;
             let url = parts.pop().map(|part| part.url);
             json!({ "url": url, "expires": seconds_left(now, expires_at) })
         }
@@ -203,7 +202,10 @@ fn number_of(text: &str) -> Result<u64> {
 fn batch(numbers: &str) -> Result<Vec<u64>> {
     let numbers: Vec<u64> = numbers.split(',').map(number_of).collect::<Result<_>>()?;
     if numbers.len() > MAX_BATCH {
-        return Err(Error::invalid_field("partNumbers", format_args!("at most {MAX_BATCH} are signed at once")));
+        return Err(Error::invalid_field(
+            "partNumbers",
+            format_args!("at most {MAX_BATCH} are signed at once"),
+        ));
     }
     Ok(numbers)
 }

@@ -38,5 +38,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         bucket: config.originals,
         grant_ttl: config.grant_ttl,
     };
-    http::run(async |request| Ok(handle(&companion, &request).await)).await
+    http::run(async |request| Ok(Box::pin(handle(&companion, &request)).await)).await
 }

@@ -100,7 +100,8 @@ fn proposal(key: &str) -> (Option<&str>, &str) {
         None => (None, key),
     };
     let own = name.split_at_checked(36).filter(|(start, _)| Uuid::try_parse(start).is_ok());
-    let name = own.and_then(|(_, rest)| rest.strip_prefix('-')).filter(|name| !name.is_empty()).unwrap_or(name);
+    let name =
+        own.and_then(|(_, rest)| rest.strip_prefix('-')).filter(|name| !name.is_empty()).unwrap_or(name);
     (folder, name)
 }
 
@@ -148,7 +149,8 @@ where
         }
         let finisher = &companion.finisher;
         cancel_upload(&finisher.table, &finisher.originals, &finisher.clock, asset.clone()).await?;
-        let request = companion.signer.sign_step(asset.key(), upload_id, MultipartStep::Abort, now, ttl).await?;
+        let request =
+            companion.signer.sign_step(asset.key(), upload_id, MultipartStep::Abort, now, ttl).await?;
         return Ok(answer(&asset, request));
     }
     let grant = open_grant(&asset).filter(|grant| is_of(grant, upload_id));
@@ -157,7 +159,8 @@ where
         Step::Part(_, number) => {
             let signed = companion.signer.sign_parts(asset.key(), upload_id, number..=number, now, ttl).await;
             let (mut parts, expires_at) = signed?;
-            let url = parts.pop().map(|part| part.url).ok_or_else(|| Error::internal("no part was signed"))?;
+            let url =
+                parts.pop().map(|part| part.url).ok_or_else(|| Error::internal("no part was signed"))?;
             SignedRequest { url, headers: Vec::new(), expires_at }
         }
         Step::Complete(_) => {

@@ -58,7 +58,14 @@ impl Answer {
 fn elements(xml: &str, name: &str) -> Vec<String> {
     let (start, end) = (format!("<{name}>"), format!("</{name}>"));
     let plain = |text: &str| {
-        let entities = [("&quot;", "\""), ("&#34;", "\""), ("&apos;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+        let entities = [
+            ("&quot;", "\""),
+            ("&#34;", "\""),
+            ("&apos;", "'"),
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&amp;", "&"),
+        ];
         entities.iter().fold(text.to_owned(), |text, (entity, meant)| text.replace(entity, meant))
     };
     let inner = |rest: &str| rest.split_once(&end).map(|(text, _)| plain(text));
@@ -369,9 +376,7 @@ impl MemoryBrowser {
             return Err(400);
         };
         let expires: Timestamp = expires.parse().map_err(|_| 400_u16)?;
-        if url != "https://originals.s3.test/"
-            || self.clock.now() >= expires
-            || bound_headers(&said) != bound
+        if url != "https://originals.s3.test/" || self.clock.now() >= expires || bound_headers(&said) != bound
         {
             return Err(403);
         }
@@ -431,10 +436,9 @@ impl MemoryBrowser {
                 let parts = parts.ok_or(400_u16)?;
                 let stitched = self.originals.complete(&key, &upload_id, &parts, replaces.as_ref()).await;
                 match stitched.map_err(|_| 500_u16)? {
-                    Stitched::Done => Ok(Answer::xml(format!(
-                        "<Key>{}</Key>",
-                        key.as_str().replace('&', "&amp;")
-                    ))),
+                    Stitched::Done => {
+                        Ok(Answer::xml(format!("<Key>{}</Key>", key.as_str().replace('&', "&amp;"))))
+                    }
                     Stitched::NoSuchUpload => Err(404),
                     Stitched::PreconditionFailed => Err(412),
                     Stitched::PartsRefused => Err(400),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::{LARGEST_IMAGE, answer, companion, delete, get, pairs, post, request, world};
 use serde_json::{Value, json};
 use sluice_core::{
     ErrorKind,
@@ -10,7 +11,6 @@ use sluice_core::{
 };
 use sluice_lambda::http::{Method, Request};
 use sluice_testing::{Browser, When, World, build};
-use crate::support::{LARGEST_IMAGE, answer, companion, delete, get, pairs, post, request, world};
 
 /// What Uppy's `encodeURIComponent` makes of a key.
 fn escaped(key: &str) -> String {
@@ -51,7 +51,10 @@ async fn a_small_file_comes_by_a_form_that_the_gate_has_sized() {
     let asset = world.table.assets().remove(0);
     assert_eq!(signed["asset_id"], json!(asset.id()));
     assert_eq!(signed["fields"]["key"], json!(asset.key()));
-    assert_eq!((signed["fields"]["x-amz-meta-version"].as_str(), asset.stage()), (Some("1"), Stage::Uploading));
+    assert_eq!(
+        (signed["fields"]["x-amz-meta-version"].as_str(), asset.stage()),
+        (Some("1"), Stage::Uploading)
+    );
     assert_eq!(
         (asset.folder().as_str(), asset.filename().as_str(), asset.message_id().unwrap().as_str()),
         ("users/alice/trips/2026", "Ferien in Köln.jpg", "m-1")
@@ -90,7 +93,8 @@ async fn parts_are_signed_one_by_one_listed_and_stitched_once() {
 
     let (status, parts) = get(&world, "alice", &format!("/s3/multipart/{id}?{key}")).await;
     assert_eq!((status, &parts[1]["PartNumber"], &parts[1]["Size"]), (200, &json!(2), &json!(3)));
-    let (status, batch) = get(&world, "alice", &format!("/s3/multipart/{id}/batch?{key}&partNumbers=2,3")).await;
+    let (status, batch) =
+        get(&world, "alice", &format!("/s3/multipart/{id}/batch?{key}&partNumbers=2,3")).await;
     assert_eq!((status, batch["presignedUrls"].as_object().unwrap().len()), (200, 2));
     assert!(batch["presignedUrls"]["3"].as_str().unwrap().contains("partNumber=3"));
 
@@ -218,7 +222,9 @@ async fn what_is_wrong_is_told_in_uppys_form_and_leaves_nothing_behind() {
         assert_eq!((found, refusal["code"].as_str()), (status, Some(code)), "{target}");
         assert!(refusal["message"].is_string() && refusal["requestId"] == "test", "{refusal}");
     }
-    for body in [json!({}), json!({ "filename": 7 }), json!({ "filename": "a.jpg", "metadata": { "folder": [] } })] {
+    for body in
+        [json!({}), json!({ "filename": 7 }), json!({ "filename": "a.jpg", "metadata": { "folder": [] } })]
+    {
         assert_eq!(post(&world, "alice", "/s3/multipart", &body).await.0, 400, "{body}");
     }
     let nobody = Request::new(Method::GET, "/s3/params?filename=a.jpg");
@@ -247,7 +253,8 @@ async fn metadata_names_the_asset_that_gets_a_further_version() {
     assert_eq!(post(&world, "bob", "/s3/multipart", &body).await.0, 404);
     let (_, made) = post(&world, "alice", "/s3/multipart", &body).await;
     assert_eq!(made["key"], json!(asset.key()));
-    let upload = (made["uploadId"].as_str().unwrap().to_owned(), format!("key={}", escaped(asset.key().as_str())));
+    let upload =
+        (made["uploadId"].as_str().unwrap().to_owned(), format!("key={}", escaped(asset.key().as_str())));
     let list = send(&world, &upload, &[b"second"]).await;
     let target = format!("/s3/multipart/{}/complete?{}", upload.0, upload.1);
     assert_eq!(post(&world, "alice", &target, &list).await.0, 200);

@@ -1,9 +1,9 @@
 //! `POST /s3/sign`, on ports in memory, with what Uppy 6 hands to `signRequest` and does with the answers.
 
+use crate::support::{LARGEST_IMAGE, delete, pairs, post, world};
 use serde_json::{Value, json};
 use sluice_core::asset::{Event, Stage};
 use sluice_testing::{Answer, Browser, World};
-use crate::support::{LARGEST_IMAGE, delete, pairs, post, world};
 
 const UUID: &str = "0b0e7a34-1f0c-4c5e-9c1c-0d2a3b4c5d6e";
 
@@ -34,13 +34,16 @@ async fn part(world: &World, key: &str, id: &str, body: &'static [u8]) -> String
     let signed = sign(world, "alice", &request).await.unwrap();
     let sent = world.browser.put(signed["url"].as_str().unwrap(), &[], body.into()).await;
     let etag = sent.etag();
-    format!("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>")
+    format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+    )
 }
 
 #[tokio::test]
 async fn a_whole_file_comes_by_a_form_under_a_key_of_ours() {
     let world = world();
-    let request = json!({ "method": "PUT", "key": format!("trips/{UUID}-photo.jpg"), "contentType": "image/jpeg" });
+    let request =
+        json!({ "method": "PUT", "key": format!("trips/{UUID}-photo.jpg"), "contentType": "image/jpeg" });
     let signed = sign(&world, "alice", &request).await.unwrap();
     let asset = world.table.assets().remove(0);
     assert_eq!((asset.folder().as_str(), asset.filename().as_str()), ("users/alice/trips", "photo.jpg"));
@@ -59,7 +62,8 @@ async fn a_multipart_upload_that_uppy_runs_itself_becomes_the_granted_version() 
     let world = world();
     let (key, id) = begun(&world, &json!({ "message_id": "m-1" })).await;
     let list = part(&world, &key, &id, b"one").await;
-    let listed = sign(&world, "alice", &json!({ "method": "GET", "key": key, "uploadId": id })).await.unwrap();
+    let listed =
+        sign(&world, "alice", &json!({ "method": "GET", "key": key, "uploadId": id })).await.unwrap();
     assert_eq!(send(&world, "GET", &listed, String::new()).await.elements("PartNumber"), ["1"]);
     let complete = json!({ "method": "POST", "key": key, "uploadId": id });
     let signed = sign(&world, "alice", &complete).await.unwrap();
@@ -126,7 +130,11 @@ async fn nothing_else_is_signed() {
     let world = world();
     let (key, id) = begun(&world, &Value::Null).await;
     for (owner, request, refusal) in [
-        ("bob", json!({ "method": "PUT", "key": key, "uploadId": id, "partNumber": 1 }), (404, "upload_not_found")),
+        (
+            "bob",
+            json!({ "method": "PUT", "key": key, "uploadId": id, "partNumber": 1 }),
+            (404, "upload_not_found"),
+        ),
         ("bob", json!({ "method": "GET", "key": key, "uploadId": id }), (404, "upload_not_found")),
         ("bob", json!({ "method": "POST", "key": key, "uploadId": id }), (404, "upload_not_found")),
         ("bob", json!({ "method": "DELETE", "key": key, "uploadId": id }), (404, "upload_not_found")),
@@ -134,9 +142,21 @@ async fn nothing_else_is_signed() {
         ("alice", json!({ "method": "GET", "key": key }), (403, "not_signed")),
         ("alice", json!({ "method": "DELETE", "key": key }), (403, "not_signed")),
         ("alice", json!({ "method": "PATCH", "key": key }), (403, "not_signed")),
-        ("alice", json!({ "method": "PUT", "key": key, "uploadId": id, "partNumber": 0 }), (400, "invalid_field")),
-        ("alice", json!({ "method": "PUT", "key": key, "uploadId": id, "partNumber": 10_001 }), (400, "invalid_field")),
-        ("alice", json!({ "method": "PUT", "key": key, "uploadId": "a b", "partNumber": 1 }), (404, "upload_not_found")),
+        (
+            "alice",
+            json!({ "method": "PUT", "key": key, "uploadId": id, "partNumber": 0 }),
+            (400, "invalid_field"),
+        ),
+        (
+            "alice",
+            json!({ "method": "PUT", "key": key, "uploadId": id, "partNumber": 10_001 }),
+            (400, "invalid_field"),
+        ),
+        (
+            "alice",
+            json!({ "method": "PUT", "key": key, "uploadId": "a b", "partNumber": 1 }),
+            (404, "upload_not_found"),
+        ),
         ("alice", json!({ "method": "PUT", "key": "users/bob/a.jpg" }), (403, "folder_forbidden")),
         ("alice", json!({ "method": "POST", "key": "song.mp3" }), (415, "type_not_allowed")),
         ("alice", json!({ "method": "PUT" }), (400, "invalid_field")),

@@ -6,7 +6,10 @@ use aws_sdk_s3::{Client, presigning::PresigningConfig};
 use sluice_core::{Error, Result, time::Timestamp};
 use tokio::sync::OnceCell;
 
-use super::{SERVICE, presign::{Signing, escape_path}};
+use super::{
+    SERVICE,
+    presign::{Signing, escape_path},
+};
 use crate::{clients::Clients, credentials::CredentialCache, error::classify};
 
 /// The key of the request from which the address is learnt. It is never sent.

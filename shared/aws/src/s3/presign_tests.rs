@@ -332,6 +332,10 @@ async fn a_forms_policy_holds_every_field_and_ends_with_the_credentials() {
     assert_eq!(form.expires_at.to_string(), "2026-01-31T08:25:30.000Z");
     assert_eq!(
         signer.address(key).await.unwrap(),
-        format!("{}users/alice/a%20b%2Bc%2520%26d%3D%C3%A9~%281%29%27%2A%21%3B%3A%40%24%2C/{}.jpg", form.url, key.asset_id())
+        format!(
+            "{}users/alice/a%20b%2Bc%2520%26d%3D%C3%A9~%281%29%27%2A%21%3B%3A%40%24%2C/{}.jpg",
+            form.url,
+            key.asset_id()
+        )
     );
 }

@@ -112,10 +112,10 @@ pub async fn client_multipart_contract(
         let request = signer.sign_create(&key, &grant, clock.now(), TTL).await.unwrap();
         let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["content-type", "x-amz-meta-version"]);
-        for at in 0..request.headers.len() {
+        for (at, name) in names.iter().enumerate() {
             let mut changed = request.clone();
             changed.headers[at].1 = "9".to_owned();
-            assert_eq!(send("POST", &changed, "").await.status, 403, "another {}", names[at]);
+            assert_eq!(send("POST", &changed, "").await.status, 403, "another {name}");
         }
         let answer = send("POST", &request, "").await;
         assert_eq!(answer.status, 200);
