@@ -1,0 +1,45 @@
+//! Settings.
+
+use std::time::Duration;
+
+use sluice_core::gate::GatePolicy;
+use sluice_lambda::config::{ConfigErrors, Env};
+
+/// What the environment says.
+#[derive(Debug)]
+pub struct Config {
+    /// `STATE_TABLE`
+    pub state_table: String,
+    /// `ORIGINALS_BUCKET`
+    pub originals: String,
+    /// `DERIVED_BUCKET`
+    pub derived: String,
+    /// `INGEST_QUEUE_URL`
+    pub ingest_queue: String,
+    /// See [`Env::gate_policy`].
+    pub gate: GatePolicy,
+    /// `GATE_FUNCTION`
+    pub gate_function: Option<String>,
+    /// `LINK_TTL_SECONDS`
+    pub link_ttl: Duration,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Every faulty variable.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut env = Env::new(lookup);
+        let config = Self {
+            state_table: env.required("STATE_TABLE"),
+            originals: env.required("ORIGINALS_BUCKET"),
+            derived: env.required("DERIVED_BUCKET"),
+            ingest_queue: env.url("INGEST_QUEUE_URL"),
+            gate: env.gate_policy(),
+            gate_function: env.optional("GATE_FUNCTION"),
+            link_ttl: env.link_ttl(),
+        };
+        env.finish(config)
+    }
+}

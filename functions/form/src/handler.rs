@@ -1,0 +1,75 @@
+//! The routes, and the wire's form of their answers.
+
+use serde_json::{Value, json};
+use sluice_core::{
+    Result,
+    document::POLL,
+    ports::{
+        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, LinkSigner,
+        MultipartStore, OriginalStore, TaskRepository,
+    },
+    task::TaskStatus,
+};
+use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
+
+use crate::{
+    form::{self, MAX_FORM_BYTES},
+    take::{Taken, Taker},
+};
+
+/// Answers a request.
+pub async fn handle<T, O, C, I, G, Q, K, L>(
+    taker: &Taker<T, O, C, I, G, Q, K>,
+    links: &L,
+    request: Request,
+) -> Result<Response>
+where
+    T: AssetRepository + ContentIndex,
+    O: OriginalStore + MultipartStore,
+    C: Clock,
+    I: IdGenerator,
+    G: GateFunction,
+    Q: JobQueue,
+    K: TaskRepository,
+    L: LinkSigner,
+{
+    let caller = || request.caller(taker.intake.clock.now());
+    match (request.method(), &request.segments()[..]) {
+        (&Method::POST, ["api", "v1", "assets"]) => {
+            let principal = caller()?.principal();
+            let body = request.bytes(MAX_FORM_BYTES)?.ok_or_else(form::too_large)?;
+            let form = form::read(request.header("content-type"), body).await?;
+            let taken = taker.take(&principal, form).await?;
+            Ok(http::json(StatusCode::OK, &taken_on_the_wire(&taken)))
+        }
+        (&Method::GET, ["api", "v1", "tasks", id]) => {
+            let taken = taker.task(&caller()?.owner, id).await?;
+            let documents = taken.documents(links).await?;
+            let status = taken.status();
+            let poll = (status == TaskStatus::Processing).then_some(POLL);
+            let answer = json!({
+                "task_id": taken.task.id, "status": status, "assets": documents,
+                "refused": taken.task.refused, "poll": poll,
+            });
+            Ok(http::json(StatusCode::OK, &answer))
+        }
+        (_, ["api", "v1", "assets"]) => Ok(http::method_not_allowed(&request, &["POST"])),
+        (_, ["api", "v1", "tasks", _]) => Ok(http::method_not_allowed(&request, &["GET"])),
+        _ => Ok(http::no_such_route(&request)),
+    }
+}
+
+/// The answer to a form: always `processing`, for what became of its files is the task's to tell.
+fn taken_on_the_wire(taken: &Taken) -> Value {
+    let assets: Vec<Value> = taken
+        .assets
+        .iter()
+        .map(|asset| {
+            json!({ "asset_id": asset.id(), "filename": asset.filename(), "object_key": asset.key() })
+        })
+        .collect();
+    json!({
+        "task_id": taken.task.id, "status": TaskStatus::Processing, "assets": assets,
+        "refused": taken.task.refused,
+    })
+}
