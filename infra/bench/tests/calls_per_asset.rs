@@ -5,10 +5,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use sluice_complete::finish::{Completion, Finisher};
 use sluice_convert::work::Worker;
 use sluice_core::{
     asset::{Asset, Stage},
+    finish::{Completion, Finisher},
+    gate::{Gate, GatePolicy, Principal, Roots},
+    intake::Intake,
     ports::{JobOrder, MultipartStore},
     upload::{MIN_PART_SIZE, PartTag, UploadPolicy},
 };
@@ -18,7 +20,7 @@ use sluice_presign::{
     request::NewUpload,
 };
 use sluice_process::ingest::{Ingester, ReadLimits};
-use sluice_testing::{World, build};
+use sluice_testing::{MemoryGate, World, build};
 
 const PHOTO: &[u8] = include_bytes!("../../e2e/data/astronaut.jpg");
 
@@ -29,13 +31,13 @@ struct Flow {
 impl Flow {
     async fn grant(&self, bytes: usize) -> Granted {
         let world = self.world.clone();
+        let intake =
+            Intake { table: world.table, originals: world.originals, clock: world.clock, ids: world.ids };
         let granter = Granter {
-            table: world.table,
-            originals: world.originals,
+            intake,
+            gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
             signer: world.uploads,
             links: world.links,
-            clock: world.clock,
-            ids: world.ids,
             policy: UploadPolicy::default(),
         };
         let wanted = NewUpload {
@@ -44,7 +46,8 @@ impl Flow {
             content_type: Some("image/jpeg".to_owned()),
             ..NewUpload::default()
         };
-        granter.grant(&build::owner("alice"), wanted).await.expect("a grant")
+        let alice = Principal { owner: build::owner("alice"), roots: Roots::default() };
+        granter.grant(&alice, wanted).await.expect("a grant")
     }
 
     async fn complete(&self, completion: &Completion) -> Asset {
@@ -69,6 +72,7 @@ impl Flow {
             later: world.queue.clone(),
             clock: world.clock.clone(),
             limits: ReadLimits { hash_bytes: 1 << 30, image_bytes: 1 << 27, decode },
+            gate: GatePolicy::default(),
         };
         let worker = Worker {
             table: world.table.clone(),

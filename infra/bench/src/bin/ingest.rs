@@ -17,9 +17,11 @@ use sluice_bench::{
 use sluice_core::{
     Result,
     asset::Grant,
+    gate::GatePolicy,
     ids::{ObjectVersionId, Version},
     names::ObjectKey,
     ports::{IdGenerator, NewObject, ObjectBody, ObjectHead, OriginalStore},
+    upload::SizeRange,
 };
 use sluice_media::limits::Limits;
 use sluice_process::ingest::{Ingester, ReadLimits};
@@ -101,8 +103,12 @@ async fn run(head: &'static [u8], mebibytes: u32) -> std::result::Result<Outcome
     let clock = FixedClock::default();
     let now = sluice_core::ports::Clock::now(&clock);
     let size = u64::from(mebibytes) << 20;
-    let asset =
-        build::asset(CountingIds::default().asset_id(), "alice", Grant { size, ..build::grant(now) }, now);
+    let asset = build::asset(
+        CountingIds::default().asset_id(),
+        "alice",
+        Grant { size: SizeRange::exactly(size), ..build::grant(now) },
+        now,
+    );
     let table = MemoryTable::default();
     table.put(&asset);
     let ingester = Ingester {
@@ -116,6 +122,7 @@ async fn run(head: &'static [u8], mebibytes: u32) -> std::result::Result<Outcome
             image_bytes: HELD,
             decode: Limits::for_memory(FUNCTION_MEMORY),
         },
+        gate: GatePolicy::default(),
     };
 
     let before = memory("self")?;
