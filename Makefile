@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down token test check bench sam-local clean install
+.PHONY: help up down token test check bench bench-tus sam-local clean install
 
 VENV := infra/local/.venv
 export PYTHONPATH := infra/local
@@ -41,6 +41,9 @@ check: install ## Formatting, lints, documentation, dependencies and the templat
 
 bench: install ## Run the benchmarks of infra/bench
 	@$(MAKE) --no-print-directory -C infra/bench bench
+
+bench-tus: install ## Uploads by tus, side by side with @tus/server
+	@$(MAKE) --no-print-directory -C infra/bench tus
 
 sam-local: install ## Invoke every function with its event by `sam local`
 	@infra/local/sam-local.sh
