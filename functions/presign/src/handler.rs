@@ -1,37 +1,49 @@
-//! The route, and the wire's form of its answers.
+//! The routes, and the wire's form of its answers.
 
 use serde_json::{Value, json};
 use sluice_core::{
     Result,
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, LinkSigner, MultipartStore,
-        UploadSigner,
+        OriginalStore, UploadJobRepository, UploadSigner,
     },
 };
 use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
 
 use crate::{
     grant::{Granted, Granter, Upload},
-    request::{Prepare, PrepareBody},
+    jobs::{Announced, Announcement, MAX_LIMIT, UploadJobs},
+    request::{FormBody, Prepare, PrepareBody},
 };
 
 /// Answers a request.
-pub async fn handle<T, O, S, L, C, I, G>(
+pub async fn handle<T, O, S, L, C, I, G, J>(
     granter: &Granter<T, O, S, L, C, I, G>,
+    jobs: &J,
     request: Request,
 ) -> Result<Response>
 where
     T: AssetRepository + ContentIndex,
-    O: MultipartStore,
+    O: OriginalStore + MultipartStore,
     S: UploadSigner,
     L: LinkSigner,
     C: Clock,
     I: IdGenerator,
     G: GateFunction,
+    J: UploadJobRepository,
 {
+    let jobs = UploadJobs {
+        jobs,
+        table: &granter.intake.table,
+        originals: &granter.intake.originals,
+        clock: &granter.intake.clock,
+        ids: &granter.intake.ids,
+        gate: &granter.gate,
+    };
+    let caller = || request.caller(granter.intake.clock.now());
     match (request.method(), &request.segments()[..]) {
         (&Method::POST, ["prepare"]) => {
-            let caller = request.caller(granter.intake.clock.now())?.principal();
+            let caller = caller()?.principal();
             match request.json::<PrepareBody>()?.read()? {
                 Prepare::New(wanted) => {
                     // 201 also for a file that is there already: what came of it is said by `mode`
@@ -44,9 +56,42 @@ where
                 }
             }
         }
-        (_, ["prepare"]) => Ok(http::method_not_allowed(&request, &["POST"])),
+        (&Method::POST, ["uploadjobs"]) => {
+            let announced = jobs.announce(&caller()?.principal(), request.json::<Announcement>()?).await?;
+            Ok(http::json(StatusCode::CREATED, &token_of(&announced)))
+        }
+        (&Method::GET, ["uploadjobs"]) => {
+            let limit = request.query_number("limit", 1..=MAX_LIMIT)?;
+            let page = jobs.list(&caller()?.owner, limit, request.query("cursor")).await?;
+            Ok(http::json(StatusCode::OK, &json!({ "jobs": page.items, "next": page.next })))
+        }
+        (&Method::DELETE, ["uploadjobs", request_id]) => {
+            jobs.cancel(&caller()?.owner, request_id).await?;
+            Ok(http::no_content())
+        }
+        (_, ["uploadjobs"]) => Ok(http::method_not_allowed(&request, &["GET", "POST"])),
+        (_, ["uploadjobs", _]) => Ok(http::method_not_allowed(&request, &["DELETE"])),
+        (&Method::POST, ["s3_signature"]) => {
+            let caller = caller()?.principal();
+            let answer = granter.grant_form(&caller, request.json::<FormBody>()?).await?;
+            Ok(http::json(StatusCode::CREATED, &on_the_wire(answer)))
+        }
+        (_, ["prepare" | "s3_signature"]) => Ok(http::method_not_allowed(&request, &["POST"])),
         _ => Ok(http::no_such_route(&request)),
     }
+}
+
+/// Where uploads of jobs are sent: the tus server, relative to the API.
+const TUS: &str = "/files";
+
+/// The wire's form of a new job, the only one that shows its token.
+fn token_of(announced: &Announced) -> Value {
+    let Announced { job, token } = announced;
+    let terms = job.terms();
+    json!({
+        "request_id": job.request_id(), "upload_token": token, "filename": terms.filename,
+        "size": terms.size.exact(), "location": TUS, "expires_at": job.start_before(),
+    })
 }
 
 /// The wire's form.
@@ -60,6 +105,17 @@ fn on_the_wire(granted: Granted) -> Value {
             json!({
                 "asset_id": asset_id, "object_key": key, "version": version, "mode": "direct",
                 "method": "PUT", "url": url, "headers": headers, "expires_at": expires_at,
+            })
+        }
+        Granted::Form { upload, form } => {
+            let Upload { asset_id, key, version } = upload;
+            let fields: serde_json::Map<_, _> =
+                form.fields.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+            json!({
+                "asset_id": asset_id, "object_key": key, "key": key, "version": version, "mode": "form",
+                "method": "POST", "url": form.url, "fields": fields, "policy": form.field("policy"),
+                "signature": form.field("x-amz-signature"), "metadata": { "version": version.to_string() },
+                "expires_at": form.expires_at,
             })
         }
         Granted::Multipart { upload, upload_id, parts, signed, expires_at } => {

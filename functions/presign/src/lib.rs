@@ -1,7 +1,11 @@
-//! Grants uploads: answers presigned URLs with which a client sends a file straight to S3.
+//! Grants uploads: answers presigned URLs with which a client sends a file straight to S3, and tokens with which one is
+//! sent to the tus server.
 //!
 //! **Routes** (HTTP API, bearer token): `POST /prepare` with `{filename, file_size, …}` for a new upload, with
-//! `{upload_id, object_key, start_part, batch_count}` for a further window of signed parts.
+//! `{upload_id, object_key, start_part, batch_count}` for a further window of signed parts. `POST /s3_signature` with
+//! `{filename, file_size?, …}` for a form that a browser posts. `POST /uploadjobs` with
+//! `{id, filename, filesize?, filetype?, folder?, message_id?, sha256?, …metadata}` announces an upload, `GET /uploadjobs`
+//! (`limit`, `cursor`) lists what was announced, `DELETE /uploadjobs/{request_id}` calls it off.
 //!
 //! **Environment**
 //!
@@ -21,4 +25,5 @@
 pub mod config;
 pub mod grant;
 pub mod handler;
+pub mod jobs;
 pub mod request;

@@ -14,9 +14,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     init_tracing();
     let config = Config::from_lookup(environment)?;
     let clients = Clients::load().await;
+    let table = DynamoTable::new(&clients, config.state_table);
     let granter = Granter {
         intake: Intake {
-            table: DynamoTable::new(&clients, config.state_table),
+            table: table.clone(),
             originals: S3Originals::new(&clients, config.originals.clone()),
             clock: SystemClock,
             ids: RandomIds,
@@ -29,5 +30,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         links: S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl),
         policy: config.policy,
     };
-    http::run(async |request| handle(&granter, request).await).await
+    http::run(async |request| handle(&granter, &table, request).await).await
 }

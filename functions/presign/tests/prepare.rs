@@ -48,7 +48,7 @@ async fn prepare(world: &World, owner: &str, body: &Value) -> Result<(u16, Value
     let request = Request::new(Method::POST, "/prepare/")
         .with_caller(&build::owner(owner), expires_at)
         .with_body(body.to_string());
-    let response = handle(&granter(world), request).await.map_err(|error| error.code())?;
+    let response = handle(&granter(world), &world.jobs, request).await.map_err(|error| error.code())?;
     Ok((response.status().as_u16(), serde_json::from_str(response.body()).unwrap()))
 }
 
@@ -206,12 +206,12 @@ async fn the_token_must_name_its_owner_and_still_be_good() {
     let world = World::new();
     let body = photo(1).to_string();
     let nobody = Request::new(Method::POST, "/prepare").with_body(body.clone());
-    assert_eq!(handle(&granter(&world), nobody).await.unwrap_err().code(), "unauthorized");
+    assert_eq!(handle(&granter(&world), &world.jobs, nobody).await.unwrap_err().code(), "unauthorized");
     let expired = Request::new(Method::POST, "/prepare")
         .with_caller(&build::owner("alice"), world.clock.now())
         .with_body(body);
-    assert_eq!(handle(&granter(&world), expired).await.unwrap_err().code(), "token_expired");
+    assert_eq!(handle(&granter(&world), &world.jobs, expired).await.unwrap_err().code(), "token_expired");
     for (method, path, status) in [(Method::GET, "/prepare", 405), (Method::POST, "/prepare/more", 404)] {
-        assert_eq!(handle(&granter(&world), Request::new(method, path)).await.unwrap().status(), status);
+        assert_eq!(handle(&granter(&world), &world.jobs, Request::new(method, path)).await.unwrap().status(), status);
     }
 }
