@@ -9,15 +9,17 @@ use std::{
 use serde_json::{Value, json};
 use sluice_core::{
     Error, ErrorKind, Result,
-    asset::{Asset, Event},
+    asset::{Asset, Event, NewAsset},
     ids::ConnectionId,
-    ports::{Clock, ConnectionRepository},
+    job::UploadJobStatus,
+    ports::{Clock, ConnectionRepository, IdGenerator, UploadJobRepository},
 };
 use sluice_notify::{handler::Ports, poison::PoisonQueue};
 use sluice_testing::{FixedClock, MemoryJobs, MemoryLinkSigner, MemoryNotifier, MemoryTable, Probe, When, World, build};
 
 const CHANGED: &str = include_str!("../../../events/notify/changed.json");
 const REMOVED: &str = include_str!("../../../events/notify/removed.json");
+const UPLOAD_JOB: &str = include_str!("../../../events/notify/upload-job.json");
 const UNREADABLE: &str = include_str!("../../../events/notify/unreadable.json");
 
 /// A poison queue that keeps its notes, or refuses them.
@@ -316,4 +318,122 @@ async fn a_port_that_fails_reports_the_record_and_the_others_go_on() {
     assert!(!invoke(&function(&world), recorded(CHANGED)).await.is_empty());
     assert!(invoke(&function(&world), recorded(CHANGED)).await.is_empty());
     assert_eq!(world.table.connection_count(), 0);
+}
+
+#[tokio::test]
+async fn an_upload_job_is_told_to_its_owner_without_its_token() {
+    let world = World::new();
+    let function = function(&world);
+    let (alice, bob) = (connect(&world, "alice", "a").await, connect(&world, "bob", "b").await);
+    assert!(invoke(&function, recorded(UPLOAD_JOB)).await.is_empty());
+    let messages = world.notifier.messages(&alice);
+    let document = json!({
+        "request_id": "Auftrag 7", "filename": "Ferien in Köln.mp4", "size": 68_052_000, "type": "video/mp4",
+        "metadata": {"album": {"id": 7, "tags": ["a", null]}}, "status": "uploading", "progress": 40,
+        "asset_id": "019c0000-0000-7000-8000-000000000001", "revision": 2,
+        "start_before": "2026-01-31T09:15:30.000Z",
+        "created_at": "2026-01-31T08:15:30.000Z", "updated_at": "2026-01-31T08:15:36.000Z",
+    });
+    assert_eq!(messages[1], json!({ "type": "upload_job", "seq": 2, "job": document }));
+    assert_eq!((messages.len(), &messages[0]["job"]["status"]), (2, &json!("queued")));
+    assert!(world.notifier.messages(&bob).is_empty() && function.poison.notes().is_empty());
+
+    // the same revision again, one that its TTL took, and one that can't be read
+    let mut event = recorded(UPLOAD_JOB);
+    let records = event["Records"].as_array_mut().unwrap();
+    records.remove(0);
+    records[0]["dynamodb"]["OldImage"] = records[0]["dynamodb"]["NewImage"].clone();
+    let mut removed = records[0].clone();
+    removed["eventName"] = json!("REMOVE");
+    let mut broken = records[0].clone();
+    broken["dynamodb"]["NewImage"]["status"] = json!({"N": "7"});
+    records.extend([removed, broken]);
+    assert!(invoke(&function, event).await.is_empty());
+    assert_eq!(world.notifier.messages(&alice).len(), 2);
+    assert_eq!(function.poison.notes()[0]["reason"], "no_job");
+}
+
+/// An asset that came by alice's job 7.
+fn of_job(world: &World) -> Asset {
+    let now = world.clock.now();
+    let job = build::job("alice", "7", now);
+    let terms = job.terms();
+    let new = NewAsset {
+        id: world.ids.asset_id(),
+        owner: build::owner("alice"),
+        folder: terms.folder,
+        message_id: None,
+        upload_job: terms.upload_job,
+        grant: build::grant(now),
+    };
+    let asset = Asset::create(new, now);
+    world.table.put(&asset);
+    asset
+}
+
+/// What the job says now.
+fn job_of(world: &World) -> (UploadJobStatus, u8, u64) {
+    let job = world.jobs.job(&build::owner("alice"), "7");
+    (job.status(world.clock.now()), job.progress(), job.revision())
+}
+
+#[tokio::test]
+async fn an_upload_job_follows_its_asset_however_often_it_is_told() {
+    let world = World::new();
+    let function = function(&world);
+    let granted = of_job(&world);
+    assert!(invoke(&function, stream_of(&[granted.clone()])).await.is_empty(), "no job, nothing to follow");
+
+    world.jobs.create(&build::job("alice", "7", world.clock.now()), None).await.unwrap();
+    let progress = Event::UploadProgressed { version: granted.version(), percent: 40 };
+    let progressed = world.apply(granted.id(), &progress);
+    let head = world.upload(&progressed, vec![7; 1000]);
+    let arrived = Event::UploadArrived(Box::new(build::stored(&progressed, &head)));
+    let arrived = world.apply(granted.id(), &arrived);
+    for _ in 0..2 {
+        assert!(invoke(&function, stream_of(&[granted.clone(), progressed.clone()])).await.is_empty());
+        assert_eq!(job_of(&world), (UploadJobStatus::Uploading, 40, 3));
+    }
+    for _ in 0..2 {
+        let states = [progressed.clone(), arrived.clone(), progressed.clone()];
+        assert!(invoke(&function, stream_of(&states)).await.is_empty());
+        assert_eq!(job_of(&world), (UploadJobStatus::Completed, 100, 4));
+    }
+    assert_eq!(world.jobs.job(&build::owner("alice"), "7").asset_id(), Some(granted.id()));
+}
+
+#[tokio::test]
+async fn an_upload_that_anybody_ended_ends_its_job() {
+    for (ending, status) in [
+        (Event::UploadCancelled, UploadJobStatus::Cancelled),
+        (Event::DeadlinePassed, UploadJobStatus::Expired),
+    ] {
+        let world = World::new();
+        world.jobs.create(&build::job("alice", "7", world.clock.now()), None).await.unwrap();
+        let granted = of_job(&world);
+        assert!(invoke(&function(&world), stream_of(&[granted.clone()])).await.is_empty());
+        world.clock.advance(Duration::from_hours(2));
+        let ended = world.apply(granted.id(), &ending);
+        assert!(invoke(&function(&world), stream_of(&[granted, ended])).await.is_empty());
+        assert_eq!(job_of(&world), (status, 0, 3));
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_can_not_be_written_now_is_followed_later() {
+    for (method, when) in [
+        ("UploadJobRepository::get", When::Before),
+        ("UploadJobRepository::save", When::Before),
+        ("UploadJobRepository::save", When::After),
+    ] {
+        let world = World::new();
+        let connection = connect(&world, "alice", "a").await;
+        world.jobs.create(&build::job("alice", "7", world.clock.now()), None).await.unwrap();
+        let states = [of_job(&world)];
+        world.calls.fail(method, 1, when, ErrorKind::Unavailable);
+        assert_eq!(invoke(&function(&world), stream_of(&states)).await, ["1"], "{method}");
+        assert!(invoke(&function(&world), stream_of(&states)).await.is_empty());
+        assert_eq!(job_of(&world), (UploadJobStatus::Uploading, 0, 2));
+        assert_eq!(told(&world, &connection).len(), 1, "{method} {when:?}");
+    }
 }
