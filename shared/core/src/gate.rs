@@ -156,6 +156,11 @@ impl GatePolicy {
         self.quota
     }
 
+    /// The largest file taken of any kind.
+    pub const fn largest(&self) -> u64 {
+        self.max_bytes
+    }
+
     fn rule(&self, kind: Kind) -> Option<&KindRule> {
         let name = match serde_json::to_value(kind) {
             Ok(Value::String(name)) => name,

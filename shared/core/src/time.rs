@@ -58,6 +58,11 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(later.as_millis() - self.as_millis()).unwrap_or(0))
     }
 
+    /// The form of HTTP's headers, `Sat, 31 Jan 2026 08:15:30 GMT` (RFC 9110, section 5.6.7).
+    pub fn to_http_date(self) -> String {
+        self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     /// The compact form of AWS Signature Version 4, `20260131T081530Z`.
     pub fn to_amz_date(self) -> String {
         self.0.strftime("%Y%m%dT%H%M%SZ").to_string()
@@ -107,6 +112,7 @@ mod tests {
         assert!(early.to_string() < late.to_string());
         assert_eq!(late.to_string().parse::<Timestamp>().unwrap(), late);
         assert_eq!(early.to_amz_date(), "20231114T221320Z");
+        assert_eq!(early.to_http_date(), "Tue, 14 Nov 2023 22:13:20 GMT");
     }
 
     #[test]

@@ -439,6 +439,11 @@ impl TusUpload {
         }
     }
 
+    /// How many parts were written.
+    fn parts(&self) -> usize {
+        usize::from(self.next_part - 1).saturating_sub(self.skipped.len())
+    }
+
     /// With a length that is told only now, or again.
     ///
     /// # Errors
@@ -466,7 +471,7 @@ impl TusUpload {
         let waiting = self.tail_len().saturating_add(body);
         let is_last = self.length == Some(end);
         // an object of nothing is one part of nothing
-        let is_empty = is_last && end == 0;
+        let is_empty = end == 0 && self.parts() == 0;
         let store = if waiting >= part_target(self.next_part) || is_last && (waiting > 0 || is_empty) {
             Store::Part(self.next_part)
         } else if body == 0 {
@@ -527,7 +532,7 @@ impl TusUpload {
         for part in &parts {
             bytes = bytes.saturating_add(part.size);
         }
-        let expected = usize::from(self.next_part - 1) - self.skipped.len();
+        let expected = self.parts();
         if parts.len() != expected || Some(bytes) != self.length {
             let found = format!("{} parts of {expected}, {bytes} bytes of {:?}", parts.len(), self.length);
             return Err(Error::internal(format!("S3 doesn't have what was appended: {found}")));

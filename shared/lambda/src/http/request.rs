@@ -42,6 +42,7 @@ pub struct Request {
     route: String,
     method: Method,
     segments: Vec<String>,
+    ends_with_slash: bool,
     query: Vec<(String, String)>,
     headers: HashMap<String, String>,
     body: Option<String>,
@@ -65,6 +66,7 @@ impl Request {
             route: format!("{method} {path}"),
             method,
             segments: segments(path),
+            ends_with_slash: path.ends_with('/'),
             query: pairs(query),
             headers: HashMap::new(),
             body: None,
@@ -130,6 +132,11 @@ impl Request {
     /// The path's segments, decoded, without the stage and without the empty one after a trailing slash.
     pub fn segments(&self) -> Vec<&str> {
         self.segments.iter().map(String::as_str).collect()
+    }
+
+    /// Whether the path ends in a slash: relative references in the answer resolve otherwise then.
+    pub const fn ends_with_slash(&self) -> bool {
+        self.ends_with_slash
     }
 
     /// All query parameters in their order, decoded.
@@ -297,6 +304,7 @@ impl From<Event> for Request {
             // an unknown method is a method that no route has
             method: http.method.parse().unwrap_or(Method::TRACE),
             segments: segments(path),
+            ends_with_slash: path.ends_with('/'),
             query: pairs(&raw_query_string.unwrap_or_default()),
             headers: headers
                 .unwrap_or_default()

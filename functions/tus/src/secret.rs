@@ -1,0 +1,117 @@
+//! The secret in an upload's URL: found by its digest, and the key to what the client told.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256 as Hasher};
+use sluice_core::{
+    Error, Result,
+    ids::{OwnerId, Sha256},
+};
+
+/// What the client told when it opened the upload, given back by HEAD. It may hold secrets: a job's token, other uploads'
+/// URLs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// `Upload-Metadata`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
+    /// `Upload-Concat`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concat: Option<String>,
+}
+
+/// The secret of one upload.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// From a URL, or fresh.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// That of a final upload: only who has the URLs of all its parts can tell it, and always tells the same.
+    pub fn of_parts(owner: &OwnerId, parts: &[Self], metadata: &str) -> Self {
+        let mut hasher = Hasher::new_with_prefix("sluice tus final\0");
+        let texts = parts.iter().map(|part| part.0.as_str());
+        for text in [owner.as_str(), metadata].into_iter().chain(texts) {
+            hasher.update((text.len() as u64).to_be_bytes());
+            hasher.update(text);
+        }
+        Self(BASE64.encode(hasher.finalize()))
+    }
+
+    /// As it stands in the URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What it is found by.
+    pub fn digest(&self) -> Sha256 {
+        digest(&self.0)
+    }
+
+    /// What the client told, so that only who has the URL can read it.
+    pub fn seal(&self, told: &Told) -> Result<String> {
+        let mut bytes = serde_json::to_vec(told).map_err(Error::internal)?;
+        self.mix(&mut bytes);
+        Ok(BASE64.encode(bytes))
+    }
+
+    /// What was sealed.
+    pub fn unseal(&self, sealed: &str) -> Result<Told> {
+        let mut bytes = BASE64.decode(sealed).map_err(Error::internal)?;
+        self.mix(&mut bytes);
+        serde_json::from_slice(&bytes).map_err(Error::internal)
+    }
+
+    /// A one-time pad: each secret seals one text, once.
+    fn mix(&self, bytes: &mut [u8]) {
+        for (block, bytes) in (0_u64..).zip(bytes.chunks_mut(32)) {
+            let mut hasher = Hasher::new_with_prefix("sluice tus told\0");
+            hasher.update(block.to_be_bytes());
+            hasher.update(&self.0);
+            for (byte, pad) in bytes.iter_mut().zip(hasher.finalize()) {
+                *byte ^= pad;
+            }
+        }
+    }
+}
+
+/// The digest of a secret.
+pub fn digest(text: &str) -> Sha256 {
+    Sha256::new(Hasher::digest(text.as_bytes()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_comes_back_and_shows_nothing() {
+        let told = Told { metadata: Some(format!("filename {}", "x".repeat(500))), concat: None };
+        let (one, other) = (Secret::new("one"), Secret::new("other"));
+        let sealed = one.seal(&told).unwrap();
+        assert_eq!(one.unseal(&sealed).unwrap(), told);
+        assert_ne!(other.seal(&told).unwrap(), sealed);
+        assert!(other.unseal(&sealed).is_err());
+        assert!(!BASE64.decode(sealed).unwrap().windows(4).any(|window| window == b"xxxx"));
+    }
+
+    #[test]
+    fn a_final_uploads_secret_is_that_of_just_these_parts() {
+        let owner = |name: &str| name.parse::<OwnerId>().unwrap();
+        let parts = |texts: &[&str]| texts.iter().map(|text| Secret::new(*text)).collect::<Vec<_>>();
+        let one = Secret::of_parts(&owner("alice"), &parts(&["a", "b"]), "m");
+        assert!(one == Secret::of_parts(&owner("alice"), &parts(&["a", "b"]), "m"));
+        for other in [
+            Secret::of_parts(&owner("bob"), &parts(&["a", "b"]), "m"),
+            Secret::of_parts(&owner("alice"), &parts(&["b", "a"]), "m"),
+            Secret::of_parts(&owner("alice"), &parts(&["ab"]), "m"),
+            Secret::of_parts(&owner("alice"), &parts(&["a", "b"]), ""),
+        ] {
+            assert!(one != other);
+        }
+        assert_eq!(one.as_str().len(), 43);
+    }
+}
