@@ -76,6 +76,8 @@ impl Drop for Front {
 
 async fn serve(listener: TcpListener, resource: &'static str, pool: Arc<Pool>) {
     while let Ok((connection, peer)) = listener.accept().await {
+        // head and body are two writes, of which the second must not wait
+        let _ = connection.set_nodelay(true);
         let pool = Arc::clone(&pool);
         let answer = service_fn(move |request| {
             let (pool, origin) = (Arc::clone(&pool), Origin { resource, address: peer.ip() });

@@ -9,6 +9,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use http_body_util::{BodyExt, Empty, combinators::BoxBody};
@@ -29,7 +30,7 @@ use tokio::{
 };
 
 /// Calls of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Count {
     /// How many, the refused included.
     pub calls: u64,
@@ -37,6 +38,8 @@ pub struct Count {
     pub sent_bytes: u64,
     /// Of response bodies.
     pub received_bytes: u64,
+    /// From the end of a request's head to that of its answer's, summed up.
+    pub milliseconds: f64,
 }
 
 impl Count {
@@ -44,6 +47,7 @@ impl Count {
         self.calls += other.calls;
         self.sent_bytes += other.sent_bytes;
         self.received_bytes += other.received_bytes;
+        self.milliseconds += other.milliseconds;
     }
 }
 
@@ -99,6 +103,8 @@ impl Drop for CountingProxy {
 
 async fn serve(listener: TcpListener, upstream: SocketAddr, calls: Arc<Mutex<Calls>>) {
     while let Ok((connection, _)) = listener.accept().await {
+        // head and body are two writes, of which the second must not wait
+        let _ = connection.set_nodelay(true);
         let upstream = Arc::new(Upstream { address: upstream, connection: AsyncMutex::new(None) });
         let calls = Arc::clone(&calls);
         let forward = service_fn(move |request| {
@@ -158,7 +164,9 @@ async fn forward(
     let (service, operation) = operation(request.method(), request.uri(), request.headers());
     let is_head = request.method() == Method::HEAD;
     let sent_bytes = body_length(request.headers());
+    let sent_at = Instant::now();
     let response = upstream.send(request).await;
+    let milliseconds = sent_at.elapsed().as_secs_f64() * 1000.0;
     let received_bytes = match &response {
         Ok(response) if !is_head => body_length(response.headers()),
         // an answer to HEAD has but the length
@@ -166,7 +174,7 @@ async fn forward(
     };
     let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
     let count = calls.entry(service).or_default().entry(operation).or_default();
-    count.add(Count { calls: 1, sent_bytes, received_bytes });
+    count.add(Count { calls: 1, sent_bytes, received_bytes, milliseconds });
     drop(calls);
     let Ok(mut response) = response else { return bad_gateway() };
     response.headers_mut().remove(header::CONNECTION);
@@ -197,7 +205,7 @@ fn operation(method: &Method, uri: &Uri, headers: &HeaderMap) -> (String, String
         query.split('&').any(|pair| pair.split('=').next() == Some(name))
     };
     let copies = headers.contains_key("x-amz-copy-source");
-    let is_object = uri.path().trim_start_matches('/').contains('/');
+    let is_object = uri.path().trim_matches('/').contains('/');
     let operation = match (method.as_str(), is_object) {
         ("POST", true) if has("uploads") => "CreateMultipartUpload",
         ("POST", true) if has("uploadId") => "CompleteMultipartUpload",
@@ -248,6 +256,7 @@ mod tests {
             (Method::DELETE, "/b/k?uploadId=u", None, "S3 AbortMultipartUpload"),
             (Method::DELETE, "/b/k", None, "S3 DeleteObject"),
             (Method::GET, "/b?list-type=2", None, "S3 ListObjects"),
+            (Method::POST, "/b/?delete", None, "S3 DeleteObjects"),
             (Method::POST, "/", Some(("x-amz-target", "DynamoDB_20120810.PutItem")), "DynamoDB PutItem"),
             (Method::POST, "/", Some(("x-amz-target", "AmazonSQS.SendMessage")), "AmazonSQS SendMessage"),
         ];
@@ -300,7 +309,9 @@ mod tests {
             );
         }
         let calls = proxy.take();
-        assert_eq!(sum(&calls, "S3"), Count { calls: 2, sent_bytes: 4, received_bytes: 6 });
+        let s3 = sum(&calls, "S3");
+        assert_eq!((s3.calls, s3.sent_bytes, s3.received_bytes), (2, 4, 6));
+        assert!(s3.milliseconds > 0.0);
         assert_eq!(calls["S3"]["PutObject"].calls, 2);
         assert!(proxy.take().is_empty());
     }

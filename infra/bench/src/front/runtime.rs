@@ -120,6 +120,8 @@ struct Runtime {
 
 async fn serve(listener: TcpListener, runtime: Arc<Runtime>) {
     while let Ok((connection, _)) = listener.accept().await {
+        // head and body are two writes, of which the second must not wait
+        let _ = connection.set_nodelay(true);
         let runtime = Arc::clone(&runtime);
         let answer = service_fn(move |request| {
             let runtime = Arc::clone(&runtime);

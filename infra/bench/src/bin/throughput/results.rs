@@ -143,8 +143,11 @@ fn calls_by_kind(cases: &[Case]) -> Report {
         .filter_map(|case| Some((case.side, &case.runs.last()?.calls)))
         .collect();
     let columns: Vec<&str> = ["call"].into_iter().chain(alone.iter().map(|(side, _)| side.name())).collect();
-    let mut report =
-        Report::new("tus-calls", "Calls of one such upload (and the MB that go with them)", &columns);
+    let mut report = Report::new(
+        "tus-calls",
+        "Calls of one such upload (the MB that go with them); milliseconds for each",
+        &columns,
+    );
     let mut kinds: Vec<(&String, &String)> = alone
         .iter()
         .flat_map(|(_, calls)| calls.iter())
@@ -159,8 +162,12 @@ fn calls_by_kind(cases: &[Case]) -> Report {
         };
         let counts: Vec<_> = alone.iter().map(|(side, calls)| (side.name(), count(calls))).collect();
         let cells = counts.iter().map(|(_, count)| {
+            if count.calls == 0 {
+                return "0".to_owned();
+            }
             let moved = megabytes(count.sent_bytes + count.received_bytes);
-            if moved < 0.1 { count.calls.to_string() } else { format!("{} ({moved:.1})", count.calls) }
+            let moved = if moved < 0.1 { String::new() } else { format!(" ({moved:.1})") };
+            format!("{}{moved}; {:.1}", count.calls, count.milliseconds / number(count.calls))
         });
         report.row(
             [format!("{service} {operation}")].into_iter().chain(cells).collect(),
@@ -187,7 +194,12 @@ mod tests {
     use super::*;
 
     fn run() -> Run {
-        let count = |calls, sent_bytes, received_bytes| Count { calls, sent_bytes, received_bytes };
+        let count = |calls, sent_bytes, received_bytes| Count {
+            calls,
+            sent_bytes,
+            received_bytes,
+            milliseconds: 1.0,
+        };
         let s3 = BTreeMap::from([
             ("GetObject".to_owned(), count(2, 0, 1_000_000)),
             ("PutObject".to_owned(), count(4, 3_000_000, 100)),
