@@ -188,8 +188,9 @@ impl<P: Ports> Tus<P> {
             }
         };
         if let Err(fault) = self.store(id, &upload, store, &holder, body).await {
-            self.unlock(id, &upload, store).await;
-            return Err(fault);
+            let was_held = self.unlock(id, &upload, store).await;
+            // whoever overtook this may have had the upload stitched since
+            return Err(if was_held { fault } else { Refusal::locked().into() });
         }
         let after = upload.appended(store, &holder, len);
         match self.uploads.save(id, &after).await {
@@ -271,10 +272,14 @@ impl<P: Ports> Tus<P> {
         }
     }
 
-    /// Gives the lock back after nothing was noted. Where that fails too it ends by itself.
-    pub(crate) async fn unlock(&self, id: Sha256, upload: &TusUpload, store: Store) {
-        if let Err(error) = self.uploads.save(id, &upload.unlocked(store)).await {
-            tracing::warn!(code = error.code(), source = error.sources(), "a lock is left behind");
+    /// Gives the lock back after nothing was noted, if it was still held. Where that fails too it ends by itself.
+    pub(crate) async fn unlock(&self, id: Sha256, upload: &TusUpload, store: Store) -> bool {
+        match self.uploads.save(id, &upload.unlocked(store)).await {
+            Ok(saved) => saved == Saved::Yes,
+            Err(error) => {
+                tracing::warn!(code = error.code(), source = error.sources(), "a lock is left behind");
+                true
+            }
         }
     }
 

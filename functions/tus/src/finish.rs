@@ -3,11 +3,12 @@
 
 use sluice_core::{
     Error, ErrorKind,
+    asset::JobName,
     cancel::cancel_upload,
     finish::Completion,
     ids::{Sha256, UploadId},
     names::ObjectKey,
-    ports::{AssetRepository, MultipartStore, OriginalStore, Stitched, TusUploadRepository},
+    ports::{AssetRepository, JobOrder, JobQueue, MultipartStore, OriginalStore, Stitched, TusUploadRepository},
     tus::{Form, State, Target, TusUpload},
     upload::{PartTag, UploadedPart},
 };
@@ -69,9 +70,15 @@ impl<P: Ports> Tus<P> {
         upload_id: &UploadId,
         parts: Vec<UploadedPart>,
     ) -> Result<(), Fault> {
+        let stitched_before = parts.is_empty();
         let completion =
             Completion { object_key: key.to_string(), upload: Some((upload_id.to_string(), tags(parts))) };
         let asset = self.finisher.complete(upload.owner(), &completion).await.map_err(gone)?;
+        if stitched_before && asset.awaits_ingest(asset.version()) {
+            // whoever had it stitched may have died before it ordered the reading
+            let (asset_id, version) = (asset.id(), asset.version());
+            self.finisher.ingest.enqueue(&JobOrder { asset_id, version, job: JobName::Ingest }).await?;
+        }
         let size = asset.object().map(|object| object.size);
         if size.is_some() && upload.length().is_some() && size != upload.length() {
             tracing::error!(asset_id = %asset.id(), "the object isn't as long as the upload");

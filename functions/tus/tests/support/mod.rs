@@ -1,5 +1,5 @@
 //! A server on ports in memory, and requests to it.
-#![expect(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jsonwebtoken::{EncodingKey, Header};
