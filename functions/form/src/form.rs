@@ -46,7 +46,9 @@ pub fn too_large() -> Error {
     Error::new(
         ErrorKind::TooLarge,
         "payload_too_large",
-        format!("a form has at most {MAX_FORM_BYTES} bytes; larger files go straight to S3, by POST /prepare"),
+        format!(
+            "a form has at most {MAX_FORM_BYTES} bytes; larger files go straight to S3, by POST /prepare"
+        ),
     )
 }
 
@@ -180,7 +182,8 @@ mod tests {
             [("a.txt", Some("text/plain"), &b"one\r\n--X\r\n"[..]), ("empty.bin", None, &b""[..])],
             "an empty file is a file"
         );
-        for same in ["multipart/form-data; charset=utf-8; Boundary=\"XX\"", "Multipart/Form-Data;boundary=XX"] {
+        for same in ["multipart/form-data; charset=utf-8; Boundary=\"XX\"", "Multipart/Form-Data;boundary=XX"]
+        {
             assert_eq!(read_text(same, &body).await.unwrap().files.len(), 2);
         }
     }
@@ -216,9 +219,12 @@ mod tests {
         ] {
             assert_eq!(read_text(TYPE, &body).await.unwrap_err(), code, "{body}");
         }
-        assert_eq!(read_text(TYPE, &(file.repeat(MAX_FILES) + "--XX--")).await.unwrap().files.len(), MAX_FILES);
+        assert_eq!(
+            read_text(TYPE, &(file.repeat(MAX_FILES) + "--XX--")).await.unwrap().files.len(),
+            MAX_FILES
+        );
         assert_eq!(read(None, Vec::new()).await.unwrap_err().kind(), ErrorKind::Unsupported);
-        let not_text = [&part("name=\"folder\"", "", "").as_bytes()[..], b"\xff"].concat();
+        let not_text = [part("name=\"folder\"", "", "").as_bytes(), b"\xff"].concat();
         assert_eq!(read(Some(TYPE), not_text).await.unwrap_err().code(), "invalid_form");
     }
 }

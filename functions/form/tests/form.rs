@@ -6,6 +6,7 @@ use sluice_core::{
     ErrorKind,
     asset::{Asset, Event, Failure, JobName, Stage},
     gate::{Gate, GatePolicy},
+    ids::MessageId,
     intake::Intake,
     ports::{AssetRepository, Clock, ContentIndex, OriginalStore},
     usage::{Quota, Usage},
@@ -45,9 +46,8 @@ async fn send(world: &World, request: Request) -> Answer {
 fn form(world: &World, files: &[(&str, &[u8])]) -> Request {
     let mut body = Vec::new();
     for (name, bytes) in files {
-        let head = format!(
-            "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n"
-        );
+        let head =
+            format!("--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
         body.extend_from_slice(head.as_bytes());
         body.extend_from_slice(bytes);
         body.extend_from_slice(b"\r\n");
@@ -83,8 +83,7 @@ async fn the_files_of_a_recorded_form_are_stored_and_read() {
     let world = World::new();
     let (status, answer) = send(&world, serde_json::from_str(UPLOAD).unwrap()).await.unwrap();
     assert_eq!((status, &answer["status"], &answer["refused"]), (200, &json!("processing"), &json!([])));
-    let names: Vec<_> =
-        answer["assets"].as_array().unwrap().iter().map(|asset| &asset["filename"]).collect();
+    let names: Vec<_> = answer["assets"].as_array().unwrap().iter().map(|asset| &asset["filename"]).collect();
     assert_eq!(names, ["Ferien in Köln.png", "notes.txt"]);
 
     let assets = world.table.assets();
@@ -92,7 +91,7 @@ async fn the_files_of_a_recorded_form_are_stored_and_read() {
     for (asset, kept) in assets.iter().zip(answer["assets"].as_array().unwrap()) {
         assert_eq!(kept["object_key"], asset.key().as_str());
         assert_eq!((asset.stage(), asset.folder().as_str()), (Stage::Processing, "users/alice/trips"));
-        assert_eq!(asset.message_id().map(|id| id.as_str()), Some("m-1"));
+        assert_eq!(asset.message_id().map(MessageId::as_str), Some("m-1"));
         let head = world.originals.head(asset.key(), None).await.unwrap().unwrap();
         let object = asset.object().unwrap();
         assert_eq!((head.version, head.sha256), (Some(asset.version()), asset.sha256()));
@@ -267,8 +266,13 @@ async fn a_task_is_its_owners_alone() {
     let id = answer["task_id"].as_str().unwrap();
     let until = world.clock.now().plus(build::GRANT_TTL);
     let get = |path: String| Request::new(Method::GET, &path).with_caller(&build::owner("bob"), until);
-    for path in [format!("/api/v1/tasks/{id}"), format!("/api/v1/tasks/{id}x"), "/api/v1/tasks/x".to_owned()] {
-        assert_eq!(send(&world, get(path.clone())).await, Err((ErrorKind::NotFound, "task_not_found")), "{path}");
+    for path in [format!("/api/v1/tasks/{id}"), format!("/api/v1/tasks/{id}x"), "/api/v1/tasks/x".to_owned()]
+    {
+        assert_eq!(
+            send(&world, get(path.clone())).await,
+            Err((ErrorKind::NotFound, "task_not_found")),
+            "{path}"
+        );
     }
     let nobody = Request::new(Method::GET, &format!("/api/v1/tasks/{id}"));
     assert_eq!(send(&world, nobody).await, Err((ErrorKind::Unauthorized, "unauthorized")));

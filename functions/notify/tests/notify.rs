@@ -15,7 +15,9 @@ use sluice_core::{
     ports::{Clock, ConnectionRepository, IdGenerator, UploadJobRepository},
 };
 use sluice_notify::{handler::Ports, poison::PoisonQueue};
-use sluice_testing::{FixedClock, MemoryJobs, MemoryLinkSigner, MemoryNotifier, MemoryTable, Probe, When, World, build};
+use sluice_testing::{
+    FixedClock, MemoryJobs, MemoryLinkSigner, MemoryNotifier, MemoryTable, Probe, When, World, build,
+};
 
 const CHANGED: &str = include_str!("../../../events/notify/changed.json");
 const REMOVED: &str = include_str!("../../../events/notify/removed.json");

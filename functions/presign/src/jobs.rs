@@ -166,6 +166,7 @@ where
             return Err(already_completed());
         }
         let cancelled = cancel_upload(self.table, self.originals, self.clock, asset).await;
-        cancelled.map_err(|error| if error.code() == "already_uploaded" { already_completed() } else { error })
+        cancelled
+            .map_err(|error| if error.code() == "already_uploaded" { already_completed() } else { error })
     }
 }

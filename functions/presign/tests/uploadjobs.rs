@@ -295,8 +295,7 @@ async fn an_upload_that_starts_in_the_moment_of_the_cancel_is_called_off_too() {
     announce(&world, "alice", &clip("1")).await.unwrap();
     let found = world.jobs.job(&build::owner("alice"), "1");
     let asset = intake(&world).open(found.owner(), &found.terms(), Opening::OpenMultipart).await.unwrap();
-    let (started, _) =
-        found.apply(&JobEvent::Started { asset_id: asset.id() }, world.clock.now()).unwrap();
+    let (started, _) = found.apply(&JobEvent::Started { asset_id: asset.id() }, world.clock.now()).unwrap();
     let jobs = world.jobs.clone();
     world.calls.before("UploadJobRepository::save", 1, move || {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use aws_config::{Region, retry::RetryConfig};
@@ -19,17 +20,20 @@ use aws_smithy_runtime_api::{
 use bytes::Bytes;
 use sluice_core::{
     ErrorKind, Result,
+    gate::{GateAnswer, GateRequest, Roots},
     ids::{ConnectionId, ObjectVersionId, Version},
-    names::{DerivedKey, ObjectKey},
+    names::{DerivedKey, Kind, ObjectKey},
     ports::{
-        AssetRepository, Delivery, DerivedStore, MultipartStore, Notifier, ObjectHead, OriginalStore,
-        Stitched,
+        AssetRepository, Delivery, DerivedStore, GateFunction, MultipartStore, NewObject, Notifier,
+        ObjectHead, OriginalStore, Stitched,
     },
     upload::PartTag,
 };
-use sluice_testing::CountingIds;
+use sluice_testing::{CountingIds, build, contracts};
 
-use crate::{Clients, DynamoTable, S3Derived, S3Originals, SecretStore, WebSocketNotifier, clients::loader};
+use crate::{
+    Clients, DynamoTable, LambdaGate, S3Derived, S3Originals, SecretStore, WebSocketNotifier, clients::loader,
+};
 
 /// A status, headers, and a body.
 #[derive(Debug)]
@@ -244,4 +248,101 @@ async fn a_secret_is_its_text() {
     let read = async |json| SecretStore::new(&clients([body(200, json)]).await).read("arn").await;
     assert_eq!(read(r#"{"SecretString":"s3cret"}"#).await.unwrap(), "s3cret");
     assert_eq!(read(r#"{"SecretBinary":"AAAA"}"#).await.unwrap_err().kind(), ErrorKind::Internal);
+}
+
+/// Asks an operator's gate that answers with these, in this order.
+async fn judge(clients: &Clients, limit: Duration) -> Result<GateAnswer> {
+    let (owner, folder) = (build::owner("alice"), "users/alice".parse().unwrap());
+    let (filename, content_type) = ("a.mp4".parse().unwrap(), "video/mp4".parse().unwrap());
+    let request = GateRequest {
+        owner: &owner,
+        roots: &Roots::default(),
+        root: "users/alice",
+        folder: &folder,
+        filename: &filename,
+        content_type: &content_type,
+        kind: Kind::Video,
+        size: None,
+        message_id: None,
+        metadata: &serde_json::Map::new(),
+        refused_by_policy: None,
+    };
+    LambdaGate::within(clients, "gate", limit).judge(&request).await
+}
+
+#[tokio::test]
+async fn only_an_answer_of_the_gate_is_an_answer_and_it_is_asked_once() {
+    const FAILED: &[(&str, &str)] = &[("x-amz-function-error", "Unhandled")];
+    const LIMIT: Duration = Duration::from_secs(2);
+    // clients that would try again
+    let clients = async |reply| {
+        let replies = Replies(Arc::new(Mutex::new(VecDeque::from([reply]))));
+        Clients::of(once().retry_config(RetryConfig::standard()).http_client(replies).load().await)
+    };
+    let allowed = GateAnswer { allow: true, max_bytes: Some(5), ..GateAnswer::default() };
+    let answer = body(200, r#"{"allow": true, "max_bytes": 5, "more": 1}"#);
+    assert_eq!(judge(&clients(answer).await, LIMIT).await.unwrap(), allowed);
+    let gate = async |reply| LambdaGate::new(&clients(reply).await, "gate");
+    let answer = body(200, r#"{"allow": true, "max_bytes": 5}"#);
+    let failure = Reply(200, FAILED, r#"{"errorMessage": "x"}"#);
+    contracts::gate_function_contract(&gate(answer).await, &gate(failure).await).await;
+    for (reply, kind) in [
+        (Reply(200, FAILED, r#"{"allow": true}"#), ErrorKind::Unavailable),
+        (body(200, r#"{"errorMessage": "x"}"#), ErrorKind::Unavailable),
+        (body(200, "null"), ErrorKind::Unavailable),
+        (body(200, ""), ErrorKind::Unavailable),
+        (body(200, r#"{"allow": "yes"}"#), ErrorKind::Unavailable),
+        (body(429, r#"{"__type": "TooManyRequestsException"}"#), ErrorKind::Throttled),
+        (body(500, r#"{"__type": "ServiceException"}"#), ErrorKind::Unavailable),
+        (body(404, r#"{"__type": "ResourceNotFoundException"}"#), ErrorKind::Internal),
+        (body(403, r#"{"__type": "AccessDeniedException"}"#), ErrorKind::Internal),
+    ] {
+        let error = judge(&clients(reply).await, LIMIT).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert!(!error.sources().contains("\"allow\""), "{error:?}");
+    }
+}
+
+/// A connection that never answers.
+#[derive(Debug, Clone)]
+struct Silence;
+
+impl HttpConnector for Silence {
+    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(std::future::pending())
+    }
+}
+
+impl HttpClient for Silence {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_gate_that_keeps_silent_is_left_after_the_limit() {
+    let clients = Clients::of(once().http_client(Silence).load().await);
+    let error = judge(&clients, Duration::from_millis(20)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_put_that_finds_another_object_is_no_error() {
+    const HEADERS: &[(&str, &str)] = &[("etag", "\"abc\""), ("x-amz-version-id", "v1")];
+    let put = async |reply| {
+        let object = NewObject {
+            content_type: "text/plain".parse().unwrap(),
+            version: Version::FIRST,
+            sha256: build::digest(b"x"),
+            bytes: Bytes::from_static(b"x"),
+        };
+        S3Originals::new(&clients([reply]).await, "originals").put(&key(), object).await
+    };
+    let written = put(Reply(200, HEADERS, "")).await.unwrap().unwrap();
+    assert_eq!((written.size, written.version), (1, Some(Version::FIRST)));
+    assert_eq!(written.version_id, Some("v1".parse().unwrap()));
+    assert_eq!(put(body(412, "<Error><Code>PreconditionFailed</Code></Error>")).await.unwrap(), None);
+    assert_eq!(put(body(409, "<Error><Code>ConditionalRequestConflict</Code></Error>")).await.unwrap(), None);
+    let error = put(body(503, "<Error><Code>SlowDown</Code></Error>")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Throttled);
 }

@@ -245,7 +245,9 @@ impl UploadJob {
             UploadJobStatus::Queued => Ok(()),
             UploadJobStatus::Uploading if now < self.start_before => Ok(()),
             UploadJobStatus::Completed => Err(already_completed()),
-            UploadJobStatus::Cancelled => Err(Error::conflict("job_cancelled", "the upload job was cancelled")),
+            UploadJobStatus::Cancelled => {
+                Err(Error::conflict("job_cancelled", "the upload job was cancelled"))
+            }
             UploadJobStatus::Uploading | UploadJobStatus::Expired => {
                 Err(Error::conflict("job_expired", "the time to start this upload is over"))
             }

@@ -203,14 +203,20 @@ fn other_assets_are_not_followed() {
         )
     };
     let was_never_started = cancelled(1);
-    for asset in [was_never_started, elsewhere("bob", Some("job 1")), elsewhere("alice", Some("job 2")), elsewhere("alice", None)] {
+    for asset in [
+        was_never_started,
+        elsewhere("bob", Some("job 1")),
+        elsewhere("alice", Some("job 2")),
+        elsewhere("alice", None),
+    ] {
         assert_eq!(job().apply(&JobEvent::Followed(&asset), now()).unwrap().1, Outcome::Unchanged);
     }
 }
 
 #[test]
 fn an_id_is_taken_over_where_no_file_came_of_it() {
-    let again = |earlier: &UploadJob, at| UploadJob::create(new_job(SizeRange::exactly(1)), Some(earlier), at);
+    let again =
+        |earlier: &UploadJob, at| UploadJob::create(new_job(SizeRange::exactly(1)), Some(earlier), at);
     for busy in [job(), through(&[started(1)]), through(&[JobEvent::Followed(&arrived(1))])] {
         let error = again(&busy, later(2)).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "job_exists"));

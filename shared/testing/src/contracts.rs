@@ -5,6 +5,7 @@
 mod assets;
 mod endpoints;
 mod forms;
+mod gate;
 mod jobs;
 mod links;
 mod messages;
@@ -16,6 +17,7 @@ pub use assets::asset_repository_contract;
 pub use endpoints::endpoint_repository_contract;
 pub use forms::{client_multipart_contract, upload_form_contract};
 pub use tus::{staging_store_contract, tus_upload_repository_contract};
+pub use gate::gate_function_contract;
 pub use jobs::{task_repository_contract, upload_job_repository_contract};
 pub use links::{derived_store_contract, link_signer_contract};
 pub use messages::{job_queue_contract, notifier_contract};

@@ -68,9 +68,8 @@ impl UploadJobRepository for MemoryJobs {
     }
 
     async fn save(&self, job: &UploadJob) -> Result<Saved> {
-        let below = |stored: Option<&UploadJob>| {
-            stored.is_some_and(|stored| stored.revision() + 1 == job.revision())
-        };
+        let below =
+            |stored: Option<&UploadJob>| stored.is_some_and(|stored| stored.revision() + 1 == job.revision());
         Ok(self.lock().write_if(job, below))
     }
 
@@ -85,8 +84,8 @@ impl UploadJobRepository for MemoryJobs {
             .transpose()?;
         let jobs = self.lock();
         let theirs = jobs.jobs.values().filter(|job| job.owner() == owner);
-        let mut rest =
-            theirs.filter(|job| after.as_ref().is_none_or(|after| job.request_id().as_str() > after.as_str()));
+        let mut rest = theirs
+            .filter(|job| after.as_ref().is_none_or(|after| job.request_id().as_str() > after.as_str()));
         let items: Vec<UploadJob> = rest.by_ref().take(limit.max(1).into()).cloned().collect();
         let next = match (items.last(), rest.next()) {
             (Some(last), Some(_)) => Some(hex::encode(tag + last.request_id().as_str())),

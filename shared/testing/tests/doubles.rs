@@ -1,11 +1,12 @@
 //! The doubles keep the contracts of their ports.
 
 use sluice_core::{
+    gate::GateAnswer,
     ids::ConnectionId,
     ports::{Clock, MultipartStore, Stitched, UploadSigner},
     upload::PartTag,
 };
-use sluice_testing::{Browser, MemoryOriginals, MemoryTable, World, contracts};
+use sluice_testing::{Browser, MemoryGate, MemoryOriginals, MemoryTable, World, contracts};
 
 #[tokio::test]
 async fn assets() {
@@ -35,6 +36,13 @@ async fn upload_jobs() {
 #[tokio::test]
 async fn tasks() {
     contracts::task_repository_contract(&World::new().tasks).await;
+}
+
+#[tokio::test]
+async fn gate() {
+    let answer = GateAnswer { allow: true, max_bytes: Some(5), ..GateAnswer::default() };
+    let (allowing, failing) = (MemoryGate::answering(answer), MemoryGate::failing());
+    contracts::gate_function_contract(&allowing, &failing).await;
 }
 
 #[tokio::test]

@@ -51,7 +51,11 @@ pub async fn upload_job_repository_contract(table: &impl UploadJobRepository) {
 
     let cancelled = after(&started, &JobEvent::Cancelled, later);
     let again = UploadJob::create(second, Some(&cancelled), later).unwrap();
-    assert_eq!(table.create(&again, Some(&cancelled)).await.unwrap(), Saved::Conflict, "it isn't cancelled yet");
+    assert_eq!(
+        table.create(&again, Some(&cancelled)).await.unwrap(),
+        Saved::Conflict,
+        "it isn't cancelled yet"
+    );
     assert_eq!(table.save(&cancelled).await.unwrap(), Saved::Yes);
     assert_eq!(table.create(&again, Some(&cancelled)).await.unwrap(), Saved::Yes);
     assert_eq!(table.create(&again, Some(&cancelled)).await.unwrap(), Saved::Conflict, "once only");
