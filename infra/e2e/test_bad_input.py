@@ -117,7 +117,7 @@ def test_names_of_any_script_are_kept(alice, name, extension):
     {"sha256": "x"}, {"sha256": ""}, {"sha256": "0" * 63}, {"sha256": "0" * 65}, {"sha256": "g" * 64}, {"sha256": 7},
     {"folder": ".."}, {"folder": "a/../b"}, {"folder": "../bob"}, {"folder": "a//b"}, {"folder": "a/./b"},
     {"folder": "a\\b"}, {"folder": "a\0b"}, {"folder": "x" * 600}, {"folder": "/".join("x" * 20)}, {"folder": 7},
-    {"folder": "a/\u202eb"},
+    {"folder": "a/\u202eb"}, {"folder": "users"}, {"folder": "stores/"},
     {"message_id": ""}, {"message_id": "x" * 257}, {"message_id": "a\nb"}, {"message_id": 7},
     {"asset_id": 7},
     {"client_part_size": "5MB"}, {"client_num_parts": []},

@@ -153,13 +153,13 @@ def test_an_operators_function_decides_and_refuses_by_failing(gate: Gate):
     assert gate.prepare(function, owner(), filename="a.bin", file_size=1, folder="stores/7/x")[0] == 201
     assert gate.refused(function, owner(), filename="a.bin", file_size=1, folder="stores/8")[0] in (403, 415)
     assert gate.refused(function, owner(), filename="a.bin", file_size=1, folder="users/bob") == (403, "folder_forbidden")
-    assert gate.refused(function, owner(), filename="crash.bin", file_size=1) == (503, "gate_unavailable")
+    assert gate.refused(function, owner(), filename="crash.bin", file_size=1) == (503, "unavailable")
 
 
 def test_a_function_that_cannot_be_asked_lets_nothing_in(gate: Gate):
     missing = gate.operators_function().rsplit(":", 1)[0] + ":nobody"
     function = gate.presign_with(GATE_FUNCTION=missing)
-    assert gate.refused(function, owner(), filename="a.bin", file_size=1) == (503, "gate_unavailable")
+    assert gate.refused(function, owner(), filename="a.bin", file_size=1) == (503, "unavailable")
 
 
 def test_stores_and_the_system_root_are_for_tokens_that_name_them(deployment: Deployment, alice: Sluice):
