@@ -14,7 +14,7 @@ use sluice_lambda::http::{Request, Response, no_content};
 
 use crate::{
     fault::{Fault, Refusal},
-    handler::{Ports, Requester, Tus},
+    handler::{Ports, Requester, Tus, tell},
     secret::Secret,
     wire::{self, Dialect},
 };
@@ -25,10 +25,13 @@ const READ_AT_ONCE: usize = 16;
 /// How a fault is told.
 fn refusal(fault: AppendFault, dialect: Dialect) -> Refusal {
     match (dialect, fault) {
-        (Dialect::Draft, AppendFault::LengthChanged | AppendFault::LengthTooShort | AppendFault::BeyondLength) => {
-            Refusal::inconsistent()
+        (
+            Dialect::Draft,
+            AppendFault::LengthChanged | AppendFault::LengthTooShort | AppendFault::BeyondLength,
+        ) => Refusal::inconsistent(),
+        (_, AppendFault::LengthChanged) => {
+            Refusal::invalid("upload-length", "it was told before, and was another")
         }
-        (_, AppendFault::LengthChanged) => Refusal::invalid("upload-length", "it was told before, and was another"),
         (_, AppendFault::LengthTooShort) => Refusal::invalid("upload-length", "more bytes are there already"),
         (_, AppendFault::LengthRefused) => {
             Refusal::new(413, "file_too_large", "upload-length: not what this upload was let through for")
@@ -98,7 +101,7 @@ impl<P: Ports> Tus<P> {
             Locking::Taken(upload) => self.write_append(id, *upload, append).await?,
         };
         let mut response = no_content();
-        self.tell(&mut response, dialect, &after);
+        tell(&mut response, dialect, &after);
         Ok(response)
     }
 
@@ -231,7 +234,8 @@ impl<P: Ports> Tus<P> {
                     Form::Partial { key, upload_id } => {
                         self.partials.upload_part(key, upload_id, number, bytes).await?
                     }
-                    Form::Whole(Target { key, upload_id, .. }) | Form::Final { target: Target { key, upload_id, .. }, .. } => {
+                    Form::Whole(Target { key, upload_id, .. })
+                    | Form::Final { target: Target { key, upload_id, .. }, .. } => {
                         self.intake.originals.upload_part(key, upload_id, number, bytes).await?
                     }
                 };
@@ -287,7 +291,9 @@ impl<P: Ports> Tus<P> {
     async fn tell_progress(&self, before: &TusUpload, after: &TusUpload) {
         let Some(target) = after.target() else { return };
         // the arrival is told in its own way
-        let Some(percent) = after.progress_since(before.offset()).filter(|_| !after.is_whole()) else { return };
+        let Some(percent) = after.progress_since(before.offset()).filter(|_| !after.is_whole()) else {
+            return;
+        };
         let event = Event::UploadProgressed { version: target.version, percent };
         let (table, clock) = (&self.intake.table, &self.intake.clock);
         if let Err(error) = change::apply(table, clock, target.asset_id, &event).await {

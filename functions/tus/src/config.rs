@@ -44,3 +44,31 @@ impl Config {
         env.finish(config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let faults = Config::from_lookup(|_| None).unwrap_err().to_string();
+        for name in
+            ["STATE_TABLE", "ORIGINALS_BUCKET", "STAGING_BUCKET", "INGEST_QUEUE_URL", "JWT_SECRET_ARN"]
+        {
+            assert!(faults.contains(name), "{faults}");
+        }
+        let config = Config::from_lookup(|name| {
+            let value = match name {
+                "INGEST_QUEUE_URL" => "https://sqs.example/queue",
+                "JWT_JWKS_URL"
+                | "GATE_RULES"
+                | "MAX_FILE_SIZE_BYTES"
+                | "MAX_OPEN_UPLOADS"
+                | "MAX_STORED_BYTES" => "",
+                _ => "value",
+            };
+            Some(value.to_owned())
+        });
+        assert_eq!(config.unwrap().gate, GatePolicy::default());
+    }
+}

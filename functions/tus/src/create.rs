@@ -10,7 +10,9 @@ use sluice_core::{
     intake::Opening,
     job::{self, JobEvent, UploadJob},
     names::{ContentType, Filename, Folder, ObjectKey},
-    ports::{AssetRepository, Clock, IdGenerator, MultipartStore, Saved, TusUploadRepository, UploadJobRepository},
+    ports::{
+        AssetRepository, Clock, IdGenerator, MultipartStore, Saved, TusUploadRepository, UploadJobRepository,
+    },
     tus::{Form, LOCK_TTL, NewTusUpload, Target, TusUpload},
     upload::SizeRange,
     usage::UsageChange,
@@ -19,7 +21,7 @@ use sluice_lambda::http::{Request, Response, no_content};
 
 use crate::{
     fault::{Fault, Refusal},
-    handler::{Ports, Tus, set},
+    handler::{Ports, Tus, set, tell},
     secret::{Secret, Told, digest},
     wire::{self, Concat, Dialect, Metadata},
 };
@@ -112,12 +114,11 @@ impl<P: Ports> Tus<P> {
             size,
         };
         let upload = self.open(&secret, new, body.into(), dialect).await?;
-        Ok(self.created(request, dialect, &secret, &upload))
+        Ok(Self::created(request, dialect, &secret, &upload))
     }
 
     /// 201, with the upload's URL as a reference that resolves against the request's.
     pub(crate) fn created(
-        &self,
         request: &Request,
         dialect: Dialect,
         secret: &Secret,
@@ -127,7 +128,7 @@ impl<P: Ports> Tus<P> {
         *response.status_mut() = StatusCode::CREATED;
         let base = if request.ends_with_slash() { "" } else { "files/" };
         set(&mut response, "location", format!("{base}{}", secret.as_str()));
-        self.tell(&mut response, dialect, upload);
+        tell(&mut response, dialect, upload);
         response
     }
 
@@ -198,7 +199,8 @@ impl<P: Ports> Tus<P> {
                 job::apply_to(&self.jobs, clock, job.clone(), &event).await.map(drop)
             }
             JobStart::Before => {
-                let asset = self.intake.table.get(target.asset_id).await?.ok_or_else(Error::asset_not_found)?;
+                let asset =
+                    self.intake.table.get(target.asset_id).await?.ok_or_else(Error::asset_not_found)?;
                 job::apply_to(&self.jobs, clock, job.clone(), &JobEvent::Followed(&asset)).await.map(drop)
             }
         };
@@ -229,12 +231,17 @@ impl<P: Ports> Tus<P> {
             }
             None => self.intake.open(owner, &terms, opening).await?,
         };
-        let target = Target::of(&asset).ok_or_else(|| Error::internal("an upload was opened without its parts"))?;
+        let target =
+            Target::of(&asset).ok_or_else(|| Error::internal("an upload was opened without its parts"))?;
         Ok((target, terms))
     }
 
     /// Opens a partial upload: no asset, but within what its owner may have.
-    async fn open_partial(&self, authority: &Authority, length: Option<u64>) -> Result<(Form, SizeRange), Fault> {
+    async fn open_partial(
+        &self,
+        authority: &Authority,
+        length: Option<u64>,
+    ) -> Result<(Form, SizeRange), Fault> {
         let owner = authority.owner();
         let quota = match authority {
             Authority::Bearer(_) => self.gate.policy.quota(),

@@ -104,7 +104,8 @@ impl Refusal {
 
     /// 413: too much for one request. The limit is told, so that a client can send less.
     pub fn append_too_large() -> Self {
-        let detail = format!("a request may carry {MAX_APPEND_BYTES} bytes of the upload; send smaller chunks");
+        let detail =
+            format!("a request may carry {MAX_APPEND_BYTES} bytes of the upload; send smaller chunks");
         Self::new(413, "append_too_large", detail)
             .with("upload-limit", format!("max-append-size={MAX_APPEND_BYTES}"))
     }
@@ -127,7 +128,8 @@ impl Refusal {
 
     fn render(self, request: &Request) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
-        let title = if self.status == 460 { "Checksum Mismatch" } else { status.canonical_reason().unwrap_or("") };
+        let title =
+            if self.status == 460 { "Checksum Mismatch" } else { status.canonical_reason().unwrap_or("") };
         let mut body = json!({
             "type": self.problem.map_or("about:blank".to_owned(), |name| format!("{PROBLEMS}{name}")),
             "title": title, "status": self.status, "code": self.code, "detail": self.detail,

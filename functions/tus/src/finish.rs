@@ -8,7 +8,9 @@ use sluice_core::{
     finish::Completion,
     ids::{Sha256, UploadId},
     names::ObjectKey,
-    ports::{AssetRepository, JobOrder, JobQueue, MultipartStore, OriginalStore, Stitched, TusUploadRepository},
+    ports::{
+        AssetRepository, JobOrder, JobQueue, MultipartStore, OriginalStore, Stitched, TusUploadRepository,
+    },
     tus::{Form, State, Target, TusUpload},
     upload::{PartTag, UploadedPart},
 };
@@ -20,7 +22,12 @@ use crate::{
 
 /// What says that an upload won't become anything any more.
 const GONE: [&str; 6] = [
-    "upload_gone", "upload_cancelled", "upload_expired", "upload_not_found", "asset_not_found", "stale_version",
+    "upload_gone",
+    "upload_cancelled",
+    "upload_expired",
+    "upload_not_found",
+    "asset_not_found",
+    "stale_version",
 ];
 
 /// An error of the domain, as tus has it.
@@ -48,7 +55,9 @@ impl<P: Ports> Tus<P> {
                 self.arrive(&upload, key, upload_id, parts.unwrap_or_default()).await?;
             }
             Form::Partial { key, upload_id } => self.stitch_partial(&upload, key, upload_id).await?,
-            Form::Final { .. } => return Err(Error::internal("a final upload is put together, not appended to").into()),
+            Form::Final { .. } => {
+                return Err(Error::internal("a final upload is put together, not appended to").into());
+            }
         }
         self.complete(id, upload).await
     }
@@ -87,14 +96,21 @@ impl<P: Ports> Tus<P> {
         Ok(())
     }
 
-    async fn stitch_partial(&self, upload: &TusUpload, key: &ObjectKey, upload_id: &UploadId) -> Result<(), Fault> {
+    async fn stitch_partial(
+        &self,
+        upload: &TusUpload,
+        key: &ObjectKey,
+        upload_id: &UploadId,
+    ) -> Result<(), Fault> {
         let parts = self.partials.list_parts(key, upload_id).await?;
         if let Some(parts) = parts {
             let tags = tags(upload.counted(parts)?);
             match self.partials.complete(key, upload_id, &tags, None).await? {
                 Stitched::Done => return Ok(()),
                 Stitched::NoSuchUpload | Stitched::PreconditionFailed => {}
-                Stitched::PartsRefused => return Err(Error::internal("S3 refuses a partial upload's parts").into()),
+                Stitched::PartsRefused => {
+                    return Err(Error::internal("S3 refuses a partial upload's parts").into());
+                }
             }
         }
         let size = self.partials.head(key, None).await?.map(|head| head.size);

@@ -8,8 +8,8 @@ use sluice_core::{
     ids::{OwnerId, Sha256},
     intake::Intake,
     ports::{
-        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, MultipartStore, OriginalStore,
-        Saved, StagingStore, TusUploadRepository, UploadJobRepository,
+        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, MultipartStore,
+        OriginalStore, Saved, StagingStore, TusUploadRepository, UploadJobRepository,
     },
     tus::{Form, Lock, MAX_APPEND_BYTES, State, TusUpload, max_upload_bytes},
 };
@@ -119,7 +119,9 @@ impl<P: Ports> Tus<P> {
         match dialect {
             Dialect::Tus => set(&mut response, "tus-resumable", wire::VERSION),
             // RFC 9110, section 15.5.14: what the draft's clients look at to send less
-            Dialect::Draft if response.status().is_success() => set(&mut response, "upload-limit", self.limits()),
+            Dialect::Draft if response.status().is_success() => {
+                set(&mut response, "upload-limit", self.limits());
+            }
             Dialect::Draft => {}
         }
         set(&mut response, "cache-control", "no-store");
@@ -177,7 +179,7 @@ impl<P: Ports> Tus<P> {
         let told = secret.unseal(upload.told())?;
         let mut response = no_content();
         *response.status_mut() = StatusCode::OK;
-        self.tell(&mut response, dialect, &upload);
+        tell(&mut response, dialect, &upload);
         match (dialect, upload.length()) {
             (_, Some(length)) => set(&mut response, "upload-length", length.to_string()),
             (Dialect::Tus, None) => set(&mut response, "upload-defer-length", "1"),
@@ -208,20 +210,6 @@ impl<P: Ports> Tus<P> {
             }
         }
         Ok(upload)
-    }
-
-    /// The headers of every answer about an upload.
-    pub(crate) fn tell(&self, response: &mut Response, dialect: Dialect, upload: &TusUpload) {
-        // a final upload has no offset until it is put together
-        if upload.state() != State::Joining {
-            set(response, "upload-offset", upload.offset().to_string());
-        }
-        let complete = upload.state() == State::Complete;
-        if dialect == Dialect::Draft {
-            set(response, "upload-complete", if complete { "?1" } else { "?0" });
-        } else if !complete {
-            set(response, "upload-expires", upload.open_until().to_http_date());
-        }
     }
 
     /// Ends an upload. What became an asset stays one.
@@ -258,6 +246,20 @@ impl<P: Ports> Tus<P> {
             Saved::Yes => Ok(no_content()),
             Saved::Conflict => Err(Refusal::locked().into()),
         }
+    }
+}
+
+/// The headers of every answer about an upload.
+pub(crate) fn tell(response: &mut Response, dialect: Dialect, upload: &TusUpload) {
+    // a final upload has no offset until it is put together
+    if upload.state() != State::Joining {
+        set(response, "upload-offset", upload.offset().to_string());
+    }
+    let complete = upload.state() == State::Complete;
+    if dialect == Dialect::Draft {
+        set(response, "upload-complete", if complete { "?1" } else { "?0" });
+    } else if !complete {
+        set(response, "upload-expires", upload.open_until().to_http_date());
     }
 }
 

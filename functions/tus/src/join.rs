@@ -12,7 +12,9 @@ use sluice_core::{
     ids::Sha256,
     ports::{Clock, Copied, MultipartStore, Saved, StagingStore, TusUploadRepository},
     time::Timestamp,
-    tus::{Form, JOIN_LOCK_TTL, NewTusUpload, Plan, Source, State, Step, Store, Target, TusUpload, plan_join},
+    tus::{
+        Form, JOIN_LOCK_TTL, NewTusUpload, Plan, Source, State, Step, Store, Target, TusUpload, plan_join,
+    },
     upload::{SizeRange, UploadedPart},
 };
 use sluice_lambda::http::{Request, Response};
@@ -46,7 +48,7 @@ impl<P: Ports> Tus<P> {
         let upload = match self.uploads.get(id).await? {
             Some(upload) if upload.has_expired(now) => return Err(Refusal::gone().into()),
             Some(upload) if upload.state() == State::Complete => {
-                return Ok(self.created(request, Dialect::Tus, &secret, &upload));
+                return Ok(Self::created(request, Dialect::Tus, &secret, &upload));
             }
             Some(upload) if upload.is_locked(now) => return Err(Refusal::locked().into()),
             Some(upload) => {
@@ -67,7 +69,7 @@ impl<P: Ports> Tus<P> {
         match self.put_together(&upload, now).await {
             Ok(()) => {
                 let upload = self.complete(id, upload).await?;
-                Ok(self.created(request, Dialect::Tus, &secret, &upload))
+                Ok(Self::created(request, Dialect::Tus, &secret, &upload))
             }
             Err(fault) => {
                 self.unlock(id, &upload, Store::Nothing).await;
@@ -159,7 +161,8 @@ impl<P: Ports> Tus<P> {
             return Err(Error::internal("only a final upload is put together").into());
         };
         let sizes: Vec<u64> = sources.iter().map(|source| source.len).collect();
-        let plan = plan_join(&sizes).ok_or_else(|| Error::internal("a final upload can't be planned any more"))?;
+        let plan =
+            plan_join(&sizes).ok_or_else(|| Error::internal("a final upload can't be planned any more"))?;
         let originals = &self.intake.originals;
         let (key, upload_id) = (&target.key, &target.upload_id);
         let mut parts = originals.list_parts(key, upload_id).await?;
@@ -198,7 +201,10 @@ impl<P: Ports> Tus<P> {
             return Err(Error::new(ErrorKind::Unavailable, "join_unfinished", detail).into());
         }
         let source = |at: usize| {
-            sources.get(at).map(|source| (&source.key).into()).ok_or_else(|| Error::internal("a part of no source"))
+            sources
+                .get(at)
+                .map(|source| (&source.key).into())
+                .ok_or_else(|| Error::internal("a part of no source"))
         };
         let copied = match step {
             Step::Copy(piece) => {
@@ -208,7 +214,9 @@ impl<P: Ports> Tus<P> {
             Step::Read(pieces) => {
                 let mut bytes = BytesMut::new();
                 for piece in pieces {
-                    bytes.extend_from_slice(&self.staging.get(&source(piece.source)?, piece.range.clone()).await?);
+                    bytes.extend_from_slice(
+                        &self.staging.get(&source(piece.source)?, piece.range.clone()).await?,
+                    );
                 }
                 let originals = &self.intake.originals;
                 match originals.upload_part(&target.key, &target.upload_id, number, bytes.freeze()).await? {

@@ -3,7 +3,8 @@
 #![recursion_limit = "256"]
 
 use sluice_aws::{
-    Clients, DynamoTable, LambdaGate, RandomIds, S3Originals, S3Staging, SecretStore, SqsJobQueue, SystemClock,
+    Clients, DynamoTable, LambdaGate, RandomIds, S3Originals, S3Staging, SecretStore, SqsJobQueue,
+    SystemClock,
 };
 use sluice_core::{Result, finish::Finisher, gate::Gate, intake::Intake};
 use sluice_lambda::{
@@ -52,7 +53,12 @@ async fn main() -> std::result::Result<(), lambda_runtime::Error> {
     let table = DynamoTable::new(&clients, config.state_table);
     let originals = S3Originals::new(&clients, config.originals.clone());
     let tus = Tus::<Aws> {
-        intake: Intake { table: table.clone(), originals: originals.clone(), clock: SystemClock, ids: RandomIds },
+        intake: Intake {
+            table: table.clone(),
+            originals: originals.clone(),
+            clock: SystemClock,
+            ids: RandomIds,
+        },
         finisher: Finisher {
             table: table.clone(),
             originals,
@@ -72,5 +78,5 @@ async fn main() -> std::result::Result<(), lambda_runtime::Error> {
             expected: config.bearer.expected,
         },
     };
-    http::run(async |request| Ok(tus.handle(&request).await)).await
+    http::run(async |request| Ok(Box::pin(tus.handle(&request)).await)).await
 }

@@ -154,7 +154,11 @@ pub fn check_sum(request: &Request, body: &[u8]) -> Result<(), Refusal> {
         "sha256" => sha2::Sha256::digest(body)[..] == sum[..],
         _ => return Err(Refusal::invalid("upload-checksum", "the algorithms are sha1 and sha256")),
     };
-    if fits { Ok(()) } else { Err(Refusal::new(460, "checksum_mismatch", "the bytes aren't those that were sent")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Refusal::new(460, "checksum_mismatch", "the bytes aren't those that were sent"))
+    }
 }
 
 fn limited<'a>(request: &'a Request, name: &str) -> Result<Option<&'a str>, Refusal> {
@@ -206,8 +210,17 @@ impl Metadata {
     /// What the client wishes to upload.
     pub fn wish(&self, request: &Request, size: Option<u64>) -> Wish {
         const READ: [&str; 11] = [
-            "filename", "name", "filetype", "type", "folder", "message_id", "sha256", "asset_id", "token",
-            "upload_request_id", "relativePath",
+            "filename",
+            "name",
+            "filetype",
+            "type",
+            "folder",
+            "message_id",
+            "sha256",
+            "asset_id",
+            "token",
+            "upload_request_id",
+            "relativePath",
         ];
         let text = |keys: &[&str]| self.get(keys).map(str::to_owned);
         // a draft's client has the file's own type in the header, and its name where a form has it
@@ -221,7 +234,9 @@ impl Metadata {
             filename: text(&["filename", "name"]).or(disposition).unwrap_or_else(|| NAMELESS.to_owned()),
             size,
             // what is no media type says nothing
-            content_type: content_type.filter(|text| ContentType::from_header(text).is_ok()).map(str::to_owned),
+            content_type: content_type
+                .filter(|text| ContentType::from_header(text).is_ok())
+                .map(str::to_owned),
             sha256: text(&["sha256"]),
             folder: text(&["folder"]),
             message_id: text(&["message_id"]),

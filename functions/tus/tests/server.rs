@@ -10,6 +10,7 @@ use sluice_core::{
     ErrorKind,
     asset::{Asset, Failure, Stage},
     gate::GatePolicy,
+    ids::RequestId,
     ports::{MultipartStore, UploadJobRepository},
     tus::{LOCK_TTL, MAX_APPEND_BYTES},
     upload::{MIB, MULTIPART_TTL},
@@ -129,7 +130,13 @@ async fn nothing_is_a_file_too() {
 #[tokio::test]
 async fn the_first_bytes_may_come_with_the_creation() {
     let server = Server::new();
-    let first = server.to(Method::POST, "/files/").header("upload-length", 10).body(b"0123").offset_type().send().await;
+    let first = server
+        .to(Method::POST, "/files/")
+        .header("upload-length", 10)
+        .body(b"0123")
+        .offset_type()
+        .send()
+        .await;
     assert_eq!((status(&first), header(&first, "upload-offset")), (201, Some("4")));
     let location = header(&first, "location").unwrap();
     assert!(!location.contains('/'), "it resolves against /files/");
@@ -171,9 +178,9 @@ async fn creations_that_are_none_are_refused() {
         (&[("upload-concat", "final;/files/none")], 404),
     ];
     for (headers, expected) in cases {
-        let request = headers.iter().fold(server.to(Method::POST, "/files"), |request, (name, value)| {
-            request.header(name, value)
-        });
+        let request = headers
+            .iter()
+            .fold(server.to(Method::POST, "/files"), |request, (name, value)| request.header(name, value));
         assert_eq!(status(&request.send().await), *expected, "{headers:?}");
     }
     assert!(server.world.table.assets().is_empty() && server.world.tus.all().is_empty());
@@ -225,7 +232,8 @@ async fn a_length_may_come_late_and_once() {
     let head = server.head(&url).await;
     assert_eq!((header(&head, "upload-defer-length"), header(&head, "upload-length")), (Some("1"), None));
     let with = |length: u64, at: u64, body: &[u8]| {
-        let patch = server.to(Method::PATCH, &url).header("upload-offset", at).header("upload-length", length);
+        let patch =
+            server.to(Method::PATCH, &url).header("upload-offset", at).header("upload-length", length);
         patch.body(body).offset_type().send()
     };
     assert_eq!(status(&with(4, 5, b"").await), 400);
@@ -266,7 +274,11 @@ async fn the_gate_is_asked() {
     let quota = Quota { open_uploads: Some(1), stored_bytes: Some(150) };
     server.tus.gate.policy = GatePolicy::new(rules, 200, quota).unwrap();
     let create = |length: u64, metadata: &str| {
-        server.to(Method::POST, "/files").header("upload-length", length).header("upload-metadata", metadata).send()
+        server
+            .to(Method::POST, "/files")
+            .header("upload-length", length)
+            .header("upload-metadata", metadata)
+            .send()
     };
     assert_eq!(status(&create(10, "").await), 415);
     let jpeg = "filename cGhvdG8uanBn";
@@ -288,7 +300,9 @@ async fn an_end_frees_everything() {
     let server = Server::new();
     let bytes = noise(3, 9 * MIB);
     let url = server.create(20 << 20).await;
-    for (at, chunk) in [(0, &bytes[..4 << 20]), (4 << 20, &bytes[4 << 20..8 << 20]), (8 << 20, &bytes[8 << 20..])] {
+    for (at, chunk) in
+        [(0, &bytes[..4 << 20]), (4 << 20, &bytes[4 << 20..8 << 20]), (8 << 20, &bytes[8 << 20..])]
+    {
         assert_eq!(status(&server.append(&url, at, chunk).await), 204);
     }
     assert_eq!((server.staged().len(), server.world.originals.open_uploads().len()), (1, 1));
@@ -317,7 +331,8 @@ async fn an_upload_that_s3_freed_is_gone_and_never_complete() {
     let url = server.create(bytes.len()).await;
     let first = server.append(&url, 0, &bytes[..4 << 20]).await;
     assert_eq!(status(&first), 204);
-    let (key, upload_id) = (server.only_asset().key().clone(), server.world.originals.open_uploads().remove(0));
+    let (key, upload_id) =
+        (server.only_asset().key().clone(), server.world.originals.open_uploads().remove(0));
     server.world.originals.abort(&key, &upload_id).await.unwrap();
     assert_eq!(status(&server.append(&url, 4 << 20, &bytes[4 << 20..]).await), 410);
     assert_eq!(server.only_asset().stage(), Stage::Uploading);
@@ -430,11 +445,13 @@ async fn partial_uploads_become_one() {
 async fn joins_that_are_none_are_refused() {
     let server = Server::new();
     let done = server.partial(b"done").await;
-    let open = server.to(Method::POST, "/files").header("upload-length", 4).header("upload-concat", "partial");
+    let open =
+        server.to(Method::POST, "/files").header("upload-length", 4).header("upload-concat", "partial");
     let open = format!("/{}", header(&open.send().await, "location").unwrap());
     let whole = server.create(4).await;
     server.append(&whole, 0, b"0123").await;
-    let join = |urls: String| server.to(Method::POST, "/files").header("upload-concat", format!("final;{urls}"));
+    let join =
+        |urls: String| server.to(Method::POST, "/files").header("upload-concat", format!("final;{urls}"));
     for (urls, expected) in [
         (format!("{done} {open}"), 400),
         (whole, 400),
@@ -465,7 +482,12 @@ async fn a_join_that_died_is_gone_on_with() {
         for content in &contents {
             urls.push(server.partial(content).await);
         }
-        let join = || server.to(Method::POST, "/files").header("upload-concat", format!("final;{}", urls.join(" "))).send();
+        let join = || {
+            server
+                .to(Method::POST, "/files")
+                .header("upload-concat", format!("final;{}", urls.join(" ")))
+                .send()
+        };
         server.world.calls.fail(method, nth, when, ErrorKind::Unavailable);
         assert_eq!(status(&join().await), 503, "{method}");
         server.world.clock.advance(Duration::from_secs(35));
@@ -506,7 +528,7 @@ async fn a_jobs_token_opens_one_upload() {
     let lost = create(job.metadata("job 1")).await;
     assert_eq!(status(&lost), 201);
     let first = server.only_asset();
-    assert_eq!(first.upload_job().map(|id| id.as_str()), Some("job 1"));
+    assert_eq!(first.upload_job().map(RequestId::as_str), Some("job 1"));
     let created = create(job.metadata("job 1")).await;
     assert_eq!(status(&created), 201, "its client never got the first answer");
     assert_eq!(server.world.table.asset(first.id()).failure_code(), Some(Failure::CANCELLED));
@@ -519,15 +541,23 @@ async fn a_jobs_token_opens_one_upload() {
     assert_eq!(status(&patch(5, b"56789").await), 204);
     let asset = server.world.table.assets().pop().unwrap();
     assert_eq!(server.bytes_of(&asset), b"0123456789");
-    assert_eq!(server.world.jobs.get(asset.owner(), asset.upload_job().unwrap()).await.unwrap().unwrap().asset_id(), Some(asset.id()));
+    assert_eq!(
+        server.world.jobs.get(asset.owner(), asset.upload_job().unwrap()).await.unwrap().unwrap().asset_id(),
+        Some(asset.id())
+    );
 }
 
 #[tokio::test]
 async fn a_jobs_token_ends_and_its_parts_keep_it() {
     let server = Server::new();
     let job = server.job("job 1", 10).await;
-    let post = || server.to(Method::POST, "/files").token("").header("upload-metadata", job.metadata("job 1"));
-    let partial = post().header("upload-length", 10).header("upload-concat", "partial").body(b"0123456789").offset_type();
+    let post =
+        || server.to(Method::POST, "/files").token("").header("upload-metadata", job.metadata("job 1"));
+    let partial = post()
+        .header("upload-length", 10)
+        .header("upload-concat", "partial")
+        .body(b"0123456789")
+        .offset_type();
     let partial = partial.send().await;
     assert_eq!(status(&partial), 201);
     server.world.clock.advance(Duration::from_hours(2));
@@ -560,7 +590,8 @@ async fn the_drafts_clients_are_served_too() {
     let created = draft(Method::POST, "/files").header("upload-complete", "?0").send().await;
     let url = format!("/{}", header(&created, "location").unwrap());
     let patch = |at: u64, complete: &str, body: &[u8]| {
-        let patch = draft(Method::PATCH, &url).header("upload-offset", at).header("upload-complete", complete);
+        let patch =
+            draft(Method::PATCH, &url).header("upload-offset", at).header("upload-complete", complete);
         patch.header("content-type", "application/partial-upload").body(body).send()
     };
     assert_eq!(status(&patch(0, "?0", b"0123").await), 204);
@@ -578,7 +609,11 @@ async fn the_drafts_clients_are_served_too() {
     let more = patch(6, "?1", b"x").await;
     assert_eq!((status(&more), more.body().contains("#completed-upload")), (400, true));
 
-    let created = draft(Method::POST, "/files").header("upload-complete", "?0").header("upload-length", 10).send().await;
+    let created = draft(Method::POST, "/files")
+        .header("upload-complete", "?0")
+        .header("upload-length", 10)
+        .send()
+        .await;
     let url = format!("/{}", header(&created, "location").unwrap());
     let short = draft(Method::PATCH, &url).header("upload-offset", 0).header("upload-complete", "?1");
     let short = short.header("content-type", "application/partial-upload").body(b"0123").send().await;
@@ -608,4 +643,25 @@ async fn many_small_appends_become_one_part() {
     }
     assert_eq!(server.bytes_of(&server.only_asset()), bytes);
     assert_eq!(server.staged(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_golden_events_are_read() {
+    let server = Server::new();
+    for (event, expected) in [
+        (include_str!("../../../events/tus/options.json"), 204),
+        (include_str!("../../../events/tus/create.json"), 201),
+        (include_str!("../../../events/tus/append.json"), 204),
+        (include_str!("../../../events/tus/head.json"), 200),
+        (include_str!("../../../events/tus/final.json"), 400),
+        (include_str!("../../../events/tus/terminate.json"), 204),
+        (include_str!("../../../events/tus/create-with-upload.json"), 201),
+        (include_str!("../../../events/tus/draft.json"), 201),
+    ] {
+        let answer = server.event(event).await;
+        assert_eq!(status(&answer), expected, "{event} {}", answer.body());
+    }
+    let names: Vec<String> =
+        server.world.table.assets().iter().map(|asset| asset.filename().to_string()).collect();
+    assert_eq!(names, ["photo.jpg", "a.txt", "a.txt"]);
 }

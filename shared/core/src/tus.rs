@@ -65,8 +65,8 @@ pub const fn part_target(number: u16) -> u64 {
 /// The largest upload, about 274 GiB: what the first 9,000 parts hold. The other thousand make good for numbers that
 /// were skipped. Larger files go by `/prepare`.
 pub const fn max_upload_bytes() -> u64 {
-    let (mut sum, mut number) = (0, 1);
-    while number <= GROWING_PARTS as u16 {
+    let (mut sum, mut number) = (0, 1_u16);
+    while number as u64 <= GROWING_PARTS {
         sum += part_target(number);
         number += 1;
     }
@@ -544,7 +544,9 @@ impl TusUpload {
     /// each further tenth.
     pub fn progress_since(&self, before: u64) -> Option<u8> {
         let percent = |offset: u64| match self.length {
-            Some(length) if length > 0 => u8::try_from(u128::from(offset) * 100 / u128::from(length)).unwrap_or(99),
+            Some(length) if length > 0 => {
+                u8::try_from(u128::from(offset) * 100 / u128::from(length)).unwrap_or(99)
+            }
             _ => 0,
         };
         let (old, new) = (percent(before), percent(self.offset).clamp(1, 99));

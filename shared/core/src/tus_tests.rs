@@ -129,7 +129,7 @@ fn partial_uploads_under_a_part_are_joined_with_their_neighbours() {
     assert!(copies.iter().rev().skip(1).all(|step| matches!(step, Step::Copy(_))));
     assert_eq!(copies.len(), 45);
     assert_eq!(plan_join(&[u64::MAX, 1]), None);
-    assert_eq!(plan_join(&[1; 5_000]), None);
+    assert_eq!(plan_join(&vec![1; 5_000]), None);
 }
 
 proptest! {

@@ -52,7 +52,8 @@ impl BearerConfig {
                 KeyConfig::Secret(String::new())
             }
         };
-        let expected = Expected { issuer: env.optional("JWT_ISSUER"), audience: env.optional("JWT_AUDIENCE") };
+        let expected =
+            Expected { issuer: env.optional("JWT_ISSUER"), audience: env.optional("JWT_AUDIENCE") };
         Self { keys, expected }
     }
 }

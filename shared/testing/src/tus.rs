@@ -103,7 +103,9 @@ impl StagingStore for MemoryStaging {
         let read = self.bucket.read(key.as_str(), None).map(|read| read.bytes);
         let (start, end) = (usize::try_from(range.start), usize::try_from(range.end));
         match (read, start, end) {
-            (Some(bytes), Ok(start), Ok(end)) if start <= end && end <= bytes.len() => Ok(bytes.slice(start..end)),
+            (Some(bytes), Ok(start), Ok(end)) if start <= end && end <= bytes.len() => {
+                Ok(bytes.slice(start..end))
+            }
             _ => Err(Error::internal("there are no such bytes in the staging bucket")),
         }
     }

@@ -21,8 +21,8 @@ use sluice_lambda::{
     http::{Method, Request, Response},
 };
 use sluice_testing::{
-    CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryOriginals, MemoryQueue, MemoryStaging, MemoryTable,
-    MemoryUploads, Probe, World, build,
+    CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryOriginals, MemoryQueue, MemoryStaging,
+    MemoryTable, MemoryUploads, Probe, World, build,
 };
 use sluice_tus::handler::{Ports, Tus};
 
@@ -85,7 +85,10 @@ impl Server {
             uploads: world.tus.clone(),
             partials: world.partials.clone(),
             staging: world.staging.clone(),
-            gate: Gate { policy: GatePolicy::new("{}", MAX_OBJECT_SIZE, Quota::UNLIMITED).unwrap(), function: None },
+            gate: Gate {
+                policy: GatePolicy::new("{}", MAX_OBJECT_SIZE, Quota::UNLIMITED).unwrap(),
+                function: None,
+            },
             bearer: Bearer { keys: SecretKey::new(Vault), expected: Expected::default() },
         };
         Self { world, tus }
@@ -104,6 +107,13 @@ impl Server {
     pub fn bare(&self, method: Method, url: &str) -> Sender<'_> {
         let seconds = self.world.clock.now().as_seconds();
         Sender { server: self, method, url: url.to_owned(), headers: Vec::new(), body: None, seconds }
+    }
+
+    /// What API Gateway hands on, with alice's token.
+    pub async fn event(&self, text: &str) -> Response {
+        let token = self.bare(Method::GET, "/").of("alice").headers.remove(0).1;
+        let request: Request = serde_json::from_str(&text.replace("Bearer token-of-alice", &token)).unwrap();
+        self.tus.handle(&request).await
     }
 
     pub async fn create(&self, length: usize) -> String {
@@ -188,7 +198,7 @@ pub struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    pub fn header(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn header(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }

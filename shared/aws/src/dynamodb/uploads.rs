@@ -76,9 +76,11 @@ impl TusUploadRepository for DynamoTable {
             Err(error) => error,
         };
         match error.as_service_error() {
-            Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
-                refused,
-            )) => {
+            Some(
+                aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
+                    refused,
+                ),
+            ) => {
                 let upload = refused.item().cloned().map(upload_of).transpose()?;
                 Ok(Locking::Refused(upload.map(Box::new)))
             }

@@ -67,7 +67,8 @@ impl StagingStore for S3Staging {
         }
         let request = self.client.get_object().bucket(&self.bucket).key(key.as_str()).range(header(&range));
         let found = request.send().await.map_err(|error| classify(SERVICE, &error))?;
-        let bytes = found.body.collect().await.map_err(|error| Error::unavailable(SERVICE, error))?.into_bytes();
+        let bytes =
+            found.body.collect().await.map_err(|error| Error::unavailable(SERVICE, error))?.into_bytes();
         // a range beyond the object's end is cut to it
         if bytes.len() as u64 != range.end - range.start {
             return Err(Error::internal("there are fewer bytes in the staging bucket than were written"));

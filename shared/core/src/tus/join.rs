@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::upload::{MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, MIB};
+use crate::upload::{MAX_PART_SIZE, MAX_PARTS, MIB, MIN_PART_SIZE};
 
 /// Bytes that one order to copy is for, unless there are so many that 10,000 parts don't hold them. S3 copies some 100 MB a
 /// second for each order, and several orders at once.
@@ -92,7 +92,8 @@ pub fn plan_join(sizes: &[u64]) -> Option<Plan> {
         }
         // equal ranges, so that none is less than a part
         let count = rest.div_ceil(copy);
-        let part = |n: u64| at + u64::try_from(u128::from(rest) * u128::from(n) / u128::from(count)).unwrap_or(rest);
+        let part =
+            |n: u64| at + u64::try_from(u128::from(rest) * u128::from(n) / u128::from(count)).unwrap_or(rest);
         for n in 0..count {
             plan.push(Step::Copy(Piece { source, range: part(n)..part(n + 1) }));
         }

@@ -7,7 +7,10 @@ use sluice_core::{
     ErrorKind,
     ids::Version,
     names::{Folder, ObjectKey},
-    ports::{Copied, Locking, MultipartStore, ObjectBody, OriginalStore, Saved, StagingStore, Stitched, TusUploadRepository},
+    ports::{
+        Copied, Locking, MultipartStore, ObjectBody, OriginalStore, Saved, StagingStore, Stitched,
+        TusUploadRepository,
+    },
     time::Timestamp,
     tus::{Form, Lock, NewTusUpload, StagingKey, State, Store, Target, TusUpload},
     upload::{MIN_PART_SIZE, PartTag, SizeRange},
@@ -51,7 +54,8 @@ pub async fn staging_store_contract(
     let id = originals.create(&target, &octets, Version::FIRST).await.unwrap();
     let (source, whole) = (StagingKey::from(&source), large.len() as u64);
     let gone = "no-such-upload".parse().unwrap();
-    let copy = async |range, id, number| staging.copy_part(&source, range, &target, id, number).await.unwrap();
+    let copy =
+        async |range, id, number| staging.copy_part(&source, range, &target, id, number).await.unwrap();
     assert_eq!(copy(0..whole, &gone, 1).await, Copied::NoSuchUpload);
     assert_eq!(originals.upload_part(&target, &gone, 1, large.clone()).await.unwrap(), None);
     assert_eq!(staging.copy_part(&none, 0..1, &target, &id, 1).await.unwrap(), Copied::NoSuchSource);
