@@ -1,7 +1,7 @@
 """tus-js-client 4.3.1 in Node, as its documentation uses it: over a line that breaks where a test says."""
 
 import pytest
-from client import eventually
+from client import eventually, fetch
 from clients.fixtures import announced, arrived, cancelled, only_asset
 from media import MIB, noise
 
@@ -15,8 +15,7 @@ def upload(driver, alice, line, tmp_path, request):
 
     def begin(file, name="upload", resume=False, metadata=None, **options):
         return driver.begin(
-            "tus", name=f"{request.node.nodeid} {name}", file=str(file), size=file.stat().st_size,
-            storage=storage, resume=resume, options={
+            "tus", name=f"{request.node.nodeid} {name}", file=str(file), storage=storage, resume=resume, options={
                 "endpoint": line.through(f"{alice.deployment.http}/files"),
                 "headers": {"Authorization": f"Bearer {alice.deployment.token(alice.owner)}"},
                 "chunkSize": CHUNK,
@@ -118,6 +117,15 @@ def test_all_with_the_creation(upload, alice, line, photo):
         upload(photo, uploadDataDuringCreation=True).result()
         arrived(live, photo)
     assert (line.count("POST"), line.count("PATCH")) == (1, 0)
+
+
+def test_the_successor_of_the_protocol(upload, alice, line, big_photo):
+    """As far as this client knows the draft."""
+    with alice.live() as live:
+        upload(big_photo, protocol="ietf-draft-05").result()
+        asset = live.until(lambda message: message["type"] == "asset" and message["asset"]["stage"] == "done")["asset"]
+    assert fetch(asset["media_url"]).content == big_photo.read_bytes()
+    assert line.count("PATCH") == 3
 
 
 def test_posts_in_place_of_patches(upload, alice, line, photo):

@@ -54,13 +54,12 @@ const operations = {
   },
 
   // Ends with the upload's URL, or as soon as it is aborted.
-  tus({ name, file, size, storage, resume, options }) {
+  tus({ name, file, storage, resume, options }) {
     return new Promise((resolve, reject) => {
       const upload = new tus.Upload(createReadStream(file), {
         ...options,
-        uploadSize: size,
         urlStorage: storage ? new tus.FileUrlStorage(storage) : undefined,
-        fingerprint: async () => `${file}-${size}`,
+        fingerprint: async () => file,
         onSuccess: () => resolve({ url: upload.url }),
         onError: reject,
       })
