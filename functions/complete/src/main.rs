@@ -19,5 +19,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: SystemClock,
     };
     let links = S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl);
-    http::run(async |request| handle(&finisher, &links, request).await).await
+    http::run(async |request| Box::pin(handle(&finisher, &links, request)).await).await
 }

@@ -13,8 +13,8 @@ use sluice_core::{
 use sluice_lambda::http::{Method, Request};
 use sluice_presign::{grant::Granter, handler::handle};
 use sluice_testing::{
-    Browser, CountingIds, FixedClock, MemoryGate, MemoryLinkSigner, MemoryOriginals, MemoryTable, MemoryUploadSigner,
-    Probe, World, build,
+    Browser, CountingIds, FixedClock, MemoryGate, MemoryLinkSigner, MemoryOriginals, MemoryTable,
+    MemoryUploadSigner, Probe, World, build,
 };
 
 type Memory = Granter<
@@ -212,6 +212,9 @@ async fn the_token_must_name_its_owner_and_still_be_good() {
         .with_body(body);
     assert_eq!(handle(&granter(&world), &world.jobs, expired).await.unwrap_err().code(), "token_expired");
     for (method, path, status) in [(Method::GET, "/prepare", 405), (Method::POST, "/prepare/more", 404)] {
-        assert_eq!(handle(&granter(&world), &world.jobs, Request::new(method, path)).await.unwrap().status(), status);
+        assert_eq!(
+            handle(&granter(&world), &world.jobs, Request::new(method, path)).await.unwrap().status(),
+            status
+        );
     }
 }

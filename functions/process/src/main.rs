@@ -27,5 +27,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         limits: config.limits,
         gate: config.gate,
     };
-    sluice_lambda::run(async |event: Trigger| handle(&ingester, event).await).await
+    sluice_lambda::run(async |event: Trigger| Box::pin(handle(&ingester, event)).await).await
 }

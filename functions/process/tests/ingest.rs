@@ -286,7 +286,8 @@ async fn what_is_too_large_to_hash_is_read_only_as_far_as_its_type() {
 async fn content_that_the_gate_does_not_take_fails_whatever_it_was_announced_as() {
     let world = World::new();
     let rules = r#"{"image": {"types": ["image/jpeg"]}, "*": {"types": []}}"#;
-    let strict = || Ingester { gate: GatePolicy::new(rules, u64::MAX, Quota::UNLIMITED).unwrap(), ..ingester(&world) };
+    let strict =
+        || Ingester { gate: GatePolicy::new(rules, u64::MAX, Quota::UNLIMITED).unwrap(), ..ingester(&world) };
     let send = async |content_type: &str, bytes: &[u8]| {
         let asset = granted(&world, "alice", |grant| {
             grant.size = SizeRange::exactly(bytes.len() as u64);

@@ -68,7 +68,10 @@ mod tests {
             assert_eq!(asset_from_item(&item(other)).unwrap(), None, "{other}");
             assert_eq!(job_from_item(&item(other)).unwrap(), None, "{other}");
         }
-        assert_eq!((asset_from_item(&item("J#1")).unwrap(), job_from_item(&item("A")).unwrap()), (None, None));
+        assert_eq!(
+            (asset_from_item(&item("J#1")).unwrap(), job_from_item(&item("A")).unwrap()),
+            (None, None)
+        );
         assert_eq!(asset_from_item(&Item::default()).unwrap(), None, "a removed item has no new image");
         assert_eq!(job_from_item(&Item::default()).unwrap(), None);
         assert_eq!(job_from_item(&item("J#1")).unwrap_err().kind(), ErrorKind::Internal);

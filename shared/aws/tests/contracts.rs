@@ -19,8 +19,8 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use bytes::Bytes;
 use sluice_aws::{
-    Clients, DynamoTable, S3Derived, S3LinkSigner, S3Originals, S3Staging, S3UploadSigner, SecretStore, SqsJobQueue,
-    SystemClock, WebSocketNotifier, schema,
+    Clients, DynamoTable, S3Derived, S3LinkSigner, S3Originals, S3Staging, S3UploadSigner, SecretStore,
+    SqsJobQueue, SystemClock, WebSocketNotifier, schema,
 };
 use sluice_core::{
     ErrorKind,
@@ -139,7 +139,8 @@ impl Browser for HttpBrowser {
             let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
             body.extend_from_slice(format!("{head}{value}\r\n").as_bytes());
         }
-        let head = "Content-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\nContent-Type: text/plain";
+        let head =
+            "Content-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\nContent-Type: text/plain";
         body.extend_from_slice(format!("--{BOUNDARY}\r\n{head}\r\n\r\n").as_bytes());
         body.extend_from_slice(&file);
         body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());

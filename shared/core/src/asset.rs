@@ -255,7 +255,9 @@ impl Grant {
     pub const fn upload_id(&self) -> Option<&UploadId> {
         match &self.mode {
             GrantMode::Direct => None,
-            GrantMode::Multipart { upload_id, .. } | GrantMode::OpenMultipart { upload_id } => Some(upload_id),
+            GrantMode::Multipart { upload_id, .. } | GrantMode::OpenMultipart { upload_id } => {
+                Some(upload_id)
+            }
         }
     }
 }

@@ -39,7 +39,8 @@ impl Roots {
 }
 
 fn is_root(name: &str) -> bool {
-    name == "system" || name.strip_prefix("stores/").is_some_and(|id| !id.is_empty() && !id.contains(['/', ',']))
+    name == "system"
+        || name.strip_prefix("stores/").is_some_and(|id| !id.is_empty() && !id.contains(['/', ',']))
 }
 
 /// Separated by commas.
@@ -312,8 +313,12 @@ impl<G: GateFunction> Gate<G> {
             refused_by_policy: by_policy.as_ref().err().map(Error::code),
         };
         let answer = function.judge(&request).await.map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "gate_unavailable", "whether this is allowed can't be told now")
-                .with_source(error)
+            Error::new(
+                ErrorKind::Unavailable,
+                "gate_unavailable",
+                "whether this is allowed can't be told now",
+            )
+            .with_source(error)
         })?;
         if !answer.allow {
             return Err(by_policy.err().filter(|_| answer.reason.is_none()).unwrap_or_else(|| {
@@ -401,7 +406,12 @@ mod tests {
     }
 
     /// The terms' folder, or the code of the refusal. Nothing here waits, so one poll is the whole of it.
-    fn admit(function: Option<Answers>, policy: GatePolicy, principal: &Principal, wish: &Wish) -> Result<Terms> {
+    fn admit(
+        function: Option<Answers>,
+        policy: GatePolicy,
+        principal: &Principal,
+        wish: &Wish,
+    ) -> Result<Terms> {
         let gate = Gate { policy, function };
         let mut admitted = std::pin::pin!(gate.admit(principal, wish));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -451,7 +461,11 @@ mod tests {
         };
         assert_eq!(ask("", "trips").unwrap(), "users/alice/trips");
         for foreign in ["users/bob", "stores/42", "system", "stores/4"] {
-            assert_eq!(ask("stores/421,users/bob,users/*,stores/", foreign), Err("folder_forbidden"), "{foreign}");
+            assert_eq!(
+                ask("stores/421,users/bob,users/*,stores/", foreign),
+                Err("folder_forbidden"),
+                "{foreign}"
+            );
         }
         assert_eq!(ask("stores/42", "stores/42/banners").unwrap(), "stores/42/banners");
         assert_eq!(ask("stores/*,system", "stores/7").unwrap(), "stores/7");
@@ -467,7 +481,11 @@ mod tests {
         };
         let allow = || Ok(GateAnswer { allow: true, ..GateAnswer::default() });
         assert_eq!(code(ask(allow(), "stores/42", 1)), Ok(()), "against the policy's word");
-        assert_eq!(code(ask(allow(), "users/bob", 1)), Err("folder_forbidden"), "which no function can allow");
+        assert_eq!(
+            code(ask(allow(), "users/bob", 1)),
+            Err("folder_forbidden"),
+            "which no function can allow"
+        );
         assert_eq!(code(ask(allow(), "", u64::MAX)), Err("file_too_large"));
         let narrowed = GateAnswer {
             allow: true,
@@ -486,7 +504,9 @@ mod tests {
 
     #[test]
     fn rules_that_say_nothing_known_are_refused() {
-        for bad in ["", "[]", r#"{"images": {}}"#, r#"{"image": {"type": []}}"#, r#"{"image": {"max_bytes": -1}}"#] {
+        for bad in
+            ["", "[]", r#"{"images": {}}"#, r#"{"image": {"type": []}}"#, r#"{"image": {"max_bytes": -1}}"#]
+        {
             assert!(GatePolicy::new(bad, 1, Quota::UNLIMITED).is_err(), "{bad}");
         }
     }

@@ -192,7 +192,10 @@ fn check_message_id(text: &str) -> Result<()> {
 fn check_request_id(text: &str) -> Result<()> {
     let legal = |c: char| !c.is_control() && c != '#';
     if text.is_empty() || text.len() > 1_000 || text.chars().count() > 256 || !text.chars().all(legal) {
-        return Err(Error::invalid_field("id", "1 to 256 characters, none of them `#` or a control character"));
+        return Err(Error::invalid_field(
+            "id",
+            "1 to 256 characters, none of them `#` or a control character",
+        ));
     }
     Ok(())
 }

@@ -354,7 +354,9 @@ mod tests {
         let folder = |path: &str| Folder::resolve(&owner(), path).map(String::from);
         assert_eq!(folder("").unwrap(), "users/alice");
         assert_eq!(folder("/trips/2026/").unwrap(), "users/alice/trips/2026");
-        for whole in ["users/alice/trips", "users/bob", "stores/42", "stores/42/banners", "system", "system/x"] {
+        for whole in
+            ["users/alice/trips", "users/bob", "stores/42", "stores/42/banners", "system", "system/x"]
+        {
             assert_eq!(folder(whole).unwrap(), whole);
         }
         for bad in ["../bob", "a/../b", "a//b", "a\\b", "a\0", "a/${filename}", "users", "stores/"] {
@@ -372,9 +374,15 @@ mod tests {
         let kind = |text: &str| Kind::of(&text.parse().unwrap());
         assert_eq!(kind("image/heic"), Kind::Image);
         assert_eq!(kind("application/pdf"), Kind::Document);
-        assert_eq!(kind("application/vnd.openxmlformats-officedocument.wordprocessingml.document"), Kind::Document);
+        assert_eq!(
+            kind("application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+            Kind::Document
+        );
         assert_eq!((kind("text/csv"), kind("application/zip")), (Kind::Document, Kind::Archive));
-        assert_eq!((kind("application/x-tar"), kind("application/octet-stream")), (Kind::Archive, Kind::Other));
+        assert_eq!(
+            (kind("application/x-tar"), kind("application/octet-stream")),
+            (Kind::Archive, Kind::Other)
+        );
     }
 
     #[test]

@@ -512,7 +512,11 @@ pub trait EndpointTokenRepository: Send + Sync {
     fn keep(&self, token: Sha256, endpoint: &Endpoint) -> impl Future<Output = Result<()>> + Send;
 
     /// The endpoint of a token; none if it has expired or never was.
-    fn endpoint(&self, token: Sha256, now: Timestamp) -> impl Future<Output = Result<Option<Endpoint>>> + Send;
+    fn endpoint(
+        &self,
+        token: Sha256,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Endpoint>>> + Send;
 }
 
 /// Tasks of the small form upload.

@@ -16,13 +16,13 @@ mod tus;
 pub use assets::asset_repository_contract;
 pub use endpoints::endpoint_repository_contract;
 pub use forms::{client_multipart_contract, upload_form_contract};
-pub use tus::{staging_store_contract, tus_upload_repository_contract};
 pub use gate::gate_function_contract;
 pub use jobs::{task_repository_contract, upload_job_repository_contract};
 pub use links::{derived_store_contract, link_signer_contract};
 pub use messages::{job_queue_contract, notifier_contract};
 pub use objects::{multipart_store_contract, original_store_contract, upload_signer_contract};
 pub use owners::{connection_repository_contract, content_index_contract, ticket_repository_contract};
+pub use tus::{staging_store_contract, tus_upload_repository_contract};
 
 /// Tries of [`eventually`]; each is a call of the port.
 const TRIES: usize = 500;

@@ -35,8 +35,8 @@ pub mod time;
 pub mod tus;
 pub mod world;
 
-pub use gate::MemoryGate;
 pub use endpoints::MemoryEndpoints;
+pub use gate::MemoryGate;
 pub use jobs::{MemoryJobs, MemoryTasks};
 pub use messages::{MemoryNotifier, MemoryQueue};
 pub use probe::{Calls, Probe, When};

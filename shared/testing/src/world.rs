@@ -129,7 +129,8 @@ impl World {
     /// A new asset of `owner` whose bytes are there and known to be.
     pub fn uploaded(&self, owner: &str, bytes: impl Into<Bytes>) -> Asset {
         let (now, bytes) = (self.clock.now(), bytes.into());
-        let grant = sluice_core::asset::Grant { size: SizeRange::exactly(bytes.len() as u64), ..build::grant(now) };
+        let grant =
+            sluice_core::asset::Grant { size: SizeRange::exactly(bytes.len() as u64), ..build::grant(now) };
         let asset = build::asset(self.ids.asset_id(), owner, grant, now);
         let head = self.upload(&asset, bytes);
         let event = Event::UploadArrived(Box::new(build::stored(&asset, &head)));

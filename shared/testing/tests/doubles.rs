@@ -66,7 +66,8 @@ async fn forms() {
 #[tokio::test]
 async fn clients_own_multipart_uploads() {
     let world = World::new();
-    contracts::client_multipart_contract(&world.originals, &world.uploads, &world.browser, &world.clock).await;
+    contracts::client_multipart_contract(&world.originals, &world.uploads, &world.browser, &world.clock)
+        .await;
 }
 
 #[tokio::test]

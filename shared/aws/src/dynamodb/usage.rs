@@ -61,10 +61,7 @@ impl DynamoTable {
                 .transact_write_items()
                 .transact_items(TransactWriteItem::builder().put(put.clone()).build())
                 .transact_items(TransactWriteItem::builder().update(count.clone()).build());
-            let error = match write.send().await {
-                Ok(_) => return Ok(Saved::Yes),
-                Err(error) => error,
-            };
+            let Err(error) = write.send().await else { return Ok(Saved::Yes) };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
                 error.as_service_error()
             else {

@@ -7,7 +7,9 @@ use sluice_core::{
     asset::Grant,
     ids::{ETag, UploadId, Version},
     names::{Folder, ObjectKey},
-    ports::{Clock, MultipartStore, NewObject, ObjectBody, ObjectHead, OriginalStore, Stitched, UploadSigner},
+    ports::{
+        Clock, MultipartStore, NewObject, ObjectBody, ObjectHead, OriginalStore, Stitched, UploadSigner,
+    },
     upload::{MIN_PART_SIZE, PartTag, SizeRange},
 };
 
@@ -26,7 +28,12 @@ fn key(n: u64) -> ObjectKey {
 }
 
 fn grant(clock: &impl Clock, body: &Bytes, version: Version, replaces: Option<&ETag>) -> Grant {
-    Grant { size: SizeRange::exactly(body.len() as u64), version, replaces: replaces.cloned(), ..build::grant(clock.now()) }
+    Grant {
+        size: SizeRange::exactly(body.len() as u64),
+        version,
+        replaces: replaces.cloned(),
+        ..build::grant(clock.now())
+    }
 }
 
 /// Signs a PUT and sends it.
@@ -118,7 +125,10 @@ async fn whole_objects(store: &impl OriginalStore) {
         bytes: Bytes::from_static(bytes),
     };
     let written = store.put(&key, object(b"whole")).await.unwrap().expect("nothing was there");
-    assert_eq!((written.size, written.version, written.sha256), (5, Some(Version::FIRST), Some(build::digest(b"whole"))));
+    assert_eq!(
+        (written.size, written.version, written.sha256),
+        (5, Some(Version::FIRST), Some(build::digest(b"whole")))
+    );
     assert!(written.version_id.is_some());
     assert_eq!(head(store, &key).await, written);
     assert_eq!(bytes_of(store.get(&key, None).await.unwrap().unwrap()).await, b"whole");
