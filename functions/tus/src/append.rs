@@ -7,7 +7,7 @@ use sluice_core::{
     asset::Event,
     change,
     ids::Sha256,
-    ports::{Clock, Locking, MultipartStore, Saved, StagingStore, TusUploadRepository},
+    ports::{AssetRepository, Clock, Locking, MultipartStore, Saved, StagingStore, TusUploadRepository},
     tus::{AppendFault, Form, LOCK_TTL, Lock, Segment, State, Store, Target, TusUpload},
 };
 use sluice_lambda::http::{Request, Response, no_content};
@@ -223,7 +223,16 @@ impl<P: Ports> Tus<P> {
         let key = || upload.segment(store, holder, body.len() as u64).key(id);
         match store {
             Store::Nothing => {}
-            Store::Segment => self.staging.put(&key(), body).await?,
+            Store::Segment => {
+                // S3 refuses parts of an upload that is off, but knows nothing of segments: the asset is asked meanwhile
+                let key = key();
+                let (kept, wanted) =
+                    futures_util::join!(self.staging.put(&key, body), self.is_still_wanted(upload));
+                kept?;
+                if !wanted? {
+                    return Err(Refusal::gone().into());
+                }
+            }
             Store::Merge => {
                 let key = key();
                 self.staging.put(&key, self.with_tail(id, upload.tail(), body).await?).await?;
@@ -246,6 +255,13 @@ impl<P: Ports> Tus<P> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the asset still waits for the upload: it may have been called off by another route.
+    async fn is_still_wanted(&self, upload: &TusUpload) -> Result<bool, Fault> {
+        let Some(target) = upload.target() else { return Ok(true) };
+        let asset = self.intake.table.get(target.asset_id).await?;
+        Ok(asset.and_then(|asset| Target::of(&asset)).is_some_and(|waited_for| waited_for == *target))
     }
 
     /// The tail and the body as one. It is at most a part's target and an append.

@@ -358,6 +358,7 @@ async fn an_asset_that_was_called_off_takes_no_bytes() {
     let world = &server.world;
     sluice_core::cancel::cancel_upload(&world.table, &world.originals, &world.clock, asset).await.unwrap();
     assert_eq!(status(&server.head(&url).await), 410);
+    assert_eq!(status(&server.append(&url, 0, b"0123").await), 410, "also where no part is written yet");
     assert_eq!(status(&server.append(&url, 0, b"0123456789").await), 410);
 }
 
