@@ -50,7 +50,7 @@ sam-local: install ## Invoke every function with its event by `sam local`
 
 clean: ## Stop the local stack and remove everything that was built, installed or stored
 	@[ ! -x $(VENV)/bin/python ] || $(STACK) down
-	rm -rf infra/local/.state infra/local/outputs.json infra/e2e/clients/node_modules infra/e2e/clients/uppy5/node_modules \
+	rm -rf infra/local/.state infra/local/outputs.json infra/e2e/clients/node_modules infra/e2e/clients/uppy5/node_modules infra/bench/tus/node_modules infra/bench/tus/.state \
 	  $(VENV) .aws-sam
 	cargo clean
 
