@@ -1,23 +1,10 @@
 //! Wires `authorize`.
+// the SDK's futures, held in main's, nest deeper than the default of 128
+#![recursion_limit = "256"]
 
 use sluice_authorize::{config::Config, handler::Ports};
-use sluice_aws::{Clients, DynamoTable, RandomIds, SecretStore, SystemClock};
-use sluice_lambda::{
-    bearer::{Bearer, SecretSource},
-    config::environment,
-};
-
-/// One secret of Secrets Manager.
-struct ManagedSecret {
-    store: SecretStore,
-    arn: String,
-}
-
-impl SecretSource for ManagedSecret {
-    async fn fetch(&self) -> sluice_core::Result<String> {
-        self.store.read(&self.arn).await
-    }
-}
+use sluice_aws::{Clients, DynamoTable, ManagedSecret, RandomIds, SystemClock};
+use sluice_lambda::{bearer::Bearer, config::environment};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -26,7 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clients = Clients::load().await;
     let ports = Ports {
         bearer: Bearer {
-            keys: config.bearer.keys.keys(|arn| ManagedSecret { store: SecretStore::new(&clients), arn })?,
+            keys: config.bearer.keys.keys(|arn| ManagedSecret::new(&clients, arn))?,
             expected: config.bearer.expected,
         },
         tickets: DynamoTable::new(&clients, config.state_table),

@@ -14,10 +14,12 @@ use std::{
 
 use serde_json::{Value, json};
 use sluice_authorize::{handler::Ports, invocation::Invocation};
-use sluice_core::{Error, ErrorKind, Result, ids::Sha256, ports::Clock};
-use sluice_lambda::bearer::{
-    Bearer, Expected, HttpKeySet, KeySource, PublishedKeys, SecretKey, SecretSource,
+use sluice_core::{
+    Error, ErrorKind, Result,
+    ids::Sha256,
+    ports::{Clock, SecretSource},
 };
+use sluice_lambda::bearer::{Bearer, Expected, HttpKeySet, KeySource, PublishedKeys, SecretKey};
 use sluice_testing::{CountingIds, FixedClock, MemoryTable, Probe, World, build};
 
 use self::keys::{Provider, Signer};

@@ -3,12 +3,12 @@
 #![recursion_limit = "256"]
 
 use sluice_aws::{
-    Clients, DynamoTable, LambdaGate, RandomIds, S3Originals, S3Staging, SecretStore, SqsJobQueue,
+    Clients, DynamoTable, LambdaGate, ManagedSecret, RandomIds, S3Originals, S3Staging, SqsJobQueue,
     SystemClock,
 };
-use sluice_core::{Result, finish::Finisher, gate::Gate, intake::Intake};
+use sluice_core::{finish::Finisher, gate::Gate, intake::Intake};
 use sluice_lambda::{
-    bearer::{Bearer, HttpKeySet, Keys, SecretSource},
+    bearer::{Bearer, HttpKeySet, Keys},
     config::environment,
     http, init_tracing,
 };
@@ -16,18 +16,6 @@ use sluice_tus::{
     config::Config,
     handler::{Ports, Tus},
 };
-
-/// One secret of Secrets Manager.
-struct ManagedSecret {
-    store: SecretStore,
-    arn: String,
-}
-
-impl SecretSource for ManagedSecret {
-    async fn fetch(&self) -> Result<String> {
-        self.store.read(&self.arn).await
-    }
-}
 
 struct Aws;
 
@@ -46,7 +34,7 @@ impl Ports for Aws {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::result::Result<(), lambda_runtime::Error> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     init_tracing();
     let config = Config::from_lookup(environment)?;
     let clients = Clients::load().await;
@@ -74,7 +62,7 @@ async fn main() -> std::result::Result<(), lambda_runtime::Error> {
             function: config.gate_function.map(|name| LambdaGate::new(&clients, name)),
         },
         bearer: Bearer {
-            keys: config.bearer.keys.keys(|arn| ManagedSecret { store: SecretStore::new(&clients), arn })?,
+            keys: config.bearer.keys.keys(|arn| ManagedSecret::new(&clients, arn))?,
             expected: config.bearer.expected,
         },
     };

@@ -25,14 +25,15 @@ use sluice_core::{
     names::{DerivedKey, Kind, ObjectKey},
     ports::{
         AssetRepository, Delivery, DerivedStore, GateFunction, MultipartStore, NewObject, Notifier,
-        ObjectHead, OriginalStore, Stitched,
+        ObjectHead, OriginalStore, SecretSource, Stitched,
     },
     upload::PartTag,
 };
 use sluice_testing::{CountingIds, build, contracts};
 
 use crate::{
-    Clients, DynamoTable, LambdaGate, S3Derived, S3Originals, SecretStore, WebSocketNotifier, clients::loader,
+    Clients, DynamoTable, LambdaGate, ManagedSecret, S3Derived, S3Originals, WebSocketNotifier,
+    clients::loader,
 };
 
 /// A status, headers, and a body.
@@ -245,7 +246,7 @@ async fn a_service_that_cannot_be_reached_is_unavailable() {
 
 #[tokio::test]
 async fn a_secret_is_its_text() {
-    let read = async |json| SecretStore::new(&clients([body(200, json)]).await).read("arn").await;
+    let read = async |json| ManagedSecret::new(&clients([body(200, json)]).await, "arn").fetch().await;
     assert_eq!(read(r#"{"SecretString":"s3cret"}"#).await.unwrap(), "s3cret");
     assert_eq!(read(r#"{"SecretBinary":"AAAA"}"#).await.unwrap_err().kind(), ErrorKind::Internal);
 }

@@ -11,7 +11,7 @@
 //! | [`SqsTextQueue`] | none; `notify` sets records aside with it | a queue that people read |
 //! | [`LambdaGate`] | `GateFunction` | the operator's own Lambda function |
 //! | [`WebSocketNotifier`] | `Notifier` | the WebSocket API's management endpoint |
-//! | [`SecretStore`] | none; read once by `authorize` | Secrets Manager |
+//! | [`ManagedSecret`] | `SecretSource` | one secret of Secrets Manager |
 //! | [`SystemClock`], [`RandomIds`] | `Clock`, `IdGenerator` | none |
 //!
 //! All are made from one [`Clients`], which shares configuration, credentials and connections between them. Making
@@ -36,7 +36,7 @@ pub use clients::Clients;
 pub use dynamodb::{DynamoTable, schema};
 pub use gate::LambdaGate;
 pub use s3::{S3Derived, S3LinkSigner, S3Originals, S3Staging, S3UploadSigner};
-pub use secrets::SecretStore;
+pub use secrets::ManagedSecret;
 pub use sqs::{SqsJobQueue, SqsTextQueue};
 pub use stream::{asset_from_item, job_from_item};
 pub use system::{RandomIds, SystemClock};

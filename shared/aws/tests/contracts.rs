@@ -19,12 +19,12 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use bytes::Bytes;
 use sluice_aws::{
-    Clients, DynamoTable, S3Derived, S3LinkSigner, S3Originals, S3Staging, S3UploadSigner, SecretStore,
+    Clients, DynamoTable, ManagedSecret, S3Derived, S3LinkSigner, S3Originals, S3Staging, S3UploadSigner,
     SqsJobQueue, SystemClock, WebSocketNotifier, schema,
 };
 use sluice_core::{
     ErrorKind,
-    ports::{Delivery, Notifier},
+    ports::{Delivery, Notifier, SecretSource},
 };
 use sluice_testing::{Answer, Browser, contracts};
 
@@ -287,7 +287,8 @@ async fn secrets() {
     let manager = aws_sdk_secretsmanager::Client::new(&sdk().await);
     let (name, text) = (unique("contract"), "a secret of 32 characters or more");
     let arn = manager.create_secret().name(&name).secret_string(text).send().await.unwrap().arn.unwrap();
-    let secrets = SecretStore::new(&clients().await);
-    assert_eq!(secrets.read(&arn).await.unwrap(), text);
-    assert_eq!(secrets.read(&unique("no-such")).await.unwrap_err().kind(), ErrorKind::Internal);
+    let clients = clients().await;
+    assert_eq!(ManagedSecret::new(&clients, arn).fetch().await.unwrap(), text);
+    let missing = ManagedSecret::new(&clients, unique("no-such"));
+    assert_eq!(missing.fetch().await.unwrap_err().kind(), ErrorKind::Internal);
 }

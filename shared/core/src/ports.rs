@@ -414,6 +414,12 @@ pub trait GateFunction: Send + Sync {
     fn judge(&self, request: &GateRequest<'_>) -> impl Future<Output = Result<GateAnswer>> + Send;
 }
 
+/// Where one secret lies.
+pub trait SecretSource: Send + Sync {
+    /// The secret's text, as it is now.
+    fn fetch(&self) -> impl Future<Output = Result<String>> + Send;
+}
+
 /// Single-use tickets for the WebSocket. Only a digest of the ticket is kept.
 pub trait TicketRepository: Send + Sync {
     /// Keeps a ticket.

@@ -6,10 +6,10 @@
 mod keys;
 mod token;
 
-use sluice_core::{Error, ErrorKind, Result, time::Timestamp};
+use sluice_core::{Error, ErrorKind, Result, ports::SecretSource, time::Timestamp};
 
 pub use self::{
-    keys::{HttpKeySet, KeySet, KeySetSource, KeySource, Keys, PublishedKeys, SecretKey, SecretSource},
+    keys::{HttpKeySet, KeySet, KeySetSource, KeySource, Keys, PublishedKeys, SecretKey},
     token::{Expected, Refusal, verify},
 };
 use crate::{

@@ -12,12 +12,12 @@ use sluice_core::{
     ids::Sha256,
     intake::Intake,
     job::{NewUploadJob, UploadJob},
-    ports::{Clock, UploadJobRepository},
+    ports::{Clock, SecretSource, UploadJobRepository},
     upload::MAX_OBJECT_SIZE,
     usage::Quota,
 };
 use sluice_lambda::{
-    bearer::{Bearer, Expected, SecretKey, SecretSource},
+    bearer::{Bearer, Expected, SecretKey},
     http::{Method, Request, Response},
 };
 use sluice_testing::{

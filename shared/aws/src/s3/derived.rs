@@ -1,22 +1,15 @@
 //! The bucket of derivatives. IAM on its objects: `s3:PutObject`, `s3:DeleteObject`.
 
-use aws_sdk_s3::{
-    Client,
-    types::{Delete, ObjectIdentifier},
-};
+use aws_sdk_s3::Client;
 use bytes::Bytes;
 use sluice_core::{
-    Error, Result,
+    Result,
     names::{ContentType, DerivedKey},
     ports::DerivedStore,
 };
 
-use super::SERVICE;
+use super::{SERVICE, delete_all};
 use crate::{clients::Clients, error::classify};
-
-/// The most keys in one order to delete
-/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>).
-const DELETE_BATCH: usize = 1_000;
 
 /// How long browsers and CDNs may keep a derivative. Its key holds the version, so its bytes never change.
 const CACHE_CONTROL: &str = "private, max-age=31536000, immutable";
@@ -49,23 +42,6 @@ impl DerivedStore for S3Derived {
     }
 
     async fn delete(&self, keys: &[DerivedKey]) -> Result<()> {
-        for batch in keys.chunks(DELETE_BATCH) {
-            let objects = batch
-                .iter()
-                .map(|key| ObjectIdentifier::builder().key(key.as_str()).build())
-                .collect::<std::result::Result<Vec<_>, _>>()
-                .map_err(Error::internal)?;
-            let order = Delete::builder().set_objects(Some(objects)).quiet(true).build();
-            let order = order.map_err(Error::internal)?;
-            let request = self.client.delete_objects().bucket(&self.bucket).delete(order);
-            let answer = request.send().await.map_err(|error| classify(SERVICE, &error))?;
-            // the answer is a 200 even if some stayed
-            if let Some(failed) = answer.errors().first() {
-                let code = failed.code().unwrap_or("no code");
-                let count = answer.errors().len();
-                return Err(Error::unavailable(SERVICE, format!("{count} not deleted, the first: {code}")));
-            }
-        }
-        Ok(())
+        delete_all(&self.client, &self.bucket, keys.iter().map(DerivedKey::as_str)).await
     }
 }

@@ -6,11 +6,7 @@
 
 use std::ops::Range;
 
-use aws_sdk_s3::{
-    Client,
-    error::ProvideErrorMetadata,
-    types::{Delete, ObjectIdentifier},
-};
+use aws_sdk_s3::{Client, error::ProvideErrorMetadata};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sluice_core::{
@@ -21,15 +17,11 @@ use sluice_core::{
     tus::StagingKey,
 };
 
-use super::SERVICE;
+use super::{SERVICE, delete_all};
 use crate::{
     clients::Clients,
     error::{classify, status},
 };
-
-/// The most keys in one order to delete
-/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>).
-const DELETE_BATCH: usize = 1_000;
 
 /// What the path in `x-amz-copy-source` needn't escape.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -77,24 +69,7 @@ impl StagingStore for S3Staging {
     }
 
     async fn remove(&self, keys: &[StagingKey]) -> Result<()> {
-        for batch in keys.chunks(DELETE_BATCH) {
-            let objects = batch
-                .iter()
-                .map(|key| ObjectIdentifier::builder().key(key.as_str()).build())
-                .collect::<std::result::Result<Vec<_>, _>>()
-                .map_err(Error::internal)?;
-            let order = Delete::builder().set_objects(Some(objects)).quiet(true).build();
-            let order = order.map_err(Error::internal)?;
-            let request = self.client.delete_objects().bucket(&self.bucket).delete(order);
-            let answer = request.send().await.map_err(|error| classify(SERVICE, &error))?;
-            // the answer is a 200 even if some stayed
-            if let Some(failed) = answer.errors().first() {
-                let code = failed.code().unwrap_or("no code");
-                let count = answer.errors().len();
-                return Err(Error::unavailable(SERVICE, format!("{count} not deleted, the first: {code}")));
-            }
-        }
-        Ok(())
+        delete_all(&self.client, &self.bucket, keys.iter().map(StagingKey::as_str)).await
     }
 
     async fn copy_part(

@@ -7,11 +7,11 @@ mod secret;
 use std::future::Future;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
-use sluice_core::{Result, time::Timestamp};
+use sluice_core::{Result, ports::SecretSource, time::Timestamp};
 
 pub use self::{
     published::{HttpKeySet, KeySet, KeySetSource, PublishedKeys},
-    secret::{SecretKey, SecretSource},
+    secret::SecretKey,
 };
 
 /// Where the key for a token comes from.

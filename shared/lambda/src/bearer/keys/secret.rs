@@ -1,13 +1,12 @@
 //! One secret that signs and checks (HS256).
 
 use std::{
-    future::Future,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
-use sluice_core::{Error, Result, time::Timestamp};
+use sluice_core::{Error, Result, ports::SecretSource, time::Timestamp};
 
 use super::KeySource;
 
@@ -17,12 +16,6 @@ const KEPT: Duration = Duration::from_mins(5);
 const RETRY: Duration = Duration::from_secs(30);
 /// The shortest key: that of the digest (RFC 7518, section 3.2).
 const MIN_KEY_BYTES: usize = 32;
-
-/// Where the secret lies.
-pub trait SecretSource: Send + Sync {
-    /// The secret's text, as it is now.
-    fn fetch(&self) -> impl Future<Output = Result<String>> + Send;
-}
 
 /// The secret, kept for a while.
 pub struct SecretKey<S> {
