@@ -15,8 +15,8 @@ use sluice_core::{
     intake::{Intake, Opening},
     names::ObjectKey,
     ports::{
-        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, MultipartStore,
-        OriginalStore, SignedForm, SignedPart, UploadSigner,
+        AssetRepository, Clock, ContentIndex, EndpointTokenRepository, GateFunction, IdGenerator, JobQueue,
+        MultipartStore, OriginalStore, SignedForm, SignedPart, UploadSigner,
     },
     time::Timestamp,
     upload::{MAX_PARTS, PartTag, UploadedPart},
@@ -24,34 +24,45 @@ use sluice_core::{
 
 use crate::wire::Wanted;
 
-/// What uploads are opened, signed and finished with.
-pub struct Companion<T, O, Q, S, C, I, G, E> {
-    /// Opens uploads.
-    pub intake: Intake<T, O, C, I>,
-    /// Finishes them.
-    pub finisher: Finisher<T, O, Q, C>,
-    /// What every grant passes.
-    pub gate: Gate<G>,
+/// The ports that a Companion works on.
+pub trait Ports {
+    /// The state table: assets and who keeps which content.
+    type Table: AssetRepository + ContentIndex;
+    /// The bucket of originals and its multipart uploads.
+    type Originals: OriginalStore + MultipartStore;
+    /// The queue of content to read.
+    type Queue: JobQueue;
     /// Signs uploads.
-    pub signer: S,
+    type Signer: UploadSigner;
+    /// The time.
+    type Clock: Clock;
+    /// New ids and secrets.
+    type Ids: IdGenerator;
+    /// The operator's own gate.
+    type Gate: GateFunction;
     /// Addresses that carry their authority.
-    pub endpoints: E,
+    type Endpoints: EndpointTokenRepository;
+}
+
+/// What uploads are opened, signed and finished with.
+pub struct Companion<P: Ports> {
+    /// Opens uploads.
+    pub intake: Intake<P::Table, P::Originals, P::Clock, P::Ids>,
+    /// Finishes them.
+    pub finisher: Finisher<P::Table, P::Originals, P::Queue, P::Clock>,
+    /// What every grant passes.
+    pub gate: Gate<P::Gate>,
+    /// Signs uploads.
+    pub signer: P::Signer,
+    /// Addresses that carry their authority.
+    pub endpoints: P::Endpoints,
     /// The name of the bucket of originals, which Uppy is told.
     pub bucket: String,
     /// How long a signed request is good.
     pub grant_ttl: Duration,
 }
 
-impl<T, O, Q, S, C, I, G, E> Companion<T, O, Q, S, C, I, G, E>
-where
-    T: AssetRepository + ContentIndex,
-    O: OriginalStore + MultipartStore,
-    Q: JobQueue,
-    S: UploadSigner,
-    C: Clock,
-    I: IdGenerator,
-    G: GateFunction,
-{
+impl<P: Ports> Companion<P> {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.intake.clock.now()

@@ -2,19 +2,12 @@
 
 use serde_json::{Map, Value, json};
 use sluice_core::{
-    Error, ErrorKind, Result,
-    gate::Principal,
-    intake::Opening,
-    ports::{
-        AssetRepository, Clock, ContentIndex, EndpointTokenRepository, GateFunction, IdGenerator, JobQueue,
-        MultipartStore, OriginalStore, SignedForm, UploadSigner,
-    },
-    time::Timestamp,
+    Error, ErrorKind, Result, gate::Principal, intake::Opening, ports::SignedForm, time::Timestamp,
 };
 use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
 
 use crate::{
-    companion::{Companion, granted},
+    companion::{Companion, Ports, granted},
     endpoint,
     sign::{SignBody, sign},
     wire::{CompleteBody, CreateBody, Wanted, metadata_of_query, refusal, refused},
@@ -41,40 +34,14 @@ impl Authority {
 }
 
 /// Answers a request. Errors are answers too, in the form that Uppy reads.
-pub async fn handle<T, O, Q, S, C, I, G, E>(
-    companion: &Companion<T, O, Q, S, C, I, G, E>,
-    request: &Request,
-) -> Response
-where
-    T: AssetRepository + ContentIndex,
-    O: OriginalStore + MultipartStore,
-    Q: JobQueue,
-    S: UploadSigner,
-    C: Clock,
-    I: IdGenerator,
-    G: GateFunction,
-    E: EndpointTokenRepository,
-{
+pub async fn handle<P: Ports>(companion: &Companion<P>, request: &Request) -> Response {
     route(companion, request).await.unwrap_or_else(|error| {
         http::log_error(&error);
         refusal(&error, request)
     })
 }
 
-async fn route<T, O, Q, S, C, I, G, E>(
-    companion: &Companion<T, O, Q, S, C, I, G, E>,
-    request: &Request,
-) -> Result<Response>
-where
-    T: AssetRepository + ContentIndex,
-    O: OriginalStore + MultipartStore,
-    Q: JobQueue,
-    S: UploadSigner,
-    C: Clock,
-    I: IdGenerator,
-    G: GateFunction,
-    E: EndpointTokenRepository,
-{
+async fn route<P: Ports>(companion: &Companion<P>, request: &Request) -> Result<Response> {
     let now = companion.now();
     let segments = request.segments();
     match (request.method(), &segments[..]) {
@@ -106,21 +73,12 @@ fn no_such_route(request: &Request) -> Response {
 }
 
 /// The routes of a Companion, below `/s3`.
-async fn serve<T, O, Q, S, C, I, G, E>(
-    companion: &Companion<T, O, Q, S, C, I, G, E>,
+async fn serve<P: Ports>(
+    companion: &Companion<P>,
     request: &Request,
     path: &[&str],
     authority: &Authority,
-) -> Result<Response>
-where
-    T: AssetRepository + ContentIndex,
-    O: OriginalStore + MultipartStore,
-    Q: JobQueue,
-    S: UploadSigner,
-    C: Clock,
-    I: IdGenerator,
-    G: GateFunction,
-{
+) -> Result<Response> {
     let now = companion.now();
     let owner = &authority.principal.owner;
     let key = || request.required_query("key");

@@ -7,7 +7,24 @@ use sluice_aws::{
 };
 use sluice_core::{finish::Finisher, gate::Gate, intake::Intake};
 use sluice_lambda::{config::environment, http, init_tracing};
-use sluice_uppy::{companion::Companion, config::Config, handler::handle};
+use sluice_uppy::{
+    companion::{Companion, Ports},
+    config::Config,
+    handler::handle,
+};
+
+struct Aws;
+
+impl Ports for Aws {
+    type Table = DynamoTable;
+    type Originals = S3Originals;
+    type Queue = SqsJobQueue;
+    type Signer = S3UploadSigner;
+    type Clock = SystemClock;
+    type Ids = RandomIds;
+    type Gate = LambdaGate;
+    type Endpoints = DynamoTable;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -16,7 +33,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clients = Clients::load().await;
     let table = DynamoTable::new(&clients, config.state_table);
     let originals = S3Originals::new(&clients, config.originals.clone());
-    let companion = Companion {
+    let companion = Companion::<Aws> {
         intake: Intake {
             table: table.clone(),
             originals: originals.clone(),

@@ -24,16 +24,13 @@ use sluice_core::{
     gate::Principal,
     ids::UploadId,
     intake::Opening,
-    ports::{
-        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, MultipartStep,
-        MultipartStore, OriginalStore, SignedRequest, UploadSigner,
-    },
+    ports::{MultipartStep, SignedRequest, UploadSigner},
     upload::MULTIPART_TTL,
 };
 use uuid::Uuid;
 
 use crate::{
-    companion::{Companion, granted, open_grant, part_number, why_over},
+    companion::{Companion, Ports, granted, open_grant, part_number, why_over},
     wire::Wanted,
 };
 
@@ -109,20 +106,11 @@ fn proposal(key: &str) -> (Option<&str>, &str) {
 ///
 /// # Errors
 /// As for the same step by the Companion's routes; `not_signed` for what is no step of an upload.
-pub async fn sign<T, O, Q, S, C, I, G, E>(
-    companion: &Companion<T, O, Q, S, C, I, G, E>,
+pub async fn sign<P: Ports>(
+    companion: &Companion<P>,
     principal: &Principal,
     body: SignBody,
-) -> Result<Value>
-where
-    T: AssetRepository + ContentIndex,
-    O: OriginalStore + MultipartStore,
-    Q: JobQueue,
-    S: UploadSigner,
-    C: Clock,
-    I: IdGenerator,
-    G: GateFunction,
-{
+) -> Result<Value> {
     let (now, ttl) = (companion.now(), companion.grant_ttl);
     let (key, step) = body.step()?;
     let upload_id = match step {

@@ -15,18 +15,23 @@ use sluice_testing::{
     CountingIds, FixedClock, MemoryEndpoints, MemoryGate, MemoryOriginals, MemoryQueue, MemoryTable,
     MemoryUploadSigner, Probe, World, build,
 };
-use sluice_uppy::{companion::Companion, handler::handle};
+use sluice_uppy::{
+    companion::{Companion, Ports},
+    handler::handle,
+};
 
-pub type Memory = Companion<
-    Probe<MemoryTable>,
-    Probe<MemoryOriginals>,
-    Probe<MemoryQueue>,
-    Probe<MemoryUploadSigner>,
-    FixedClock,
-    CountingIds,
-    MemoryGate,
-    Probe<MemoryEndpoints>,
->;
+pub struct Memory;
+
+impl Ports for Memory {
+    type Table = Probe<MemoryTable>;
+    type Originals = Probe<MemoryOriginals>;
+    type Queue = Probe<MemoryQueue>;
+    type Signer = Probe<MemoryUploadSigner>;
+    type Clock = FixedClock;
+    type Ids = CountingIds;
+    type Gate = MemoryGate;
+    type Endpoints = Probe<MemoryEndpoints>;
+}
 
 /// The largest image that the gate takes here.
 pub const LARGEST_IMAGE: u64 = 2_000;
@@ -38,7 +43,7 @@ pub fn world() -> World {
     world
 }
 
-pub fn companion(world: &World) -> Memory {
+pub fn companion(world: &World) -> Companion<Memory> {
     let rules = format!(r#"{{"image": {{"max_bytes": {LARGEST_IMAGE}}}, "audio": {{"types": []}}}}"#);
     Companion {
         intake: Intake {
