@@ -242,18 +242,7 @@ impl Parts {
     /// # Errors
     /// `parts_repeated`, `parts_out_of_order`, `parts_missing` or `parts_unknown`, naming the first fault.
     pub fn check_list(self, list: &[PartTag]) -> Result<()> {
-        for pair in list.windows(2) {
-            let (before, after) = (pair[0].number, pair[1].number);
-            if before == after {
-                return Err(Error::invalid_parts("parts_repeated", format!("part {after} is named twice")));
-            }
-            if before > after {
-                return Err(Error::invalid_parts(
-                    "parts_out_of_order",
-                    format!("part {after} stands after part {before}; ascending order is expected"),
-                ));
-            }
-        }
+        check_ascending(list)?;
         if let Some(stray) = list.iter().find(|part| !(1..=self.num_parts).contains(&part.number)) {
             return Err(Error::invalid_parts(
                 "parts_unknown",
@@ -278,22 +267,9 @@ impl Parts {
     /// # Errors
     /// `parts_missing`, `part_etag_mismatch` or `part_size_mismatch`, naming the first fault.
     pub fn check_uploaded(self, list: &[PartTag], uploaded: &[UploadedPart]) -> Result<()> {
-        let mut uploaded = uploaded.iter().peekable();
-        for part in list {
-            let number = part.number;
-            while uploaded.next_if(|have| have.number < number).is_some() {}
-            let Some(have) = uploaded.next_if(|have| have.number == number) else {
-                return Err(Error::invalid_parts(
-                    "parts_missing",
-                    format!("part {number} was never uploaded"),
-                ));
-            };
-            if have.etag != part.etag {
-                return Err(Error::invalid_parts(
-                    "part_etag_mismatch",
-                    format!("part {number} has another ETag than the one named"),
-                ));
-            }
+        for have in as_uploaded(list, uploaded) {
+            let have = have?;
+            let number = have.number;
             let expected = self.size_of(number);
             if have.size != expected {
                 return Err(Error::invalid_parts(
@@ -315,29 +291,55 @@ pub fn check_open_upload(size: SizeRange, list: &[PartTag], uploaded: &[Uploaded
     if list.is_empty() {
         return Err(Error::invalid_parts("parts_missing", "no part is named"));
     }
-    for pair in list.windows(2) {
-        let (before, after) = (pair[0].number, pair[1].number);
-        if before >= after {
-            let code = if before == after { "parts_repeated" } else { "parts_out_of_order" };
-            return Err(Error::invalid_parts(code, format!("part {after} stands after part {before}")));
-        }
-    }
+    check_ascending(list)?;
     let mut bytes: u64 = 0;
-    for part in list {
-        let have = uploaded.iter().find(|have| have.number == part.number).ok_or_else(|| {
-            Error::invalid_parts("parts_missing", format!("part {} was never uploaded", part.number))
-        })?;
-        if have.etag != part.etag {
-            let reason = format!("part {} has another ETag than the one named", part.number);
-            return Err(Error::invalid_parts("part_etag_mismatch", reason));
-        }
-        bytes = bytes.saturating_add(have.size);
+    for have in as_uploaded(list, uploaded) {
+        bytes = bytes.saturating_add(have?.size);
     }
     if !size.holds(bytes) {
         let reason = format!("they hold {bytes} bytes where {size} were granted");
         return Err(Error::invalid_parts("size_mismatch", reason));
     }
     Ok(())
+}
+
+/// Checks that every part is named once, in ascending order.
+fn check_ascending(list: &[PartTag]) -> Result<()> {
+    for pair in list.windows(2) {
+        let (before, after) = (pair[0].number, pair[1].number);
+        if before == after {
+            return Err(Error::invalid_parts("parts_repeated", format!("part {after} is named twice")));
+        }
+        if before > after {
+            return Err(Error::invalid_parts(
+                "parts_out_of_order",
+                format!("part {after} stands after part {before}; ascending order is expected"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The parts of a list as S3 has them, with the receipts that are named. Both are ascending, so one walk finds all.
+fn as_uploaded<'a>(
+    list: &'a [PartTag],
+    uploaded: &'a [UploadedPart],
+) -> impl Iterator<Item = Result<&'a UploadedPart>> {
+    let mut uploaded = uploaded.iter().peekable();
+    list.iter().map(move |part| {
+        let number = part.number;
+        while uploaded.next_if(|have| have.number < number).is_some() {}
+        let Some(have) = uploaded.next_if(|have| have.number == number) else {
+            return Err(Error::invalid_parts("parts_missing", format!("part {number} was never uploaded")));
+        };
+        if have.etag != part.etag {
+            return Err(Error::invalid_parts(
+                "part_etag_mismatch",
+                format!("part {number} has another ETag than the one named"),
+            ));
+        }
+        Ok(have)
+    })
 }
 
 #[cfg(test)]
