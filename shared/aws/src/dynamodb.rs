@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, query::builders::QueryFluentBuilder},
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use sluice_core::Result;
+use sluice_core::{Result, ports::Saved};
 
 use crate::{clients::Clients, error::classify};
 use schema::Item;
@@ -38,6 +38,15 @@ enum Put {
     Written,
     /// The condition doesn't hold; what is there instead.
     Refused(Option<Item>),
+}
+
+impl From<Put> for Saved {
+    fn from(put: Put) -> Self {
+        match put {
+            Put::Written => Self::Yes,
+            Put::Refused(_) => Self::Conflict,
+        }
+    }
 }
 
 impl DynamoTable {

@@ -13,7 +13,7 @@ use sluice_core::{
 };
 
 use super::{
-    DynamoTable, Put,
+    DynamoTable,
     cursor::Listing,
     schema::{self, DEADLINE_SHARDS, DEADLINES, Item},
 };
@@ -63,7 +63,7 @@ impl AssetRepository for DynamoTable {
         let values = [(":before", schema::number(i128::from(before)))];
         if usage == UsageChange::NONE {
             let put = self.put_if(schema::asset_item(asset)?, "revision = :before", values).await?;
-            return Ok(saved(&put));
+            return Ok(put.into());
         }
         self.write_counted(asset, "revision = :before", values, usage, quota).await
     }
@@ -118,11 +118,4 @@ impl AssetRepository for DynamoTable {
 fn deadline_of(item: &Item) -> Result<String> {
     let deadline = item.get("deadline_at").and_then(|value| value.as_s().ok());
     deadline.cloned().ok_or_else(|| Error::internal("an item of the index has no deadline"))
-}
-
-const fn saved(put: &Put) -> Saved {
-    match put {
-        Put::Written => Saved::Yes,
-        Put::Refused(_) => Saved::Conflict,
-    }
 }

@@ -17,7 +17,7 @@ use sluice_core::{
 };
 
 use super::{
-    DynamoTable, Put, SERVICE,
+    DynamoTable, SERVICE,
     schema::{self, JOB},
 };
 use crate::error::classify;
@@ -66,10 +66,7 @@ impl UploadJobRepository for DynamoTable {
     async fn save(&self, job: &UploadJob) -> Result<Saved> {
         let before = job.revision().saturating_sub(1);
         let values = [(":before", schema::number(i128::from(before)))];
-        match self.put_if(schema::job_item(job)?, "revision = :before", values).await? {
-            Put::Written => Ok(Saved::Yes),
-            Put::Refused(_) => Ok(Saved::Conflict),
-        }
+        Ok(self.put_if(schema::job_item(job)?, "revision = :before", values).await?.into())
     }
 
     async fn list(&self, owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Result<Page<UploadJob>> {

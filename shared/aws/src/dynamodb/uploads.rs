@@ -9,7 +9,7 @@ use sluice_core::{
     tus::{Lock, TusUpload},
 };
 
-use super::{DynamoTable, Put, SERVICE, schema, schema::Item};
+use super::{DynamoTable, SERVICE, schema, schema::Item};
 use crate::error::classify;
 
 fn item_of(id: Sha256, upload: &TusUpload) -> Result<Item> {
@@ -23,17 +23,10 @@ fn upload_of(item: Item) -> Result<TusUpload> {
     serde_dynamo::from_item(item).map_err(Error::internal)
 }
 
-fn saved(put: &Put) -> Saved {
-    match put {
-        Put::Written => Saved::Yes,
-        Put::Refused(_) => Saved::Conflict,
-    }
-}
-
 impl TusUploadRepository for DynamoTable {
     async fn create(&self, id: Sha256, upload: &TusUpload) -> Result<Saved> {
         let put = self.put_if(item_of(id, upload)?, "attribute_not_exists(pk)", []).await?;
-        Ok(saved(&put))
+        Ok(put.into())
     }
 
     async fn get(&self, id: Sha256) -> Result<Option<TusUpload>> {
@@ -91,7 +84,7 @@ impl TusUploadRepository for DynamoTable {
     async fn save(&self, id: Sha256, upload: &TusUpload) -> Result<Saved> {
         let before = schema::number(upload.revision() - 1);
         let put = self.put_if(item_of(id, upload)?, "revision = :before", [(":before", before)]).await?;
-        Ok(saved(&put))
+        Ok(put.into())
     }
 
     async fn remove(&self, id: Sha256, revision: u64) -> Result<Saved> {
