@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
     Result,
     ids::{OwnerId, Sha256},
@@ -35,7 +34,7 @@ pub async fn issue(
 ) -> Result<Ticket> {
     let ticket = ids.secret();
     let expires_at = now.plus(ttl).min(caller.expires_at);
-    tickets.issue(digest(&ticket), &caller.owner, expires_at).await?;
+    tickets.issue(Sha256::of(ticket.as_bytes()), &caller.owner, expires_at).await?;
     Ok(Ticket { ticket, expires_at })
 }
 
@@ -48,9 +47,5 @@ pub async fn redeem(
     if ticket.is_empty() || ticket.len() > MAX_TICKET_CHARS {
         return Ok(None);
     }
-    tickets.redeem(digest(ticket), now).await
-}
-
-fn digest(ticket: &str) -> Sha256 {
-    Sha256::new(Hasher::digest(ticket.as_bytes()).into())
+    tickets.redeem(Sha256::of(ticket.as_bytes()), now).await
 }

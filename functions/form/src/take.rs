@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
     Error, ErrorKind, Result,
     asset::{Asset, Event},
@@ -106,8 +105,8 @@ where
     async fn take_one(&self, principal: &Principal, wish: Wish, file: File) -> Result<Asset> {
         let owner = &principal.owner;
         let bytes = file.bytes.clone();
-        let digest = tokio::task::spawn_blocking(move || Hasher::digest(&bytes)).await;
-        let sha256 = Sha256::new(digest.map_err(Error::internal)?.into());
+        let digest = tokio::task::spawn_blocking(move || Sha256::of(&bytes)).await;
+        let sha256 = digest.map_err(Error::internal)?;
         let wish = Wish {
             size: Some(u64::try_from(file.bytes.len()).map_err(Error::internal)?),
             filename: file.filename,

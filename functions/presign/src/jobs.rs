@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
     Error, ErrorKind, Result,
     asset::Outcome,
@@ -110,7 +109,7 @@ where
             request_id,
             terms,
             metadata: std::mem::take(&mut wish.metadata),
-            token: Sha256::new(Hasher::digest(token.as_bytes()).into()),
+            token: Sha256::of(token.as_bytes()),
         };
         let job = UploadJob::create(new, earlier.as_ref(), self.clock.now())?;
         match self.jobs.create(&job, earlier.as_ref()).await? {

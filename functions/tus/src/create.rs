@@ -6,7 +6,7 @@ use sluice_core::{
     Error, ErrorKind,
     asset::Asset,
     gate::{Principal, Terms, Wish},
-    ids::{AssetId, OwnerId, RequestId, Version},
+    ids::{AssetId, OwnerId, RequestId, Sha256, Version},
     intake::Opening,
     job::{self, JobEvent, UploadJob},
     names::{ContentType, Filename, Folder, ObjectKey},
@@ -22,7 +22,7 @@ use sluice_lambda::http::{Request, Response, no_content};
 use crate::{
     fault::{Fault, Refusal},
     handler::{Ports, Tus, set, tell},
-    secret::{Secret, Told, digest},
+    secret::{Secret, Told},
     wire::{self, Concat, Dialect, Metadata},
 };
 
@@ -138,7 +138,7 @@ impl<P: Ports> Tus<P> {
         let Some(token) = metadata.get(&["token"]) else {
             return Ok(Authority::Bearer(self.bearer.caller(request, now).await?.principal()));
         };
-        let job = self.jobs.by_token(digest(token)).await?.ok_or_else(invalid_token)?;
+        let job = self.jobs.by_token(Sha256::of(token.as_bytes())).await?.ok_or_else(invalid_token)?;
         if metadata.get(&["upload_request_id"]) != Some(job.request_id().as_str()) {
             return Err(invalid_token());
         }

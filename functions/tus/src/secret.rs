@@ -1,5 +1,6 @@
 //! The secret in an upload's URL: found by its digest, and the key to what the client told.
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256 as Hasher};
@@ -48,39 +49,32 @@ impl Secret {
 
     /// What it is found by.
     pub fn digest(&self) -> Sha256 {
-        digest(&self.0)
+        Sha256::of(self.0.as_bytes())
     }
 
-    /// What the client told, so that only who has the URL can read it.
+    /// What the client told, so that only who has the URL can read it: AES-256-GCM, the nonce before it.
     pub fn seal(&self, told: &Told) -> Result<String> {
         let mut bytes = serde_json::to_vec(told).map_err(Error::internal)?;
-        self.mix(&mut bytes);
-        Ok(BASE64.encode(bytes))
+        let nonce = self.key()?.seal_in_place_append_tag(Aad::empty(), &mut bytes);
+        let nonce = nonce.map_err(|_| Error::internal("what was told can't be sealed"))?;
+        Ok(BASE64.encode([nonce.as_ref().as_slice(), &bytes].concat()))
     }
 
     /// What was sealed.
     pub fn unseal(&self, sealed: &str) -> Result<Told> {
+        let broken = || Error::internal("what was told can't be read");
         let mut bytes = BASE64.decode(sealed).map_err(Error::internal)?;
-        self.mix(&mut bytes);
-        serde_json::from_slice(&bytes).map_err(Error::internal)
+        let (nonce, bytes) = bytes.split_at_mut_checked(NONCE_LEN).ok_or_else(broken)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| broken())?;
+        let told = self.key()?.open_in_place(nonce, Aad::empty(), bytes).map_err(|_| broken())?;
+        serde_json::from_slice(told).map_err(Error::internal)
     }
 
-    /// A one-time pad: each secret seals one text, once.
-    fn mix(&self, bytes: &mut [u8]) {
-        for (block, bytes) in (0_u64..).zip(bytes.chunks_mut(32)) {
-            let mut hasher = Hasher::new_with_prefix("sluice tus told\0");
-            hasher.update(block.to_be_bytes());
-            hasher.update(&self.0);
-            for (byte, pad) in bytes.iter_mut().zip(hasher.finalize()) {
-                *byte ^= pad;
-            }
-        }
+    /// Its key. The secret has 256 random bits, so a digest of it is one; that which it is found by is another.
+    fn key(&self) -> Result<RandomizedNonceKey> {
+        let key = Hasher::new_with_prefix("sluice tus told\0").chain_update(&self.0).finalize();
+        RandomizedNonceKey::new(&AES_256_GCM, &key).map_err(|_| Error::internal("a digest is no key"))
     }
-}
-
-/// The digest of a secret.
-pub fn digest(text: &str) -> Sha256 {
-    Sha256::new(Hasher::digest(text.as_bytes()).into())
 }
 
 #[cfg(test)]

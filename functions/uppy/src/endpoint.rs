@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
     Error, ErrorKind, Result,
     gate::Principal,
@@ -30,7 +29,7 @@ pub async fn make(
     let token = ids.secret();
     let expires_at = now.plus(MULTIPART_TTL);
     let endpoint = Endpoint { principal, opens_until: now.plus(OPENS_FOR), expires_at };
-    endpoints.keep(digest(&token), &endpoint).await?;
+    endpoints.keep(Sha256::of(token.as_bytes()), &endpoint).await?;
     Ok((token, endpoint))
 }
 
@@ -39,12 +38,8 @@ pub async fn make(
 /// # Errors
 /// `endpoint_not_found`, whether it has expired or never was.
 pub async fn find(endpoints: &impl EndpointTokenRepository, token: &str, now: Timestamp) -> Result<Endpoint> {
-    endpoints.endpoint(digest(token), now).await?.ok_or_else(|| {
+    endpoints.endpoint(Sha256::of(token.as_bytes()), now).await?.ok_or_else(|| {
         let message = "no such endpoint; it may have expired: make another";
         Error::new(ErrorKind::NotFound, "endpoint_not_found", message)
     })
-}
-
-fn digest(token: &str) -> Sha256 {
-    Sha256::new(Hasher::digest(token.as_bytes()).into())
 }

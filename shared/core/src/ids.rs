@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use sha2::Digest;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -206,6 +207,11 @@ fn check_request_id(text: &str) -> Result<()> {
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
+    /// Of these bytes. What is kept of a secret is this; for one of 256 random bits nothing slower is needed.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
     /// From the digest's bytes.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)

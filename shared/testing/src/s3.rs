@@ -7,7 +7,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use sha2::Digest;
 use sluice_core::{
     Error, Result,
     ids::{ETag, ObjectVersionId, Sha256, UploadId, Version},
@@ -267,7 +266,7 @@ impl Bucket {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
-    Sha256::new(sha2::Sha256::digest(bytes).into())
+    Sha256::of(bytes)
 }
 
 /// As long as S3's own, though not its MD5.
