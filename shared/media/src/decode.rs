@@ -3,6 +3,16 @@
 //! Everything here runs on hostile bytes: call it within [`crate::error::contained`], with a header that
 //! passed the limits. What a broken file still shows is kept and told as a warning.
 
+mod bmp;
+mod gif;
+mod heif;
+mod jpeg;
+mod png;
+mod raw;
+mod svg;
+mod tiff;
+mod webp;
+
 use std::borrow::Cow;
 use std::io::Cursor;
 use std::time::Duration;
@@ -40,7 +50,7 @@ pub(crate) fn still<'a>(
     limits: &Limits,
 ) -> Result<Still<'a>, MediaError> {
     match header.format {
-        Format::Jpeg => jpeg(bytes, header, target),
+        Format::Jpeg => jpeg_still(bytes, header, target),
         Format::Png => {
             let mut decoder =
                 PngDecoder::with_limits(Cursor::new(bytes), decoder_limits(limits)).map_err(refused)?;
@@ -60,6 +70,7 @@ pub(crate) fn still<'a>(
                 .unwrap_or_else(|| Err(MediaError::corrupt("the animation has no frame")))?;
             Ok(Still { raster, icc: animation.icc, warnings: Vec::new() })
         }
+        other => Err(MediaError::Unsupported { found: other.content_type().to_owned() }),
     }
 }
 
@@ -99,7 +110,7 @@ pub(crate) fn animation<'a>(
             let loops = decoder.loop_count();
             (decoder.into_frames(), icc, loops)
         }
-        Format::Jpeg => return Err(MediaError::corrupt("a JPEG has no frames")),
+        _ => return Err(MediaError::corrupt("the format has no frames")),
     };
     let loops = match loops {
         LoopCount::Infinite => 0,
@@ -120,7 +131,7 @@ fn rasters(frames: Frames<'_>) -> impl Iterator<Item = Result<(Raster, u32), Med
     })
 }
 
-fn jpeg<'a>(bytes: &[u8], header: &Header<'a>, target: (u32, u32)) -> Result<Still<'a>, MediaError> {
+fn jpeg_still<'a>(bytes: &[u8], header: &Header<'a>, target: (u32, u32)) -> Result<Still<'a>, MediaError> {
     let decoded = native::jpeg::decode(bytes, header.dct_eighths(target))?;
     let mut raster = decoded.raster;
     let (adobe, complete) = header.jpeg.as_ref().map_or((false, true), |jpeg| (jpeg.adobe, jpeg.complete));

@@ -3,6 +3,10 @@
 //! Encoders get pixels only: no EXIF, no XMP, no profile can reach a derivative, because nothing here has
 //! a way to write one.
 
+mod avif;
+mod png;
+mod webp;
+
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
 use crate::error::MediaError;

@@ -5,6 +5,12 @@
 //! decoders are: a broken tail ends the walk, a broken head is an error. What they find decides whether
 //! the image is decoded at all, at which scale, and into how much memory.
 
+mod bmp;
+mod heif;
+mod raw;
+mod svg;
+mod tiff;
+
 use std::borrow::Cow;
 
 use crate::error::MediaError;
@@ -17,6 +23,31 @@ pub(crate) enum Format {
     Png,
     Gif,
     WebP,
+    Tiff,
+    Bmp,
+    Avif,
+    Heic,
+    Svg,
+    /// A camera's raw file: what is decoded is the JPEG embedded in it.
+    Raw,
+}
+
+impl Format {
+    /// The IANA media type; of raw files, the one that covers their sorts.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Gif => "image/gif",
+            Self::WebP => "image/webp",
+            Self::Tiff => "image/tiff",
+            Self::Bmp => "image/bmp",
+            Self::Avif => "image/avif",
+            Self::Heic => "image/heic",
+            Self::Svg => "image/svg+xml",
+            Self::Raw => "image/x-raw",
+        }
+    }
 }
 
 /// What only a JPEG has.
@@ -63,6 +94,12 @@ impl<'a> Header<'a> {
             "image/png" => png(bytes)?,
             "image/gif" => gif(bytes)?,
             "image/webp" => webp(bytes)?,
+            "image/tiff" => tiff::parse(bytes)?,
+            "image/bmp" => bmp::parse(bytes)?,
+            "image/avif" => heif::parse(bytes, Format::Avif)?,
+            "image/heic" => heif::parse(bytes, Format::Heic)?,
+            "image/svg+xml" => svg::parse(bytes)?,
+            raw if raw::is_raw(raw) => raw::parse(bytes)?,
             _ if bytes.is_empty() => {
                 return Err(MediaError::Unsupported { found: "an empty file".to_owned() });
             }

@@ -26,11 +26,18 @@ pub mod derive;
 mod encode;
 pub mod error;
 mod header;
+mod jpeg;
 pub mod limits;
 pub mod metadata;
 mod native;
+#[allow(dead_code)]
+mod picture;
 pub mod placeholder;
 mod raster;
+#[allow(dead_code)]
+mod resample;
+#[allow(dead_code)]
+mod simd;
 pub mod sniff;
 
 pub use error::MediaError;

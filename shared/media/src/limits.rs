@@ -95,7 +95,7 @@ fn estimate(header: &Header<'_>, target: (u32, u32), input_len: usize) -> u64 {
         (None, Format::WebP | Format::Png) if header.animated => 3 * 4 * header.pixels(),
         // VP8's planes with their padding, or VP8L's ARGB.
         (None, Format::WebP) => 4 * header.pixels(),
-        (None, Format::Png | Format::Jpeg) => 0,
+        (None, _) => 0,
     };
     let (intermediate, result) = if source == target {
         (0, 0)

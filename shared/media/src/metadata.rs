@@ -10,7 +10,7 @@ use exif::{Exif, In, Reader, Tag, Value};
 use serde::Serialize;
 
 use crate::error::{MediaError, contained};
-use crate::header::{Format, Header};
+use crate::header::Header;
 use crate::sniff::sniff;
 
 /// Characters that a text field keeps.
@@ -155,12 +155,7 @@ pub fn read(bytes: &[u8]) -> Metadata {
 
 fn image_header(header: &Header<'_>, orientation: u8) -> ImageHeader {
     let (width, height) = upright((header.width, header.height), orientation);
-    let content_type = match header.format {
-        Format::Jpeg => "image/jpeg",
-        Format::Png => "image/png",
-        Format::Gif => "image/gif",
-        Format::WebP => "image/webp",
-    };
+    let content_type = header.format.content_type();
     ImageHeader { content_type, width, height, orientation, animated: header.animated, frames: header.frames }
 }
 
