@@ -27,6 +27,7 @@ use crate::error::{MediaError, Warning};
 use crate::header::{Format, Header};
 use crate::limits::Limits;
 use crate::native;
+use crate::picture::{self, Colour, Pixels, Want};
 use crate::raster::{Model, Raster, Samples};
 
 /// Browsers show a frame that claims 10 ms or less for 100 ms; files are made for that.
@@ -40,6 +41,20 @@ pub(crate) struct Still<'a> {
     pub raster: Raster,
     pub icc: Option<Cow<'a, [u8]>>,
     pub warnings: Vec<Warning>,
+}
+
+impl<'a> From<picture::Still<'a>> for Still<'a> {
+    fn from(still: picture::Still<'a>) -> Self {
+        let raster = match still.pixels {
+            Pixels::Raster(raster) => raster,
+            Pixels::Planar(_) => unreachable!("only rasters are made yet"),
+        };
+        let icc = match still.colour {
+            Colour::Icc(profile) => Some(profile),
+            Colour::Srgb | Colour::Cicp { .. } => None,
+        };
+        Self { raster, icc, warnings: still.warnings }
+    }
 }
 
 /// Decodes the first frame at the smallest size that the decoder gives and that isn't below `target`.
@@ -70,6 +85,8 @@ pub(crate) fn still<'a>(
                 .unwrap_or_else(|| Err(MediaError::corrupt("the animation has no frame")))?;
             Ok(Still { raster, icc: animation.icc, warnings: Vec::new() })
         }
+        Format::Raw => Ok(raw::decode(header, &Want { target, limits })?.into()),
+        Format::Svg => Ok(svg::decode(bytes, header, &Want { target, limits })?.into()),
         other => Err(MediaError::Unsupported { found: other.content_type().to_owned() }),
     }
 }

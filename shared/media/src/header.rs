@@ -7,8 +7,8 @@
 
 mod bmp;
 mod heif;
-mod raw;
-mod svg;
+pub(crate) mod raw;
+pub(crate) mod svg;
 mod tiff;
 
 use std::borrow::Cow;
@@ -80,9 +80,14 @@ pub(crate) struct Header<'a> {
     pub animated: bool,
     /// The TIFF structure with the EXIF fields.
     pub exif: Option<&'a [u8]>,
+    /// The XMP packet of formats that keep it in an item (HEIC, AVIF); elsewhere it is looked up when
+    /// metadata is read.
+    pub xmp: Option<&'a [u8]>,
     /// The ICC profile where the file holds it as it is (JPEG, WebP).
     pub icc: Option<Cow<'a, [u8]>>,
     pub jpeg: Option<JpegHeader>,
+    /// What only a raw file has; `jpeg` is then its preview's.
+    pub raw: Option<raw::Preview<'a>>,
 }
 
 impl<'a> Header<'a> {
@@ -124,6 +129,8 @@ impl<'a> Header<'a> {
                     |edge: u32| u32::try_from((u64::from(edge) * eighths).div_ceil(8)).unwrap_or(edge);
                 (scale(self.width), scale(self.height))
             }
+            // Drawn at the size that is wanted.
+            None if self.format == Format::Svg => target,
             None => (self.width, self.height),
         }
     }
@@ -241,8 +248,10 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
         frames: 1,
         animated: false,
         exif,
+        xmp: None,
         icc,
         jpeg: Some(jpeg),
+        raw: None,
     })
 }
 
@@ -323,8 +332,10 @@ fn png(data: &[u8]) -> Result<Header<'_>, MediaError> {
         frames: frames.max(1),
         animated: frames > 1,
         exif,
+        xmp: None,
         icc: None,
         jpeg: None,
+        raw: None,
     })
 }
 
@@ -360,8 +371,10 @@ fn gif(data: &[u8]) -> Result<Header<'_>, MediaError> {
         frames: frames.max(1),
         animated: frames > 1,
         exif: None,
+        xmp: None,
         icc: None,
         jpeg: None,
+        raw: None,
     })
 }
 
@@ -417,8 +430,10 @@ fn webp(data: &[u8]) -> Result<Header<'_>, MediaError> {
         frames: if animated { frames.max(1) } else { 1 },
         animated: animated && frames > 1,
         exif,
+        xmp: None,
         icc,
         jpeg: None,
+        raw: None,
     })
 }
 
@@ -445,8 +460,10 @@ mod tests {
             frames: 1,
             animated: false,
             exif: None,
+            xmp: None,
             icc: None,
             jpeg: Some(JpegHeader::default()),
+            raw: None,
         };
         assert_eq!(header(4096, 3072).dct_eighths((2048, 1536)), 4);
         assert_eq!(header(4095, 3072).dct_eighths((2048, 1536)), 5);

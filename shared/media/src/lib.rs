@@ -3,7 +3,7 @@
 //! | module | gives |
 //! |---|---|
 //! | [`sniff`] | what a file is, by its first bytes |
-//! | [`metadata`] | what an image's header and its EXIF say |
+//! | [`metadata`] | what an image's header, EXIF, XMP and IPTC say |
 //! | [`placeholder`] | a `ThumbHash` to show at once |
 //! | [`mod@derive`] | resized, oriented, colour-managed copies without metadata |
 //! | [`limits`] | what an image may demand, checked before it is decoded |
@@ -26,6 +26,7 @@ pub mod derive;
 mod encode;
 pub mod error;
 mod header;
+mod ifd;
 mod jpeg;
 pub mod limits;
 pub mod metadata;
@@ -39,6 +40,7 @@ mod resample;
 #[allow(dead_code)]
 mod simd;
 pub mod sniff;
+mod xml;
 
 pub use error::MediaError;
 pub use metadata::inspect;
