@@ -174,6 +174,7 @@ fn read_contained(bytes: &[u8]) -> Metadata {
                 let (title, description) = header::svg::texts(bytes);
                 metadata.title = title.and_then(|text| clean(&text));
                 metadata.description = description.and_then(|text| clean(&text));
+                return metadata;
             }
             Blocks::of(bytes, &header)
         }

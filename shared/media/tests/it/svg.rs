@@ -288,6 +288,7 @@ fn bombs_are_refused_before_they_go_off() {
         ),
     ];
     for (name, body) in bombs {
+        eprintln!("{name}");
         let error = refusal(&svg(&body));
         assert_eq!(error.code(), "corrupt_image", "{name}: {error}");
     }

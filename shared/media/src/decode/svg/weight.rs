@@ -97,6 +97,7 @@ pub(super) fn check(document: &Document<'_>) -> Result<(), MediaError> {
         if node.has_tag_name("style") || node.tag_name().name() == "style" {
             let css = node.text().unwrap_or_default();
             context |= css.contains("context-");
+            charge_for_css(&steps, css)?;
             sheet.parse_more(css);
         }
         context |= node.attributes().any(|attribute| attribute.value().contains("context-"));
@@ -133,6 +134,26 @@ struct Scales<'s, 'a, 'i> {
     full: HashMap<NodeId, Option<u64>>,
     /// The heaviest of what `fill` and `stroke` refer to.
     heaviest_paint: u64,
+}
+
+fn within(steps: &Cell<u64>) -> Result<(), MediaError> {
+    if steps.get() > MOST_STEPS {
+        return Err(MediaError::corrupt("the drawing's styles take too long to apply"));
+    }
+    Ok(())
+}
+
+/// Counts what parsing a style takes: at a number without a unit, a colour that starts with a digit and the like, the
+/// parser walks back over all before it.
+fn charge_for_css(steps: &Cell<u64>, css: &str) -> Result<(), MediaError> {
+    let starts = css.as_bytes().windows(2).filter(|pair| match pair[1] {
+        b'#' | b';' | b'{' | b'}' => true,
+        b'0'..=b'9' | b'+' | b'-' | b'.' => !pair[0].is_ascii_alphanumeric(),
+        _ => false,
+    });
+    let starts = starts.count() as u64 + 1;
+    steps.set(steps.get().saturating_add(starts.saturating_mul(css.len() as u64) / 16));
+    within(steps)
 }
 
 fn circle() -> MediaError {
@@ -273,6 +294,7 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
                 self.mentions(node, property, attribute.value(), &mut found);
             }
             if attribute.name() == "style" {
+                charge_for_css(self.steps, attribute.value())?;
                 for declaration in DeclarationTokenizer::from(attribute.value()) {
                     if let Some(property) = Property::of(declaration.name) {
                         self.mentions(node, property, declaration.value, &mut found);
@@ -289,9 +311,7 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
                 }
             }
         }
-        if self.steps.get() > MOST_STEPS {
-            return Err(MediaError::corrupt("the drawing's style sheets take too long to apply"));
-        }
+        within(self.steps)?;
         let found = Rc::new(found);
         self.references.insert(node.id(), Rc::clone(&found));
         Ok(found)
