@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down token test check bench bench-tus sam-local clean install
+.PHONY: help up down token test check bench bench-tus fuzz sam-local clean install
 
 VENV := infra/local/.venv
 export PYTHONPATH := infra/local
@@ -38,6 +38,10 @@ check: install ## Formatting, lints, documentation, dependencies and the templat
 	cargo deny check bans licenses sources
 	$(SAM) validate --lint
 	$(VENV)/bin/cfn-lint template.yaml
+	@infra/local/aarch64.sh
+
+fuzz: ## Fuzz what reads a stranger's bytes: make fuzz FUZZ_SECONDS=60
+	@infra/local/fuzz.sh
 
 bench: install ## Run the benchmarks of infra/bench
 	@$(MAKE) --no-print-directory -C infra/bench bench

@@ -33,6 +33,23 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// The format of a sniffed content type, if it is decoded.
+    pub fn of(content_type: &str) -> Option<Self> {
+        Some(match content_type {
+            "image/jpeg" => Self::Jpeg,
+            "image/png" => Self::Png,
+            "image/gif" => Self::Gif,
+            "image/webp" => Self::WebP,
+            "image/tiff" => Self::Tiff,
+            "image/bmp" => Self::Bmp,
+            "image/avif" => Self::Avif,
+            "image/heic" => Self::Heic,
+            "image/svg+xml" => Self::Svg,
+            raw if raw::is_raw(raw) => Self::Raw,
+            _ => return None,
+        })
+    }
+
     /// The IANA media type; of raw files, the one that covers their sorts.
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -88,22 +105,21 @@ pub(crate) struct Header<'a> {
 impl<'a> Header<'a> {
     /// Reads the header of `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, MediaError> {
-        let sniffed = sniff::sniff(bytes);
-        let header = match sniffed.content_type {
-            "image/jpeg" => jpeg(bytes)?,
-            "image/png" => png(bytes)?,
-            "image/gif" => gif(bytes)?,
-            "image/webp" => webp(bytes)?,
-            "image/tiff" => tiff::parse(bytes)?,
-            "image/bmp" => bmp::parse(bytes)?,
-            "image/avif" => heif::parse(bytes, Format::Avif)?,
-            "image/heic" => heif::parse(bytes, Format::Heic)?,
-            "image/svg+xml" => svg::parse(bytes)?,
-            raw if raw::is_raw(raw) => raw::parse(bytes)?,
-            _ if bytes.is_empty() => {
+        let found = sniff::sniff(bytes).content_type;
+        let header = match Format::of(found) {
+            Some(Format::Jpeg) => jpeg(bytes)?,
+            Some(Format::Png) => png(bytes)?,
+            Some(Format::Gif) => gif(bytes)?,
+            Some(Format::WebP) => webp(bytes)?,
+            Some(Format::Tiff) => tiff::parse(bytes)?,
+            Some(Format::Bmp) => bmp::parse(bytes)?,
+            Some(format @ (Format::Avif | Format::Heic)) => heif::parse(bytes, format)?,
+            Some(Format::Svg) => svg::parse(bytes)?,
+            Some(Format::Raw) => raw::parse(bytes)?,
+            None if bytes.is_empty() => {
                 return Err(MediaError::Unsupported { found: "an empty file".to_owned() });
             }
-            other => return Err(MediaError::Unsupported { found: other.to_owned() }),
+            None => return Err(MediaError::Unsupported { found: found.to_owned() }),
         };
         if header.width == 0 || header.height == 0 {
             return Err(MediaError::corrupt("an edge is 0 pixels long"));

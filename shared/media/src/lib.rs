@@ -5,6 +5,7 @@
 //! | [`sniff`] | what a file is, by its first bytes |
 //! | [`metadata`] | what an image's header and its EXIF say |
 //! | [`placeholder`] | a `ThumbHash` to show at once |
+//! | [`profile`] | which derivatives are made |
 //! | [`mod@derive`] | resized, oriented, colour-managed copies without metadata |
 //! | [`limits`] | what an image may demand, checked before it is decoded |
 //! | [`error`] | why an image was refused, and what its copies could not show |
@@ -33,6 +34,7 @@ mod native;
 #[allow(dead_code)]
 mod picture;
 pub mod placeholder;
+pub mod profile;
 mod raster;
 #[allow(dead_code)]
 mod resample;

@@ -19,6 +19,9 @@ pub(crate) const MAX_SCANS: u32 = 100;
 /// Kept free for the runtime, the code and the transport beside the picture.
 const RESERVED_MEMORY: u64 = 64 << 20;
 
+/// What Lambda sells one whole processor with (AWS Lambda developer guide, "Configure Lambda function memory").
+const MEMORY_PER_CPU: u64 = 1_769 << 20;
+
 /// Bounds on one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -30,13 +33,18 @@ pub struct Limits {
     pub max_edge: u32,
     /// Most bytes that the input, its decoding and its derivatives may take together.
     pub max_memory: u64,
+    /// Most bytes of a file that must be held whole to be decoded. A PNG is read by rows and may be longer.
+    pub max_held: u64,
+    /// Threads that may work on one picture: 1 or 2. Its pixels don't depend on it.
+    pub threads: usize,
 }
 
 impl Limits {
     /// The limits of a function with `bytes` of memory, usually `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` in MiB
     /// shifted left by 20.
     ///
-    /// A quarter of it, at least 64 MiB, is kept for everything else; the rest may go into one picture.
+    /// A quarter of it, at least 64 MiB, is kept for everything else; the rest may go into one picture, of which an
+    /// eighth of all for a file that is held whole. Lambda gives processors in proportion to memory.
     pub const fn for_memory(bytes: u64) -> Self {
         let reserved = if bytes / 4 > RESERVED_MEMORY { bytes / 4 } else { RESERVED_MEMORY };
         Self {
@@ -44,6 +52,8 @@ impl Limits {
             max_frames: DEFAULT_MAX_FRAMES,
             max_edge: DEFAULT_MAX_EDGE,
             max_memory: bytes.saturating_sub(reserved),
+            max_held: bytes / 8,
+            threads: if bytes >= 2 * MEMORY_PER_CPU { 2 } else { 1 },
         }
     }
 
@@ -124,7 +134,7 @@ mod tests {
     }
 
     const OPEN: Limits =
-        Limits { max_pixels: u64::MAX, max_frames: u32::MAX, max_edge: u32::MAX, max_memory: u64::MAX };
+        Limits { max_pixels: u64::MAX, max_frames: u32::MAX, max_edge: u32::MAX, max_memory: u64::MAX, max_held: u64::MAX, threads: 1 };
 
     #[test]
     fn pixels_at_the_limit_pass_and_one_more_does_not() {
@@ -155,6 +165,12 @@ mod tests {
             check(Limits { max_memory: needed - 1, ..OPEN }, &bytes),
             Err(MediaError::OutOfMemoryBudget { needed, budget: needed - 1 })
         );
+    }
+
+    #[test]
+    fn a_second_processor_comes_with_twice_the_memory() {
+        assert_eq!(Limits::for_memory(2 * MEMORY_PER_CPU - 1).threads, 1);
+        assert_eq!(Limits::for_memory(2 * MEMORY_PER_CPU).threads, 2);
     }
 
     #[test]
