@@ -3,11 +3,8 @@
 //! Invariants: a raster's buffer has exactly width × height × channels samples; alpha is never
 //! premultiplied outside of a resize.
 
-use fast_image_resize as fir;
-use fir::images::{Image, ImageRef};
-use fir::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
-
 use crate::error::MediaError;
+use crate::resample::{Resampler, Sample};
 
 /// What the channels of a pixel mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,70 +58,31 @@ pub(crate) struct Canvas {
 }
 
 impl Raster {
-    fn pixel_type(&self) -> PixelType {
-        match (&self.samples, self.model.channels()) {
-            (Samples::Eight(_), 1) => PixelType::U8,
-            (Samples::Eight(_), 2) => PixelType::U8x2,
-            (Samples::Eight(_), 3) => PixelType::U8x3,
-            (Samples::Eight(_), _) => PixelType::U8x4,
-            (Samples::Sixteen(_), 1) => PixelType::U16,
-            (Samples::Sixteen(_), 2) => PixelType::U16x2,
-            (Samples::Sixteen(_), 3) => PixelType::U16x3,
-            (Samples::Sixteen(_), _) => PixelType::U16x4,
-        }
-    }
-
-    /// Resizes to `size`, weighting colour by alpha. The source is consumed, so that its alpha can be
-    /// multiplied in place and no second copy of a large picture is made.
-    pub fn resize(mut self, size: (u32, u32)) -> Result<Self, MediaError> {
-        if (self.width, self.height) == size {
+    /// Resizes to `size`, weighting colour by alpha.
+    pub fn resize(self, size: (u32, u32)) -> Result<Self, MediaError> {
+        let source = (self.width, self.height);
+        if source == size {
             return Ok(self);
         }
-        let (pixel_type, width, height) = (self.pixel_type(), self.width, self.height);
-        let alpha = self.model.has_alpha();
-        let source = match &mut self.samples {
-            Samples::Eight(samples) => samples.as_mut_slice(),
-            Samples::Sixteen(samples) => bytemuck::cast_slice_mut(samples),
-        };
-        if alpha {
-            let mut image =
-                Image::from_slice_u8(width, height, source, pixel_type).map_err(MediaError::corrupt)?;
-            MulDiv::new().multiply_alpha_inplace(&mut image).map_err(MediaError::corrupt)?;
+        match &self.samples {
+            Samples::Eight(samples) => resample(samples, source, size, self.model),
+            Samples::Sixteen(samples) => resample(samples, source, size, self.model),
         }
-        let source = ImageRef::new(width, height, source, pixel_type).map_err(MediaError::corrupt)?;
-        let length = size.0 as usize * size.1 as usize * self.model.channels();
-        let samples = match pixel_type {
-            PixelType::U8 | PixelType::U8x2 | PixelType::U8x3 | PixelType::U8x4 => {
-                let mut samples = vec![0; length];
-                resample(&source, &mut samples, size, alpha)?;
-                Samples::Eight(samples)
-            }
-            _ => {
-                let mut samples = vec![0_u16; length];
-                resample(&source, bytemuck::cast_slice_mut(&mut samples), size, alpha)?;
-                Samples::Sixteen(samples)
-            }
-        };
-        Ok(Self { width: size.0, height: size.1, model: self.model, samples })
     }
 }
 
-/// Resamples a premultiplied source into `target` and divides the alpha out again.
-fn resample(
-    source: &ImageRef<'_>,
-    target: &mut [u8],
-    (width, height): (u32, u32),
-    alpha: bool,
-) -> Result<(), MediaError> {
-    let mut image =
-        Image::from_slice_u8(width, height, target, source.pixel_type()).map_err(MediaError::corrupt)?;
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(false);
-    Resizer::new().resize(source, &mut image, &options).map_err(MediaError::corrupt)?;
-    if alpha {
-        MulDiv::new().divide_alpha_inplace(&mut image).map_err(MediaError::corrupt)?;
+/// Resizes rows that are all there.
+fn resample<T: Sample>(
+    samples: &[T],
+    source: (u32, u32),
+    target: (u32, u32),
+    model: Model,
+) -> Result<Raster, MediaError> {
+    let mut resampler = Resampler::new(source, target, model);
+    for row in samples.chunks_exact((source.0 as usize * model.channels()).max(1)) {
+        resampler.push(row);
     }
-    Ok(())
+    resampler.finish()
 }
 
 impl Canvas {
@@ -134,13 +92,7 @@ impl Canvas {
 
     /// Resizes to `size`.
     pub fn resize(&self, size: (u32, u32)) -> Result<Self, MediaError> {
-        let copy = Raster {
-            width: self.width,
-            height: self.height,
-            model: self.model,
-            samples: Samples::Eight(self.pixels.clone()),
-        };
-        let Raster { width, height, model, samples } = copy.resize(size)?;
+        let Raster { width, height, model, samples } = resample(&self.pixels, self.size(), size, self.model)?;
         match samples {
             Samples::Eight(pixels) => Ok(Self { width, height, model, pixels }),
             Samples::Sixteen(_) => unreachable!("a resize keeps the depth"),
