@@ -3,13 +3,16 @@
 //! Everything here runs on hostile bytes: call it within [`crate::error::contained`], with a header that
 //! passed the limits. What a broken file still shows is kept and told as a warning.
 
+#[allow(dead_code)]
 mod bmp;
 mod gif;
 mod heif;
 mod jpeg;
+#[allow(dead_code)]
 mod png;
 mod raw;
 mod svg;
+#[allow(dead_code)]
 mod tiff;
 mod webp;
 

@@ -7,6 +7,7 @@
 
 mod bmp;
 mod heif;
+pub(crate) mod png;
 mod raw;
 mod svg;
 mod tiff;
@@ -82,6 +83,9 @@ pub(crate) struct Header<'a> {
     pub exif: Option<&'a [u8]>,
     /// The ICC profile where the file holds it as it is (JPEG, WebP).
     pub icc: Option<Cow<'a, [u8]>>,
+    /// Bytes that the decoder must hold at once, where rows don't do: an interlaced PNG's whole picture, a TIFF's
+    /// largest strip or row of tiles. 0 where the decoder knows better.
+    pub held: u64,
     pub jpeg: Option<JpegHeader>,
 }
 
@@ -91,7 +95,7 @@ impl<'a> Header<'a> {
         let sniffed = sniff::sniff(bytes);
         let header = match sniffed.content_type {
             "image/jpeg" => jpeg(bytes)?,
-            "image/png" => png(bytes)?,
+            "image/png" => png::parse(bytes)?,
             "image/gif" => gif(bytes)?,
             "image/webp" => webp(bytes)?,
             "image/tiff" => tiff::parse(bytes)?,
@@ -242,6 +246,7 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
         animated: false,
         exif,
         icc,
+        held: 0,
         jpeg: Some(jpeg),
     })
 }
@@ -288,46 +293,6 @@ fn jpeg_frame(segment: &[u8], jpeg: &mut JpegHeader) -> Result<(u32, u32), Media
     Ok((width, height))
 }
 
-/// PNG, third edition: chunks of length, type, data, checksum; `acTL` makes an animation.
-fn png(data: &[u8]) -> Result<Header<'_>, MediaError> {
-    let bytes = Bytes(data);
-    let head = bytes.get(16, 10).filter(|_| bytes.get(12, 4) == Some(b"IHDR")).ok_or_else(cut_short)?;
-    let (Some(width), Some(height)) = (bytes.be32(16), bytes.be32(20)) else { return Err(cut_short()) };
-    let (depth, colour) = (head[8], head[9]);
-    let (mut exif, mut frames, mut transparent) = (None, 0, false);
-    let mut at = 8_usize;
-    while let (Some(length), Some(kind)) = (bytes.be32(at), bytes.get(at + 4, 4)) {
-        let length = length as usize;
-        match kind {
-            b"acTL" => frames = bytes.be32(at + 8).unwrap_or(0),
-            b"tRNS" => transparent = true,
-            b"eXIf" => exif = bytes.get(at + 8, length),
-            b"IEND" => break,
-            _ => {}
-        }
-        let Some(next) = length.checked_add(12).and_then(|size| at.checked_add(size)) else { break };
-        at = next;
-    }
-    let channels = match colour {
-        0 => 1 + u8::from(transparent),
-        2 | 3 => 3 + u8::from(transparent),
-        4 => 2,
-        6 => 4,
-        other => return Err(MediaError::corrupt(format!("there is no PNG colour type {other}"))),
-    };
-    Ok(Header {
-        format: Format::Png,
-        width,
-        height,
-        bytes_per_pixel: if depth == 16 { 2 * channels } else { channels },
-        frames: frames.max(1),
-        animated: frames > 1,
-        exif,
-        icc: None,
-        jpeg: None,
-    })
-}
-
 /// `GIF89a`: a screen, then blocks; each image descriptor is a frame.
 fn gif(data: &[u8]) -> Result<Header<'_>, MediaError> {
     let bytes = Bytes(data);
@@ -361,6 +326,7 @@ fn gif(data: &[u8]) -> Result<Header<'_>, MediaError> {
         animated: frames > 1,
         exif: None,
         icc: None,
+        held: 0,
         jpeg: None,
     })
 }
@@ -418,6 +384,7 @@ fn webp(data: &[u8]) -> Result<Header<'_>, MediaError> {
         animated: animated && frames > 1,
         exif,
         icc,
+        held: 0,
         jpeg: None,
     })
 }
@@ -446,6 +413,7 @@ mod tests {
             animated: false,
             exif: None,
             icc: None,
+            held: 0,
             jpeg: Some(JpegHeader::default()),
         };
         assert_eq!(header(4096, 3072).dct_eighths((2048, 1536)), 4);
