@@ -3,6 +3,7 @@
 //! Everything here runs on hostile bytes: call it within [`crate::error::contained`], with a header that
 //! passed the limits. What a broken file still shows is kept and told as a warning.
 
+#[allow(dead_code)]
 mod bmp;
 #[allow(dead_code)]
 mod frames;
@@ -10,9 +11,11 @@ mod frames;
 mod gif;
 mod heif;
 mod jpeg;
+#[allow(dead_code)]
 mod png;
 mod raw;
 mod svg;
+#[allow(dead_code)]
 mod tiff;
 #[allow(dead_code)]
 mod webp;

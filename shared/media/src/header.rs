@@ -8,6 +8,7 @@
 mod bmp;
 mod gif;
 mod heif;
+pub(crate) mod png;
 mod raw;
 mod svg;
 mod tiff;
@@ -101,6 +102,9 @@ pub(crate) struct Header<'a> {
     pub exif: Option<&'a [u8]>,
     /// The ICC profile where the file holds it as it is (JPEG, WebP).
     pub icc: Option<Cow<'a, [u8]>>,
+    /// Bytes that the decoder must hold at once, where rows don't do: an interlaced PNG's whole picture, a TIFF's
+    /// largest strip or row of tiles. 0 where the decoder knows better.
+    pub held: u64,
     pub jpeg: Option<JpegHeader>,
     pub webp: Option<webp::WebPHeader<'a>>,
 }
@@ -111,7 +115,7 @@ impl<'a> Header<'a> {
         let found = sniff::sniff(bytes).content_type;
         let header = match Format::of(found) {
             Some(Format::Jpeg) => jpeg(bytes)?,
-            Some(Format::Png) => png(bytes)?,
+            Some(Format::Png) => png::parse(bytes)?,
             Some(Format::Gif) => gif::parse(bytes)?,
             Some(Format::WebP) => webp::parse(bytes)?,
             Some(Format::Tiff) => tiff::parse(bytes)?,
@@ -261,6 +265,7 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
         animated: false,
         exif,
         icc,
+        held: 0,
         jpeg: Some(jpeg),
         webp: None,
     })
@@ -373,6 +378,7 @@ mod tests {
             animated: false,
             exif: None,
             icc: None,
+            held: 0,
             jpeg: Some(JpegHeader::default()),
             webp: None,
         };

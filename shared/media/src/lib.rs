@@ -7,6 +7,7 @@
 //! | [`placeholder`] | a `ThumbHash` to show at once |
 //! | [`profile`] | which derivatives are made |
 //! | [`mod@derive`] | resized, oriented, colour-managed copies without metadata |
+//! | [`input`] | an image's bytes, in memory or as they come |
 //! | [`limits`] | what an image may demand, checked before it is decoded |
 //! | [`error`] | why an image was refused, and what its copies could not show |
 //!
@@ -27,6 +28,7 @@ pub mod derive;
 mod encode;
 pub mod error;
 mod header;
+pub mod input;
 mod jpeg;
 pub mod limits;
 pub mod metadata;
