@@ -81,7 +81,7 @@ fn derive_opened(
     // A PNG may say its orientation behind its pixels.
     let orientation = still.orientation.unwrap_or(orientation);
     let mut warnings = still.warnings;
-    let pixels = colour::to_srgb(still.pixels, &still.colour, &mut warnings)?;
+    let pixels = colour::to_srgb(still.pixels, &still.colour, &mut warnings);
     let picture = Picture::from_pixels(pixels)?.orient(orientation);
 
     let moving = header.animated && animate::is_affordable(&header, limits, &mut warnings);

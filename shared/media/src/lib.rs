@@ -22,6 +22,7 @@
 //! - No metadata of an original reaches a derivative.
 //! - `unsafe` is used in `native` alone, which wraps the C codecs.
 
+mod animate;
 mod colour;
 mod decode;
 pub mod derive;
@@ -33,14 +34,12 @@ mod jpeg;
 pub mod limits;
 pub mod metadata;
 mod native;
-#[allow(dead_code)]
 mod picture;
 pub mod placeholder;
+mod planes;
 pub mod profile;
 mod raster;
-#[allow(dead_code)]
 mod resample;
-#[allow(dead_code)]
 mod simd;
 pub mod sniff;
 

@@ -4,8 +4,9 @@
 //! budget follows from the memory that the function was given, so that a bigger function takes bigger
 //! pictures without another setting.
 
+use crate::decode;
 use crate::error::MediaError;
-use crate::header::{Format, Header};
+use crate::header::Header;
 
 /// Most pixels a single image may have by default: 0x3FFF², the limit of libvips, too.
 const DEFAULT_MAX_PIXELS: u64 = 0x3FFF * 0x3FFF;
@@ -89,31 +90,12 @@ impl Limits {
     }
 }
 
-/// Bytes that a decode to `target` takes at its peak. Beside the input, that is the largest of three stages:
-/// the decoder's own planes with the decoded picture; the picture, the resize's intermediate and its result;
-/// the result with a turned and a flattened copy.
+/// Bytes that the way from a file to its derivatives takes at its peak. Beside the input, that is the larger of two
+/// stages: the decoder, with the picture that it gives; the picture, as planes or RGBA, with a converted and a turned
+/// copy, and the files.
 fn estimate(header: &Header<'_>, target: (u32, u32), input_len: usize) -> u64 {
-    let source = header.decoded_size(target);
-    let sample = u64::from(header.bytes_per_pixel);
-    let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
-
-    let raster = area(source.0, source.1) * sample;
-    let planes = match (&header.jpeg, header.format) {
-        (Some(jpeg), _) => jpeg.coefficient_bytes,
-        // The composed canvas, the frame laid over it and the copy that is given out.
-        (None, Format::Gif) => 3 * 4 * header.pixels(),
-        (None, Format::WebP | Format::Png) if header.animated => 3 * 4 * header.pixels(),
-        // VP8's planes with their padding, or VP8L's ARGB.
-        (None, Format::WebP) => 4 * header.pixels(),
-        (None, _) => 0,
-    };
-    let (intermediate, result) = if source == target {
-        (0, 0)
-    } else {
-        (area(target.0, source.1).max(area(source.0, target.1)) * sample, area(target.0, target.1) * sample)
-    };
-    let finished = 3 * 4 * area(target.0, target.1);
-    input_len as u64 + (planes + raster).max(raster + intermediate + result).max(finished)
+    let finished = 3 * 4 * u64::from(target.0) * u64::from(target.1);
+    input_len as u64 + decode::memory(header, target).max(finished)
 }
 
 #[cfg(test)]

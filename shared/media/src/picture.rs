@@ -6,9 +6,11 @@
 
 use std::borrow::Cow;
 
-use crate::error::Warning;
+use crate::error::{MediaError, Warning};
 use crate::limits::Limits;
-use crate::raster::Raster;
+use crate::profile::OutputFormat;
+use crate::raster::{Canvas, Raster};
+use crate::{encode, jpeg};
 
 /// One channel of 8 bits, row after row without gaps: exactly `width × height` samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +131,7 @@ impl Picture {
     /// The picture at `size`, which is not larger.
     pub fn resize(&self, size: (u32, u32)) -> Result<Self, MediaError> {
         Ok(match self {
-            Self::Opaque(planar) => Self::Opaque(planar.resize(size)?),
+            Self::Opaque(planar) => Self::Opaque(planar.resize(size)),
             Self::Transparent(canvas) => Self::Transparent(canvas.resize(size)?),
         })
     }

@@ -74,7 +74,7 @@ pub(super) fn decode<'a>(
         }
         Rows::Damaged => vec![Warning::new("corrupt_data", "the image data is damaged, the rest is missing")],
     };
-    Ok(Still { pixels: Pixels::Raster(still.resampler.finish()?), colour, warnings })
+    Ok(Still { pixels: Pixels::Raster(still.resampler.finish()?), colour, orientation: None, warnings })
 }
 
 /// Rows of a still on their way into a resize.

@@ -21,13 +21,14 @@ use fearless_simd::Level;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use self::unfilter::{Band, SLACK};
-use super::Animated;
+use super::frames::{Animation, Frame, Frames, Rect};
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::header::png::{ColourType, Png};
 use crate::limits::Limits;
+use crate::metadata;
 use crate::picture::{Colour, Pixels, Still, Want};
-use crate::raster::{Model, Raster, Samples};
+use crate::raster::Model;
 use crate::resample::Resampler;
 use crate::simd;
 
@@ -65,30 +66,28 @@ pub(super) fn decode<'a>(
     bytes: &'a [u8],
     _header: &Header<'a>,
     want: &Want<'_>,
-    threads: usize,
 ) -> Result<Still<'a>, MediaError> {
     let png = Png::read(bytes)?;
     let data = png.data.and_then(|start| bytes.get(start..)).ok_or_else(no_pixels)?;
     let mut inflater = Inflater::new(data, *b"IDAT");
-    still(&mut inflater, &png, want, threads)
+    still(&mut inflater, &png, want)
 }
 
-/// Decodes a still whose bytes come behind `head`, which must reach to its first `IDAT` at least. Gives also the EXIF
-/// fields, if they stand behind the pixels.
-#[allow(dead_code)]
+/// Decodes a still whose bytes come behind `head`, which must reach to its first `IDAT` at least.
 pub(crate) fn stream(
     head: &[u8],
     rest: impl Read + Send,
     want: &Want<'_>,
-    threads: usize,
-) -> Result<(Still<'static>, Option<Vec<u8>>), MediaError> {
+) -> Result<Still<'static>, MediaError> {
     let png = Png::read(head)?;
     let begun = png.data.and_then(|start| head.get(start..)).ok_or_else(no_pixels)?;
     let reader = Cursor::new(begun).chain(BufReader::with_capacity(READ_BYTES, rest));
     let mut inflater = Inflater::new(reader, *b"IDAT");
-    let still = still(&mut inflater, &png, want, threads)?;
-    let exif = if png.exif.is_none() { inflater.data.exif()? } else { None };
-    Ok((still, exif))
+    let mut still = still(&mut inflater, &png, want)?;
+    if png.exif.is_none() {
+        still.orientation = inflater.data.exif()?.and_then(|exif| metadata::exif_orientation_of(&exif));
+    }
+    Ok(still)
 }
 
 fn no_pixels() -> MediaError {
@@ -99,8 +98,8 @@ fn still<R: BufRead + Send>(
     inflater: &mut Inflater<R>,
     png: &Png<'_>,
     want: &Want<'_>,
-    threads: usize,
 ) -> Result<Still<'static>, MediaError> {
+    let threads = want.limits.threads;
     let size = (png.width, png.height);
     let model = model(png);
     let mut warnings = Vec::new();
@@ -122,7 +121,7 @@ fn still<R: BufRead + Send>(
         }))?;
         resampler.finish()?
     };
-    Ok(Still { pixels: Pixels::Raster(raster), colour: colour(png), warnings })
+    Ok(Still { pixels: Pixels::Raster(raster), colour: colour(png), orientation: None, warnings })
 }
 
 fn model(png: &Png<'_>) -> Model {
@@ -745,7 +744,7 @@ fn spread<T: Copy>(line: &mut [T], channels: usize, across: usize) {
 
 /// How a frame is laid over the ones before it, and what is left of it then (PNG, third edition, 11.3.4.2).
 #[derive(Debug, Clone, Copy)]
-struct Frame {
+struct Control {
     width: u32,
     height: u32,
     left: u32,
@@ -758,8 +757,7 @@ struct Frame {
 }
 
 /// Starts decoding an animation; frames are decoded as they are asked for.
-#[allow(dead_code)]
-pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animated<'a>, MediaError> {
+pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animation<'a>, MediaError> {
     let png = Png::read(bytes)?;
     let Some((count, loops)) = png.animation else {
         return Err(MediaError::corrupt("the picture has no frames"));
@@ -767,14 +765,14 @@ pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animated
     let frames = frames(bytes, &png, count.min(limits.max_frames));
     let icc = png.profile().map(Into::into);
     let pixels = vec![0; png.width as usize * png.height as usize * 4];
-    let canvas = Composer { bytes, png, frames: frames.into_iter(), pixels, shown: 0, end: None };
-    Ok(Animated { frames: Box::new(canvas), icc, loops })
+    let canvas = Composer { bytes, png, frames: frames.into_iter(), pixels, last: None, end: None };
+    Ok(Animation { frames: Box::new(canvas), icc, loops })
 }
 
 /// The frames that the file holds, at most `count`.
-fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Frame> {
+fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Control> {
     let mut frames = Vec::new();
-    let mut control: Option<Frame> = None;
+    let mut control: Option<Control> = None;
     let mut at = 8;
     let be32 = |bytes: &[u8], at: usize| {
         bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|&bytes| u32::from_be_bytes(bytes))
@@ -794,7 +792,7 @@ fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Frame> {
             b"IDAT" | b"fdAT" => {
                 if let Some(frame) = control.take() {
                     let kind = if kind == b"IDAT" { *b"IDAT" } else { *b"fdAT" };
-                    frames.push(Frame { data: (at, kind), ..frame });
+                    frames.push(Control { data: (at, kind), ..frame });
                     if frames.len() >= count as usize {
                         break;
                     }
@@ -810,7 +808,7 @@ fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Frame> {
 }
 
 /// Reads an `fcTL`.
-fn frame(chunk: &[u8]) -> Option<Frame> {
+fn frame(chunk: &[u8]) -> Option<Control> {
     let (numbers, rest) = chunk.split_at_checked(20)?;
     let mut numbers = numbers.as_chunks::<4>().0.iter().map(|&bytes| u32::from_be_bytes(bytes));
     let [_, width, height, left, top] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
@@ -819,45 +817,72 @@ fn frame(chunk: &[u8]) -> Option<Frame> {
     // A denominator of 0 counts as 100.
     let duration_ms = (delay * 1000 / if unit == 0 { 100 } else { unit }).min(LONGEST_FRAME_MS);
     let duration_ms = if duration_ms < SHORTEST_FRAME_MS { INSTEAD_OF_SHORTER_MS } else { duration_ms };
-    Some(Frame { width, height, left, top, duration_ms, disposal, over: blend == 1, data: (0, [0; 4]) })
+    Some(Control { width, height, left, top, duration_ms, disposal, over: blend == 1, data: (0, [0; 4]) })
 }
 
 /// Lays frame over frame.
 struct Composer<'a> {
     bytes: &'a [u8],
     png: Png<'a>,
-    frames: std::vec::IntoIter<Frame>,
+    frames: std::vec::IntoIter<Control>,
     /// RGBA of the whole canvas.
     pixels: Vec<u8>,
-    /// Frames that were given.
-    shown: u32,
-    /// Nothing comes after this. The inner is taken once it was told.
-    end: Option<Option<MediaError>>,
+    /// The frame that is shown, to be disposed of before the next one, and the canvas before it if that is wanted again.
+    last: Option<(Control, Option<Vec<u8>>)>,
+    /// What ended the animation early, once its last frame was given.
+    end: Option<MediaError>,
 }
 
-impl Iterator for Composer<'_> {
-    type Item = Result<(Raster, u32), MediaError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(end) = &mut self.end {
-            return end.take().map(Err);
+impl Frames for Composer<'_> {
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, MediaError> {
+        if let Some(end) = self.end.take() {
+            self.frames = Vec::new().into_iter();
+            return Err(end);
         }
-        let frame = self.frames.next()?;
-        let shown = self.show(&frame);
-        if shown.is_err() {
-            self.end = Some(None);
+        let Some(frame) = self.frames.next() else { return Ok(None) };
+        let first = self.last.is_none();
+        self.dispose();
+        let before = (frame.disposal == 2).then(|| self.pixels.clone());
+        if let Err(error) = self.draw(&frame) {
+            // A part of the first is better than nothing.
+            if !first {
+                self.frames = Vec::new().into_iter();
+                return Err(error);
+            }
+            self.end = Some(error);
         }
-        self.shown += 1;
-        Some(shown)
+        self.last = Some((frame, before));
+        let size = (self.png.width, self.png.height);
+        let opaque = self.pixels.as_chunks::<4>().0.iter().all(|pixel| pixel[3] == u8::MAX);
+        let changed = Rect { x: 0, y: 0, width: size.0, height: size.1 };
+        Ok(Some(Frame { size, pixels: &self.pixels, changed, opaque, duration_ms: frame.duration_ms }))
     }
 }
 
 impl Composer<'_> {
-    fn show(&mut self, frame: &Frame) -> Result<(Raster, u32), MediaError> {
-        let before = (frame.disposal == 2).then(|| self.pixels.clone());
+    fn stride(&self) -> usize {
+        self.png.width as usize * 4
+    }
+
+    fn dispose(&mut self) {
+        let stride = self.stride();
+        match self.last.take() {
+            Some((_, Some(before))) => self.pixels = before,
+            Some((frame, None)) if frame.disposal == 1 => {
+                let (left, length) = (frame.left as usize * 4, frame.width as usize * 4);
+                let lines = self.pixels.chunks_exact_mut(stride).skip(frame.top as usize);
+                for line in lines.take(frame.height as usize) {
+                    line[left..left + length].fill(0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn draw(&mut self, frame: &Control) -> Result<(), MediaError> {
         let data = self.bytes.get(frame.data.0..).unwrap_or_default();
         let mut inflater = Inflater::new(data, frame.data.1);
-        let stride = self.png.width as usize * 4;
+        let stride = self.stride();
         let (left, length) = (frame.left as usize * 4, frame.width as usize * 4);
         let mut lines = self.pixels.chunks_exact_mut(stride).skip(frame.top as usize);
         let model = model(&self.png);
@@ -866,27 +891,10 @@ impl Composer<'_> {
                 lay(&row, model, &mut line[left..left + length], frame.over);
             }
         });
-        if let Some(warning) = progress.check(frame.height)? {
-            let error = MediaError::corrupt(warning.message);
-            // A part of the first is better than nothing.
-            if self.shown > 0 {
-                return Err(error);
-            }
-            self.end = Some(Some(error));
+        match progress.check(frame.height)? {
+            Some(warning) => Err(MediaError::corrupt(warning.message)),
+            None => Ok(()),
         }
-        let (width, height) = (self.png.width, self.png.height);
-        let samples = Samples::Eight(self.pixels.clone());
-        match (before, frame.disposal) {
-            (Some(before), _) => self.pixels = before,
-            (None, 1) => {
-                let lines = self.pixels.chunks_exact_mut(stride).skip(frame.top as usize);
-                for line in lines.take(frame.height as usize) {
-                    line[left..left + length].fill(0);
-                }
-            }
-            _ => {}
-        }
-        Ok((Raster { width, height, model: Model::Rgba, samples }, frame.duration_ms))
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn decode<'a>(
         }
         _ => vec![Warning::new("truncated", "the file ends before the image does, the rest is gray")],
     };
-    Ok(Still { pixels, colour, warnings })
+    Ok(Still { pixels, colour, orientation: None, warnings })
 }
 
 fn still(webp: &WebPHeader<'_>, size: (u32, u32), target: (u32, u32)) -> Result<(Pixels, End), MediaError> {
