@@ -5,6 +5,8 @@
 //! products of 16 bits are exact in 32, so nothing depends on the order they are made in, and every level
 //! of vector instructions gives the same.
 
+#![expect(clippy::many_single_char_names, reason = "8 rows are best told apart by 8 letters")]
+
 use fearless_simd::prelude::*;
 use fearless_simd::{i16x8, i32x4, u8x16, u16x8};
 
@@ -13,20 +15,8 @@ use super::markers::Steps;
 /// The coefficients of a block by rows.
 pub(super) type Block = [i16; 64];
 
-/// Two blocks side by side: 8 rows of 8 samples of the first and 8 of the second.
-pub(super) type Samples<'a> = [&'a [u8; 16]; 8];
-
-/// What two blocks become.
-#[derive(Debug)]
-pub(super) struct Pair {
-    pub blocks: [Block; 2],
-    /// Of each block a bit for each coefficient that isn't 0, by rows.
-    pub nonzero: [u64; 2],
-}
-
-impl Pair {
-    pub const ZERO: Self = Self { blocks: [[0; 64]; 2], nonzero: [0; 2] };
-}
+/// The samples of two blocks: 8 rows, each 8 samples of the first and 8 of the second.
+pub(super) type Samples = [[u8; 16]; 8];
 
 /// Division by the steps, eightfold as the DCT scales its output, as two multiplications of which the high
 /// halves are kept. The quotient is exact: rounded to the nearest, halves away from 0 (`compute_reciprocal` of
@@ -70,7 +60,10 @@ const fn reciprocal(divisor: u16) -> [u16; 3] {
     } else {
         quotient += 1;
     }
-    [correction, quotient as u16, 1 << (32 - shift)]
+    // Of 16 bits: 2^shift / divisor, where divisor is at least 2^(shift - 16).
+    #[expect(clippy::cast_possible_truncation, reason = "see above")]
+    let quotient = quotient as u16;
+    [correction, quotient, 1 << (32 - shift)]
 }
 
 /// The constants of `jfdctint.c`, of 13 bits behind the point.
@@ -89,7 +82,10 @@ const FIX_3_072711026: i16 = 25_172;
 
 /// Factors of sums of two products, each with the line of `jfdctint.c` resolved into its inputs.
 mod factors {
-    use super::*;
+    use super::{
+        FIX_0_298631336, FIX_0_390180644, FIX_0_541196100, FIX_0_765366865, FIX_0_899976223, FIX_1_175875602,
+        FIX_1_501321110, FIX_1_847759065, FIX_1_961570560, FIX_2_053119869, FIX_2_562915447, FIX_3_072711026,
+    };
 
     /// Of tmp13 and tmp12.
     pub const OUT2: (i16, i16) = (FIX_0_541196100 + FIX_0_765366865, FIX_0_541196100);
@@ -111,30 +107,36 @@ const CONST_BITS: u32 = 13;
 const PASS1_BITS: u32 = 2;
 const FIRST: u32 = CONST_BITS - PASS1_BITS;
 const SECOND: u32 = CONST_BITS + PASS1_BITS;
+/// What the sum of 8 samples is too large by after the first pass: samples are taken as they are, those of the
+/// standard are 128 less (T.81, A.3.1). Differences don't show it.
+const LEVEL: i16 = (8 * 128) << PASS1_BITS;
 
-/// Transforms and quantises two blocks.
+/// Transforms and quantises two blocks. Gives of each a bit for each coefficient that isn't 0, by rows.
 #[inline(always)]
-pub(super) fn transform<S: Simd>(simd: S, samples: &Samples<'_>, quantizer: &Quantizer, pair: &mut Pair) {
+pub(super) fn transform<S: Simd>(
+    simd: S,
+    samples: &Samples,
+    quantizer: &Quantizer,
+    blocks: &mut [Block; 2],
+) -> [u64; 2] {
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = simd.level().as_avx2() {
-        return x86::transform(avx2, samples, quantizer, pair);
+        return x86::transform(avx2, samples, quantizer, blocks);
     }
-    portable(simd, samples, quantizer, pair);
+    portable(simd, samples, quantizer, blocks)
 }
 
 /// One block after the other, in vectors of 8.
 #[inline(always)]
-fn portable<S: Simd>(simd: S, samples: &Samples<'_>, quantizer: &Quantizer, pair: &mut Pair) {
-    let mut rows = [[i16x8::splat(simd, 0); 8]; 2];
-    for (row, samples) in samples.iter().enumerate() {
-        let (first, second) = u8x16::from_slice(simd, &samples[..]).widen();
-        rows[0][row] = first.bitcast::<i16x8<S>>() - i16x8::splat(simd, 128);
-        rows[1][row] = second.bitcast::<i16x8<S>>() - i16x8::splat(simd, 128);
-    }
-    for ((rows, block), nonzero) in rows.iter().zip(&mut pair.blocks).zip(&mut pair.nonzero) {
-        let rows = pass::<S, FIRST>(simd, transpose(*rows));
+fn portable<S: Simd>(simd: S, samples: &Samples, quantizer: &Quantizer, blocks: &mut [Block; 2]) -> [u64; 2] {
+    let mut nonzero = [0; 2];
+    for (half, (block, nonzero)) in blocks.iter_mut().zip(&mut nonzero).enumerate() {
+        let rows = samples.map(|row| {
+            let (first, second) = u8x16::simd_from(simd, row).widen();
+            if half == 0 { first } else { second }.bitcast::<i16x8<S>>()
+        });
+        let rows = pass::<S, FIRST>(simd, transpose(rows));
         let rows = pass::<S, SECOND>(simd, transpose(rows));
-        *nonzero = 0;
         for (at, (row, out)) in rows.iter().zip(block.as_chunks_mut::<8>().0).enumerate() {
             let table = |table: &[[u16; 16]; 8]| u16x8::from_slice(simd, &table[at][..8]);
             let magnitude = row.abs().bitcast::<u16x8<S>>() + table(&quantizer.correction);
@@ -145,6 +147,7 @@ fn portable<S: Simd>(simd: S, samples: &Samples<'_>, quantizer: &Quantizer, pair
             *nonzero |= (!quotient.simd_eq(0).to_bitmask() & 0xff) << (8 * at);
         }
     }
+    nonzero
 }
 
 #[inline(always)]
@@ -188,9 +191,9 @@ fn pass<S: Simd, const BITS: u32>(simd: S, rows: [i16x8<S>; 8]) -> [i16x8<S>; 8]
         ((low + half) >> BITS).narrow((high + half) >> BITS)
     };
     let sum = |a: (i32x4<S>, i32x4<S>), b: (i32x4<S>, i32x4<S>)| (a.0 + b.0, a.1 + b.1);
-    let whole = |row: i16x8<S>| {
+    let whole = |row: i16x8<S>, level: i16| {
         if BITS == FIRST {
-            row << PASS1_BITS
+            (row << PASS1_BITS) - i16x8::splat(simd, level)
         } else {
             (row + i16x8::splat(simd, 1 << (PASS1_BITS - 1))) >> PASS1_BITS
         }
@@ -203,11 +206,11 @@ fn pass<S: Simd, const BITS: u32>(simd: S, rows: [i16x8<S>; 8]) -> [i16x8<S>; 8]
     let z3_sum = products(simd, (z3, z4), factors::Z3);
     let z4_sum = products(simd, (z3, z4), factors::Z4);
     [
-        whole(tmp10 + tmp11),
+        whole(tmp10 + tmp11, LEVEL),
         rounded(sum(products(simd, (tmp4, tmp7), factors::OUT1), z4_sum)),
         rounded(products(simd, (tmp13, tmp12), factors::OUT2)),
         rounded(sum(products(simd, (tmp5, tmp6), factors::OUT3), z3_sum)),
-        whole(tmp10 - tmp11),
+        whole(tmp10 - tmp11, 0),
         rounded(sum(products(simd, (tmp5, tmp6), factors::OUT5), z4_sum)),
         rounded(products(simd, (tmp13, tmp12), factors::OUT6)),
         rounded(sum(products(simd, (tmp4, tmp7), factors::OUT7), z3_sum)),
@@ -217,15 +220,21 @@ fn pass<S: Simd, const BITS: u32>(simd: S, rows: [i16x8<S>; 8]) -> [i16x8<S>; 8]
 /// Both blocks at once: the first in the low half of each vector of 16, the second in the high one.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __m256i, _mm256_abs_epi16, _mm256_add_epi16, _mm256_add_epi32, _mm256_cmpeq_epi8,
+        _mm256_cvtepu8_epi16, _mm256_madd_epi16, _mm256_movemask_epi8, _mm256_mulhi_epi16,
+        _mm256_mulhi_epu16, _mm256_packs_epi16, _mm256_packs_epi32, _mm256_set1_epi16, _mm256_set1_epi32,
+        _mm256_setzero_si256, _mm256_sign_epi16, _mm256_slli_epi16, _mm256_srai_epi16, _mm256_srai_epi32,
+        _mm256_sub_epi16, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
+    };
 
-    use super::{FIRST, PASS1_BITS, Pair, Quantizer, SECOND, Samples, factors};
+    use super::{Block, FIRST, LEVEL, PASS1_BITS, Quantizer, SECOND, Samples, factors};
 
     type Rows = [__m256i; 8];
 
     /// Vectors of one pair of 16-bit factors, for `_mm256_madd_epi16` with interleaved inputs.
     const fn pair((a, b): (i16, i16)) -> i32 {
-        (b as i32) << 16 | (a as u16 as i32)
+        (b as i32) << 16 | (a.cast_unsigned() as i32)
     }
 
     macro_rules! pass {
@@ -247,7 +256,7 @@ mod x86 {
                 (_mm256_add_epi32(a.0, b.0), _mm256_add_epi32(a.1, b.1))
             };
             let rounded = |sums: (__m256i, __m256i)| {
-                const BITS: i32 = $bits as i32;
+                const BITS: i32 = $bits.cast_signed();
                 let half = _mm256_set1_epi32(1 << (BITS - 1));
                 let low = _mm256_srai_epi32::<BITS>(_mm256_add_epi32(sums.0, half));
                 let high = _mm256_srai_epi32::<BITS>(_mm256_add_epi32(sums.1, half));
@@ -257,11 +266,11 @@ mod x86 {
                 (zip(tmp13, tmp12), zip(tmp4, tmp7), zip(tmp5, tmp6), zip(z3, z4));
             let (z3, z4) = (products(cross, factors::Z3), products(cross, factors::Z4));
             [
-                $whole(add(tmp10, tmp11)),
+                $whole(add(tmp10, tmp11), LEVEL),
                 rounded(sum(products(outer, factors::OUT1), z4)),
                 rounded(products(even, factors::OUT2)),
                 rounded(sum(products(inner, factors::OUT3), z3)),
-                $whole(sub(tmp10, tmp11)),
+                $whole(sub(tmp10, tmp11), 0),
                 rounded(sum(products(inner, factors::OUT5), z4)),
                 rounded(products(even, factors::OUT6)),
                 rounded(sum(products(outer, factors::OUT7), z3)),
@@ -271,11 +280,12 @@ mod x86 {
 
     fearless_simd::kernel!(
         #[inline]
-        pub(super) fn transform(_avx2: Avx2, samples: &Samples<'_>, quantizer: &Quantizer, pair: &mut Pair) {
-            let load = |samples: &[u8; 16]| {
-                let samples = _mm256_cvtepu8_epi16(bytemuck::cast(*samples));
-                _mm256_sub_epi16(samples, _mm256_set1_epi16(128))
-            };
+        pub(super) fn transform(
+            _avx2: Avx2,
+            samples: &Samples,
+            quantizer: &Quantizer,
+            blocks: &mut [Block; 2],
+        ) -> [u64; 2] {
             let stage = |rows: Rows| -> Rows {
                 let [a, b, c, d, e, f, g, h] = rows;
                 [
@@ -289,41 +299,45 @@ mod x86 {
                     _mm256_unpackhi_epi16(d, h),
                 ]
             };
-            let [a, b, c, d, e, f, g, h] = *samples;
-            let rows = [load(a), load(b), load(c), load(d), load(e), load(f), load(g), load(h)];
+            let rows = samples.map(|row| _mm256_cvtepu8_epi16(bytemuck::cast(row)));
             let rows = stage(stage(stage(rows)));
-            let rows: Rows = pass!(rows, FIRST, |row| _mm256_slli_epi16::<{ PASS1_BITS as i32 }>(row));
+            let rows: Rows = pass!(rows, FIRST, |row, level| {
+                let row = _mm256_slli_epi16::<{ PASS1_BITS.cast_signed() }>(row);
+                _mm256_sub_epi16(row, _mm256_set1_epi16(level))
+            });
             let rows = stage(stage(stage(rows)));
-            let rows: Rows = pass!(rows, SECOND, |row| {
+            let rows: Rows = pass!(rows, SECOND, |row, _| {
                 let half = _mm256_set1_epi16(1 << (PASS1_BITS - 1));
-                _mm256_srai_epi16::<{ PASS1_BITS as i32 }>(_mm256_add_epi16(row, half))
+                _mm256_srai_epi16::<{ PASS1_BITS.cast_signed() }>(_mm256_add_epi16(row, half))
             });
 
             let mut zero = [0_u32; 4];
-            for at in 0..4 {
+            for (at, zero) in zero.iter_mut().enumerate() {
                 let quantized = [2 * at, 2 * at + 1].map(|row| {
                     let sum = _mm256_add_epi16(
                         _mm256_abs_epi16(rows[row]),
                         bytemuck::cast(quantizer.correction[row]),
                     );
                     let quotient = _mm256_mulhi_epu16(sum, bytemuck::cast(quantizer.reciprocal[row]));
-                    let quotient = _mm256_mulhi_epu16(quotient, bytemuck::cast(quantizer.scale[row]));
+                    // Both factors are below 2^15: the signed multiplication is the same, and keeps the
+                    // compiler from taking the two for one of 32 bits.
+                    let quotient = _mm256_mulhi_epi16(quotient, bytemuck::cast(quantizer.scale[row]));
                     _mm256_sign_epi16(quotient, rows[row])
                 });
                 for (row, quantized) in quantized.into_iter().enumerate() {
                     let row = 8 * (2 * at + row);
                     let [first, second]: [[i16; 8]; 2] = bytemuck::cast(quantized);
-                    pair.blocks[0][row..row + 8].copy_from_slice(&first);
-                    pair.blocks[1][row..row + 8].copy_from_slice(&second);
+                    blocks[0][row..row + 8].copy_from_slice(&first);
+                    blocks[1][row..row + 8].copy_from_slice(&second);
                 }
                 let bytes = _mm256_packs_epi16(quantized[0], quantized[1]);
                 let equal = _mm256_cmpeq_epi8(bytes, _mm256_setzero_si256());
-                zero[at] = _mm256_movemask_epi8(equal).cast_unsigned();
+                *zero = _mm256_movemask_epi8(equal).cast_unsigned();
             }
             // 16 bits of the first block, then 16 of the second.
             let first = zero.map(|bits| u64::from(bits & 0xffff));
             let second = zero.map(|bits| u64::from(bits >> 16));
-            pair.nonzero = [first, second].map(|[a, b, c, d]| !(a | b << 16 | c << 32 | d << 48));
+            [first, second].map(|[a, b, c, d]| !(a | b << 16 | c << 32 | d << 48))
         }
     );
 }

@@ -58,39 +58,56 @@ pub(super) const CHROMA_AC: Spec = Spec {
     ],
 };
 
-/// By symbol (run of zeros << 4 | bits of the value): the code moved left by the bits of the value that
-/// follow it, and in the low 5 bits the length of both together, at most 26.
-type Codes = [u32; 256];
+/// A code moved left by the bits of the value that follow it, and in the low 5 bits the length of both
+/// together, at most 26.
+type Code = u32;
 
 const LENGTH_BITS: u32 = 5;
 
-/// The codes of one kind of component.
+/// The codes of one kind of component. Rather than by the bits of a value they are found by its leading zeros as
+/// `u32`, which the processor counts.
 pub(super) struct Table {
-    dc: Codes,
-    ac: Codes,
+    /// By the leading zeros of the difference.
+    dc: [Code; 64],
+    /// By how many coefficients further the next value is (1 to 16), and its leading zeros.
+    ac: [[Code; 32]; 32],
+    end_of_block: Code,
+    /// 16 zeros.
+    zeros: Code,
 }
 
-pub(super) static LUMA: Table = Table { dc: codes(&LUMA_DC), ac: codes(&LUMA_AC) };
-pub(super) static CHROMA: Table = Table { dc: codes(&CHROMA_DC), ac: codes(&CHROMA_AC) };
+pub(super) static LUMA: Table = table(&LUMA_DC, &LUMA_AC);
+pub(super) static CHROMA: Table = table(&CHROMA_DC, &CHROMA_AC);
 
 /// Numbers the codes (T.81, C.2).
-const fn codes(spec: &Spec) -> Codes {
-    let mut codes = [0; 256];
-    let (mut code, mut next, mut length) = (0_u32, 0, 1);
-    while length <= 16 {
-        let mut left = spec.counts[length - 1];
-        while left > 0 {
-            let symbol = spec.symbols[next] as usize;
-            let extra = symbol as u32 & 15;
-            codes[symbol] = (code << (extra + LENGTH_BITS)) | (length as u32 + extra);
-            code += 1;
-            next += 1;
-            left -= 1;
+const fn table(dc: &Spec, ac: &Spec) -> Table {
+    let mut table = Table { dc: [0; 64], ac: [[0; 32]; 32], end_of_block: 0, zeros: 0 };
+    let specs = [dc, ac];
+    let mut kind = 0;
+    while kind < 2 {
+        let (mut code, mut next, mut length) = (0, 0, 1);
+        while length <= 16 {
+            let mut left = specs[kind].counts[length as usize - 1];
+            while left > 0 {
+                let symbol = specs[kind].symbols[next];
+                let (run, bits) = (symbol as usize >> 4, symbol as Code & 15);
+                let entry = (code << bits << LENGTH_BITS) | (length + bits);
+                match (kind, symbol) {
+                    (0, _) => table.dc[32 - bits as usize] = entry,
+                    (_, 0x00) => table.end_of_block = entry,
+                    (_, 0xf0) => table.zeros = entry,
+                    _ => table.ac[run + 1][32 - bits as usize] = entry,
+                }
+                code += 1;
+                next += 1;
+                left -= 1;
+            }
+            code <<= 1;
+            length += 1;
         }
-        code <<= 1;
-        length += 1;
+        kind += 1;
     }
-    codes
+    table
 }
 
 /// By row of a block and which of its 8 coefficients aren't 0: the bits of those in zigzag order.
@@ -167,53 +184,47 @@ impl<'o> Writer<'o> {
     /// meaning). `last_dc` is the DC of the component's block before, and becomes that of this one.
     #[inline(always)]
     pub fn block(&mut self, table: &Table, block: &[i16; 64], nonzero: u64, last_dc: &mut i16) {
-        let dc = i32::from(block[0]) - i32::from(*last_dc);
+        let (extra, zeros) = written(i32::from(block[0]) - i32::from(*last_dc));
         *last_dc = block[0];
-        self.value(&table.dc, 0, dc);
+        self.code(table.dc[zeros & 63], extra);
         let mut left = zigzag(nonzero & !1);
         // In zigzag order, of the last coefficient that was coded.
         let mut at = 0;
         while left != 0 {
             let next = left.trailing_zeros();
             left &= left - 1;
-            let mut run = next - at - 1;
+            let mut step = next - at;
             at = next;
-            while run > 15 {
-                self.symbol(&table.ac, 0xf0);
-                run -= 16;
+            while step > 16 {
+                self.code(table.zeros, 0);
+                step -= 16;
             }
             let value = block[usize::from(NATURAL[next as usize & 63]) & 63];
-            self.value(&table.ac, run << 4, i32::from(value));
+            let (extra, zeros) = written(i32::from(value));
+            self.code(table.ac[step as usize & 31][zeros & 31], extra);
         }
         if at != 63 {
-            self.symbol(&table.ac, 0);
+            self.code(table.end_of_block, 0);
         }
     }
 
-    /// Codes a block that only fills up an MCU outside the picture, as flat as its neighbour.
+    /// Appends a code and the bits that follow it.
     #[inline(always)]
-    pub fn filler(&mut self, table: &Table) {
-        self.symbol(&table.dc, 0);
-        self.symbol(&table.ac, 0);
+    fn code(&mut self, code: Code, extra: u32) {
+        self.put((code >> LENGTH_BITS) | extra, code & ((1 << LENGTH_BITS) - 1));
     }
+}
 
-    #[inline(always)]
-    fn symbol(&mut self, codes: &Codes, symbol: u8) {
-        let entry = codes[usize::from(symbol)];
-        self.put(entry >> LENGTH_BITS, entry & ((1 << LENGTH_BITS) - 1));
-    }
-
-    /// Codes a value of `-2047..=2047` after a run.
-    #[inline(always)]
-    fn value(&mut self, codes: &Codes, run: u32, value: i32) {
-        let sign = value >> 31;
-        let magnitude = value.abs();
-        let bits = u32::BITS - magnitude.leading_zeros();
-        let entry = codes[(run | bits) as usize & 255];
-        // Negative values are written less one, their sign is the missing highest bit (T.81, F.1.2.1.1).
-        let extra = (value + sign).cast_unsigned() & ((1 << bits) - 1);
-        self.put((entry >> LENGTH_BITS) | extra, entry & ((1 << LENGTH_BITS) - 1));
-    }
+/// The bits that follow the code of a value of `-2047..=2047`, and how many leading zeros they have at 32.
+///
+/// Negative values are written less one, the missing highest bit is their sign (T.81, F.1.2.1.1).
+#[inline(always)]
+fn written(value: i32) -> (u32, usize) {
+    let sign = value >> 31;
+    let written = (value + sign).cast_unsigned();
+    let zeros = (written ^ sign.cast_unsigned()).leading_zeros();
+    // Of 0 all bits are kept, and are zeros.
+    (written & u32::MAX.wrapping_shr(zeros), zeros as usize)
 }
 
 /// Writes 8 bytes.
@@ -231,6 +242,7 @@ fn flush(out: &mut Vec<u8>, word: u64) {
 }
 
 #[cold]
+#[inline(never)]
 fn stuff(out: &mut Vec<u8>, bytes: &[u8]) {
     for &byte in bytes {
         out.push(byte);
