@@ -6,8 +6,8 @@
 //! it is tried on a few colours first and left out if none of them moves.
 
 use moxcms::{
-    CicpColorPrimaries, CicpProfile, ColorProfile, DataColorSpace, Layout, MatrixCoefficients,
-    TransferCharacteristics, TransformExecutor, TransformOptions,
+    CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace, Layout,
+    MatrixCoefficients, ToneReprCurve, TransferCharacteristics, TransformExecutor, TransformOptions,
 };
 
 use crate::error::{MediaError, Warning, contained};
@@ -101,18 +101,17 @@ fn cicp(primaries: u8, transfer: u8) -> Result<Option<ColorProfile>, MediaError>
     }
     let color_primaries = CicpColorPrimaries::try_from(primaries).map_err(MediaError::corrupt)?;
     let transfer_characteristics = TransferCharacteristics::try_from(transfer).map_err(MediaError::corrupt)?;
-    let mut profile = ColorProfile::new_srgb();
-    let known = profile.update_rgb_colorimetry_from_cicp(CicpProfile {
+    let known = ColorPrimaries::try_from(color_primaries).is_ok()
+        && ToneReprCurve::try_from(transfer_characteristics).is_ok();
+    if !known {
+        return Err(MediaError::corrupt(format!("primaries {primaries} with transfer {transfer} aren't known")));
+    }
+    Ok(Some(ColorProfile::new_from_cicp(CicpProfile {
         color_primaries,
         transfer_characteristics,
         matrix_coefficients: MatrixCoefficients::Identity,
         full_range: true,
-    });
-    if known {
-        Ok(Some(profile))
-    } else {
-        Err(MediaError::corrupt(format!("primaries {primaries} with transfer {transfer} aren't known")))
-    }
+    })))
 }
 
 /// `None` when the profile means sRGB.

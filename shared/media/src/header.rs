@@ -110,6 +110,23 @@ pub(crate) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
+    /// A still of `size` pixels, of which nothing else is known.
+    pub const fn new(format: Format, (width, height): (u32, u32)) -> Self {
+        Self {
+            format,
+            width,
+            height,
+            bytes_per_pixel: 3,
+            frames: 1,
+            animated: false,
+            exif: None,
+            icc: None,
+            held: 0,
+            jpeg: None,
+            webp: None,
+        }
+    }
+
     /// Reads the header of `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, MediaError> {
         let found = sniff::sniff(bytes).content_type;
@@ -257,17 +274,11 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
         parts => Some(Cow::Owned(parts.iter().flat_map(|(_, part)| part.iter().copied()).collect())),
     };
     Ok(Header {
-        format: Format::Jpeg,
-        width,
-        height,
         bytes_per_pixel: jpeg.components,
-        frames: 1,
-        animated: false,
         exif,
         icc,
-        held: 0,
         jpeg: Some(jpeg),
-        webp: None,
+        ..Header::new(Format::Jpeg, (width, height))
     })
 }
 
@@ -313,47 +324,6 @@ fn jpeg_frame(segment: &[u8], jpeg: &mut JpegHeader) -> Result<(u32, u32), Media
     Ok((width, height))
 }
 
-/// PNG, third edition: chunks of length, type, data, checksum; `acTL` makes an animation.
-fn png(data: &[u8]) -> Result<Header<'_>, MediaError> {
-    let bytes = Bytes(data);
-    let head = bytes.get(16, 10).filter(|_| bytes.get(12, 4) == Some(b"IHDR")).ok_or_else(cut_short)?;
-    let (Some(width), Some(height)) = (bytes.be32(16), bytes.be32(20)) else { return Err(cut_short()) };
-    let (depth, colour) = (head[8], head[9]);
-    let (mut exif, mut frames, mut transparent) = (None, 0, false);
-    let mut at = 8_usize;
-    while let (Some(length), Some(kind)) = (bytes.be32(at), bytes.get(at + 4, 4)) {
-        let length = length as usize;
-        match kind {
-            b"acTL" => frames = bytes.be32(at + 8).unwrap_or(0),
-            b"tRNS" => transparent = true,
-            b"eXIf" => exif = bytes.get(at + 8, length),
-            b"IEND" => break,
-            _ => {}
-        }
-        let Some(next) = length.checked_add(12).and_then(|size| at.checked_add(size)) else { break };
-        at = next;
-    }
-    let channels = match colour {
-        0 => 1 + u8::from(transparent),
-        2 | 3 => 3 + u8::from(transparent),
-        4 => 2,
-        6 => 4,
-        other => return Err(MediaError::corrupt(format!("there is no PNG colour type {other}"))),
-    };
-    Ok(Header {
-        format: Format::Png,
-        width,
-        height,
-        bytes_per_pixel: if depth == 16 { 2 * channels } else { channels },
-        frames: frames.max(1),
-        animated: frames > 1,
-        exif,
-        icc: None,
-        jpeg: None,
-        webp: None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,17 +340,8 @@ mod tests {
     #[test]
     fn dct_scale_never_falls_below_the_target() {
         let header = |width, height| Header {
-            format: Format::Jpeg,
-            width,
-            height,
-            bytes_per_pixel: 3,
-            frames: 1,
-            animated: false,
-            exif: None,
-            icc: None,
-            held: 0,
             jpeg: Some(JpegHeader::default()),
-            webp: None,
+            ..Header::new(Format::Jpeg, (width, height))
         };
         assert_eq!(header(4096, 3072).dct_eighths((2048, 1536)), 4);
         assert_eq!(header(4095, 3072).dct_eighths((2048, 1536)), 5);

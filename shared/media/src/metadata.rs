@@ -164,6 +164,11 @@ pub(crate) fn orientation(header: &Header<'_>) -> u8 {
     contained(|| Ok(header.exif.and_then(parse_exif).as_ref().map_or(1, exif_orientation))).unwrap_or(1)
 }
 
+/// The orientation that EXIF fields say, if they can be read.
+pub(crate) fn orientation_of(exif: &[u8]) -> Option<u8> {
+    contained(|| Ok(parse_exif(exif).as_ref().map(exif_orientation))).unwrap_or(None)
+}
+
 /// A stored size as displayed, or the other way round: orientations 5 to 8 swap the edges.
 pub(crate) const fn upright(size: (u32, u32), orientation: u8) -> (u32, u32) {
     if orientation >= 5 { (size.1, size.0) } else { size }

@@ -10,7 +10,7 @@ use crate::error::{MediaError, Warning};
 use crate::limits::Limits;
 use crate::profile::OutputFormat;
 use crate::raster::{Canvas, Raster};
-use crate::{encode, jpeg};
+use crate::{encode, jpeg, native};
 
 /// One channel of 8 bits, row after row without gaps: exactly `width × height` samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +144,7 @@ impl Picture {
                 jpeg::encode::encode(&Planar::from_canvas(&canvas.flattened()), quality)
             }
             (Self::Opaque(planar), OutputFormat::WebP) => encode::webp::planar(planar, quality),
-            (Self::Transparent(canvas), OutputFormat::WebP) => encode::webp::canvas(canvas, quality),
+            (Self::Transparent(canvas), OutputFormat::WebP) => native::webp::encode(canvas, quality),
             (Self::Opaque(planar), OutputFormat::Png) => encode::png::encode(&planar.to_canvas()),
             (Self::Transparent(canvas), OutputFormat::Png) => encode::png::encode(canvas),
             (picture, OutputFormat::Avif) => encode::avif::encode(picture, quality),

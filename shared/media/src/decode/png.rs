@@ -28,7 +28,7 @@ use crate::header::png::{ColourType, Png};
 use crate::limits::Limits;
 use crate::metadata;
 use crate::picture::{Colour, Pixels, Still, Want};
-use crate::raster::Model;
+use crate::raster::{Model, Samples};
 use crate::resample::Resampler;
 use crate::simd;
 
@@ -85,7 +85,7 @@ pub(crate) fn stream(
     let mut inflater = Inflater::new(reader, *b"IDAT");
     let mut still = still(&mut inflater, &png, want)?;
     if png.exif.is_none() {
-        still.orientation = inflater.data.exif()?.and_then(|exif| metadata::exif_orientation_of(&exif));
+        still.orientation = inflater.data.exif()?.and_then(|exif| metadata::orientation_of(&exif));
     }
     Ok(still)
 }

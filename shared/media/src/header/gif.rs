@@ -27,15 +27,9 @@ pub(super) fn parse(data: &[u8]) -> Result<Header<'_>, MediaError> {
         at += 1;
     }
     Ok(Header {
-        format: Format::Gif,
-        width: width.into(),
-        height: height.into(),
         bytes_per_pixel: 4,
         frames: frames.max(1),
         animated: frames > 1,
-        exif: None,
-        icc: None,
-        jpeg: None,
-        webp: None,
+        ..Header::new(Format::Gif, (width.into(), height.into()))
     })
 }

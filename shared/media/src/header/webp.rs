@@ -115,16 +115,13 @@ pub(super) fn parse(data: &[u8]) -> Result<Header<'_>, MediaError> {
         }
     }
     Ok(Header {
-        format: Format::WebP,
-        width,
-        height,
         bytes_per_pixel: if webp.alpha || framed { 4 } else { 3 },
         frames: if framed { frames.max(1) } else { 1 },
         animated: framed && frames > 1,
         exif,
         icc,
-        jpeg: None,
         webp: Some(webp),
+        ..Header::new(Format::WebP, (width, height))
     })
 }
 
