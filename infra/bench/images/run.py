@@ -24,6 +24,7 @@ Writes a table for people (Markdown), and one line of JSON for each case and num
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -335,8 +336,10 @@ def main() -> int:
         if not arguments.cases or any(part in case.name for part in arguments.cases.split(","))
     ]
     folder = inputs.ensure()
+    # Ends like an exception, so that a run which is stopped leaves no folder and no process behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     results: dict[str, dict] = {}
-    records, failures = [], []
+    failures = []
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(arguments.ours, arguments.node, arguments.rounds, arguments.keep or Path(temporary))
         for case in cases:
@@ -353,13 +356,10 @@ def main() -> int:
                     result["outputs"] = bench.quality(case, path, counts[0])
                     faults += worse(result["outputs"])
                 failures += [f"{case.name}: {fault}" for fault in faults]
-                records += [
-                    {"case": case.name, "input": case.what, "input_bytes": path.stat().st_size, "load": os.getloadavg()[0],
-                     **record, "outputs": result.get("outputs")} for record in made.values()
-                ]
+                common = {"case": case.name, "input": case.what, "input_bytes": path.stat().st_size, "load": os.getloadavg()[0]}
+                write_results([{**common, **record, "outputs": result.get("outputs")} for record in made.values()])
             except Failure as failure:
                 failures.append(f"{case.name}: {failure}")
-    write_results(records)
 
     if arguments.rounds:
         print(f"\nImages, ours / sharp, median of {arguments.rounds} rounds in turns; sharp's memory also above that of an idle"

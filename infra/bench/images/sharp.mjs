@@ -9,7 +9,8 @@
 // Fastest, at equal quality, is one decode to raw pixels at the largest size and all else from those (three pipelines from the
 // file, or clones of one, decode it three times and take 1.8 times as long), standard Huffman tables (`optimiseCoding`, on by
 // default, makes it a fifth slower for 12 MP), and the encoders at once: on one core that costs nothing. Whether the thumbnail is
-// better made from the large pixels or from the middle ones depends on the file and the cores: the forms of that choice.
+// better made from the large pixels or from the middle ones depends on the file and the cores: the forms of that choice. A colour
+// profile is converted at full size, which takes most of the time; "profile late" is a way around, in memory, by way of TIFF.
 // sharp itself keeps JPEG's shrink-on-load off until the picture is three times as wide as the output; no option changes that.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -40,17 +41,22 @@ const resized = (picture, edge) => (larger(picture) > edge ? from(picture).resiz
 const decoded = () =>
   pixels(sharp(input, { sequentialRead: true }).autoOrient().resize(fit(LARGE)).toColourspace("srgb"));
 
+async function decodedProfileLate() {
+  const shrunk = sharp(input, { sequentialRead: true, ignoreIcc: true }).autoOrient().resize(fit(LARGE));
+  return pixels(sharp(await shrunk.keepIccProfile().tiff({ compression: "none" }).toBuffer()).toColourspace("srgb"));
+}
+
 const moving = () => sharp(input, { animated: true, sequentialRead: true }).resize(fit(THUMB)).webp(WEBP).toBuffer();
 
-async function thumbFromLarge(animated) {
-  const picture = await decoded();
+async function thumbFromLarge(decode, animated) {
+  const picture = await decode();
   const large = jpeg(from(picture), picture);
   const preview = larger(picture) > PREVIEW ? jpeg(resized(picture, PREVIEW), picture) : large;
   return Promise.all([animated ? moving() : resized(picture, THUMB).webp(WEBP).toBuffer(), preview, large]);
 }
 
-async function thumbFromPreview(animated) {
-  const picture = await decoded();
+async function thumbFromPreview(decode, animated) {
+  const picture = await decode();
   const large = jpeg(from(picture), picture);
   const rest = (async () => {
     const middle = larger(picture) > PREVIEW ? await pixels(resized(picture, PREVIEW)) : picture;
@@ -62,11 +68,23 @@ async function thumbFromPreview(animated) {
   return [...(await rest), await large];
 }
 
-const FORMS = { "256 from 2048": thumbFromLarge, "256 from 1024": thumbFromPreview };
+const FORMS = {
+  "256 from 2048": (animated) => thumbFromLarge(decoded, animated),
+  "256 from 1024": (animated) => thumbFromPreview(decoded, animated),
+};
+const FORMS_WITH_PROFILE = {
+  "256 from 2048, profile late": (animated) => thumbFromLarge(decodedProfileLate, animated),
+  "256 from 1024, profile late": (animated) => thumbFromPreview(decodedProfileLate, animated),
+};
+const ALL_FORMS = { ...FORMS, ...FORMS_WITH_PROFILE };
 
 const peak = () => Number(/^VmHWM:\s*(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))[1]);
 const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-const isAnimated = async () => ((await sharp(input).metadata()).pages ?? 1) > 1;
+
+async function look() {
+  const { pages, icc } = await sharp(input).metadata();
+  return { animated: (pages ?? 1) > 1, forms: icc ? ALL_FORMS : FORMS };
+}
 
 async function timed(work) {
   const cpu = process.cpuUsage();
@@ -79,8 +97,8 @@ async function timed(work) {
 
 switch (mode) {
   case "serve": {
-    const animated = await isAnimated();
-    const form = FORMS[rest[0]];
+    const { animated } = await look();
+    const form = ALL_FORMS[rest[0]];
     for await (const line of createInterface({ input: process.stdin })) {
       const samples = [];
       for (let left = Number(line); left > 0; left -= 1) samples.push(await timed(() => form(animated)));
@@ -91,21 +109,21 @@ switch (mode) {
   case "once":
   case "once-from-file": {
     const [form, folder] = rest;
-    const files = await FORMS[form](await isAnimated());
+    const files = await ALL_FORMS[form]((await look()).animated);
     print({ peak_kib: peak() });
     ["thumb.webp", "preview.jpg", "large.jpg"].forEach((name, at) => writeFileSync(join(folder, name), files[at]));
     break;
   }
   case "best": {
-    const animated = await isAnimated();
-    const least = Object.fromEntries(Object.keys(FORMS).map((form) => [form, Infinity]));
+    const { animated, forms } = await look();
+    const least = Object.fromEntries(Object.keys(forms).map((form) => [form, Infinity]));
     const until = performance.now() + 1500;
     for (let round = 0; round < 2 || (round < 9 && performance.now() < until); round += 1) {
-      for (const [form, work] of Object.entries(FORMS)) {
+      for (const [form, work] of Object.entries(forms)) {
         least[form] = Math.min(least[form], (await timed(() => work(animated))).wall);
       }
     }
-    print({ form: Object.keys(FORMS).reduce((best, form) => (least[form] < least[best] ? form : best)) });
+    print({ form: Object.keys(forms).reduce((best, form) => (least[form] < least[best] ? form : best)) });
     break;
   }
   case "idle":
