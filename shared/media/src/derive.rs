@@ -51,7 +51,12 @@ pub fn supports(content_type: &str) -> bool {
 /// # Errors
 /// A permanent [`MediaError`] for bytes that are no image, pass a limit or are broken beyond use. An image that was cut
 /// short or damaged is decoded as far as it goes, with a warning.
-pub fn derive(input: Input<'_>, profile: &Profile, limits: &Limits) -> Result<Derived, MediaError> {
+pub fn derive<'a>(
+    input: impl Into<Input<'a>>,
+    profile: &Profile,
+    limits: &Limits,
+) -> Result<Derived, MediaError> {
+    let input = input.into();
     contained(|| {
         if profile.derivatives.is_empty() {
             return Ok(Derived { derivatives: Vec::new(), warnings: Vec::new() });
