@@ -1,8 +1,8 @@
 //! Why an image was refused.
 //!
-//! Every variant but [`MediaError::Encode`] is the fault of the bytes: the same bytes give the same
-//! answer every time, so a worker marks the asset failed at once and never retries. Codes are stable,
-//! clients see them in an asset's `failure.code` and `warnings[].code`.
+//! Every variant but [`MediaError::Encode`] and [`MediaError::Read`] is the fault of the bytes: the same
+//! bytes give the same answer every time, so a worker marks the asset failed at once and never retries.
+//! Codes are stable, clients see them in an asset's `failure.code` and `warnings[].code`.
 
 use std::any::Any;
 use std::fmt::Display;
@@ -64,10 +64,24 @@ pub enum MediaError {
         /// The budget it was held against.
         budget: u64,
     },
+    /// A file that must be held in memory whole is larger than there is room for.
+    #[error("the file has {bytes} bytes and must be held whole, at most {limit} can be")]
+    TooManyBytes {
+        /// Bytes of the file.
+        bytes: u64,
+        /// The limit that was passed.
+        limit: u64,
+    },
     /// The bytes start like an image and then break the format.
     #[error("the image is damaged: {reason}")]
     Corrupt {
         /// What the decoder said.
+        reason: String,
+    },
+    /// The bytes could not be read to their end. Not the bytes' fault.
+    #[error("the image could not be read: {reason}")]
+    Read {
+        /// What the reader said.
         reason: String,
     },
     /// A derivative could not be written. Not the bytes' fault.
@@ -88,18 +102,24 @@ impl MediaError {
             Self::TooManyFrames { .. } => "too_many_frames",
             Self::TooManyScans { .. } => "too_many_scans",
             Self::OutOfMemoryBudget { .. } => "out_of_memory_budget",
+            Self::TooManyBytes { .. } => "image_too_large",
             Self::Corrupt { .. } => "corrupt_image",
+            Self::Read { .. } => "read_failed",
             Self::Encode { .. } => "encode_failed",
         }
     }
 
     /// Whether the same bytes will fail again: true for everything that the bytes cause.
     pub const fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Encode { .. })
+        !matches!(self, Self::Encode { .. } | Self::Read { .. })
     }
 
     pub(crate) fn corrupt(reason: impl Display) -> Self {
         Self::Corrupt { reason: format!("{reason}") }
+    }
+
+    pub(crate) fn read(reason: impl Display) -> Self {
+        Self::Read { reason: format!("{reason}") }
     }
 
     pub(crate) fn encode(reason: impl Display) -> Self {

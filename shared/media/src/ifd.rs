@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_fraction_of_nothing_is_none() {
-        let entry = Entry { kind: 5, data: &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2], big_endian: true };
+        let entry =
+            Entry { kind: 5, data: &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2], big_endian: true };
         assert_eq!((entry.rational(0), entry.rational(1), entry.rational(2)), (None, Some(1.5), None));
         assert_eq!(entry.rational(usize::MAX), None);
     }

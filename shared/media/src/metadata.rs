@@ -245,6 +245,11 @@ pub(crate) fn orientation(header: &Header<'_>) -> u8 {
     }
 }
 
+/// The orientation that EXIF fields say, if they can be read.
+pub(crate) fn orientation_of(exif: &[u8]) -> Option<u8> {
+    Exif::new(exif).orientation()
+}
+
 /// A stored size as displayed, or the other way round: orientations 5 to 8 swap the edges.
 pub(crate) const fn upright(size: (u32, u32), orientation: u8) -> (u32, u32) {
     if orientation >= 5 { (size.1, size.0) } else { size }

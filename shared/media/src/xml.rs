@@ -247,8 +247,9 @@ mod tests {
             "<!DOCTYPE a [",
             "<a/><!DOCTYPE a>",
         ] {
-            let refused = parse(bad, &BOUNDS).map(|document| document.root_element().text().map(str::to_owned));
-            assert!(!matches!(refused, Ok(Some(_))) , "{bad}");
+            let refused =
+                parse(bad, &BOUNDS).map(|document| document.root_element().text().map(str::to_owned));
+            assert!(!matches!(refused, Ok(Some(_))), "{bad}");
         }
         let references = |count: usize| {
             format!("<!DOCTYPE a [<!ENTITY a '{}'>]><a>{}</a>", "x".repeat(8_192), "&a;".repeat(count))
@@ -260,7 +261,9 @@ mod tests {
 
     #[test]
     fn broken_markup_ends() {
-        for broken in ["<", "<a", "<a b='", "<a b=", "<!", "<!--", "<![CDATA[", "<?", "</", "<a<a<a", "<a b='>"] {
+        for broken in
+            ["<", "<a", "<a b='", "<a b=", "<!", "<!--", "<![CDATA[", "<?", "</", "<a<a<a", "<a b='>"]
+        {
             assert!(parse(broken, &BOUNDS).is_err(), "{broken}");
         }
     }

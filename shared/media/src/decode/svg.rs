@@ -70,7 +70,8 @@ pub(super) fn decode<'a>(
     let document = document(&text)?;
     weight::check(&document)?;
     let pictures = Pictures::default();
-    let tree = Tree::from_xmltree(&document, &options(&pictures, want.limits)).map_err(MediaError::corrupt)?;
+    let tree =
+        Tree::from_xmltree(&document, &options(&pictures, want.limits)).map_err(MediaError::corrupt)?;
     let transform = fit(tree.size(), want.target);
 
     let effort = effort::of(&tree, transform, want.target);
@@ -82,19 +83,27 @@ pub(super) fn decode<'a>(
     }
     let canvas = u64::from(width) * u64::from(height) * 4;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let needed = (bytes.len() as u64 * (1 + TREE_BYTES)).saturating_add(canvas).saturating_add(effort.bytes as u64);
+    let needed =
+        (bytes.len() as u64 * (1 + TREE_BYTES)).saturating_add(canvas).saturating_add(effort.bytes as u64);
     if needed > want.limits.max_memory {
         return Err(MediaError::OutOfMemoryBudget { needed, budget: want.limits.max_memory });
     }
 
-    let mut pixmap = Pixmap::new(width, height).ok_or_else(|| MediaError::corrupt("there is nothing to draw on"))?;
+    let mut pixmap =
+        Pixmap::new(width, height).ok_or_else(|| MediaError::corrupt("there is nothing to draw on"))?;
     resvg::render(&tree, transform, &mut pixmap.as_mut());
     drop(tree);
     let mut samples = pixmap.take();
     unpremultiply(&mut samples);
     Ok(Still {
-        pixels: Pixels::Raster(Raster { width, height, model: Model::Rgba, samples: Samples::Eight(samples) }),
+        pixels: Pixels::Raster(Raster {
+            width,
+            height,
+            model: Model::Rgba,
+            samples: Samples::Eight(samples),
+        }),
         colour: Colour::Srgb,
+        orientation: None,
         warnings: Vec::new(),
     })
 }

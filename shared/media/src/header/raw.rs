@@ -167,7 +167,8 @@ fn canon<'a>(bytes: &'a [u8], best: &mut Best<'a>) -> Exif<'a> {
         if kind == b"uuid"
             && let Some(boxes) = content.strip_prefix(PREVIEW)
         {
-            for (_, content) in Boxes(boxes.get(8..).unwrap_or_default()).filter(|(kind, _)| *kind == b"PRVW") {
+            for (_, content) in Boxes(boxes.get(8..).unwrap_or_default()).filter(|(kind, _)| *kind == b"PRVW")
+            {
                 best.consider(content.get(16..).unwrap_or_default(), false);
             }
         }
@@ -196,9 +197,8 @@ fn canon<'a>(bytes: &'a [u8], best: &mut Best<'a>) -> Exif<'a> {
 
 /// Where a track's first sample stands and how long it is: `stsz` and `co64` (ISO/IEC 14496-12, 8.7).
 fn first_sample(track: &[u8]) -> Option<(u32, u32)> {
-    let inside = |content, wanted: &[u8]| {
-        Boxes(content).find(|(kind, _)| *kind == wanted).map(|(_, content)| content)
-    };
+    let inside =
+        |content, wanted: &[u8]| Boxes(content).find(|(kind, _)| *kind == wanted).map(|(_, content)| content);
     let table = inside(inside(inside(track, b"mdia")?, b"minf")?, b"stbl")?;
     let (sizes, offsets) = (Bytes(inside(table, b"stsz")?), Bytes(inside(table, b"co64")?));
     let size = match sizes.be32(4)? {
@@ -250,7 +250,9 @@ mod tests {
 
     #[test]
     fn boxes_of_any_length_end() {
-        let boxes = |bytes: &'static [u8]| Boxes(bytes).map(|(kind, content)| (kind, content.len())).collect::<Vec<_>>();
+        let boxes = |bytes: &'static [u8]| {
+            Boxes(bytes).map(|(kind, content)| (kind, content.len())).collect::<Vec<_>>()
+        };
         assert_eq!(boxes(b"\0\0\0\x09abcdx\0\0\0\0wxyzrest"), [(&b"abcd"[..], 1), (b"wxyz", 4)]);
         assert_eq!(boxes(b"\0\0\0\x01abcd\0\0\0\0\0\0\0\x11z"), [(&b"abcd"[..], 1)]);
         assert_eq!(boxes(b"\0\0\0\x02abcd"), []);

@@ -20,14 +20,8 @@ const MOST_EDGE: f64 = 8_192.0;
 pub(crate) const DEFAULT_SIZE: (f64, f64) = (300.0, 150.0);
 
 /// Drawings of maps are of this order; what is rendered is bounded further by what it costs.
-const BOUNDS: Bounds = Bounds {
-    bytes: 10 << 20,
-    elements: 100_000,
-    depth: 96,
-    attributes: 256,
-    namespaces: 128,
-    doctype: true,
-};
+const BOUNDS: Bounds =
+    Bounds { bytes: 10 << 20, elements: 100_000, depth: 96, attributes: 256, namespaces: 128, doctype: true };
 
 /// The text of the file: UTF-8, or Latin-1 where the XML declaration says so.
 pub(crate) fn source(bytes: &[u8]) -> Result<Cow<'_, str>, MediaError> {
@@ -51,20 +45,8 @@ pub(crate) fn document(text: &str) -> Result<Document<'_>, MediaError> {
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Header<'_>, MediaError> {
     let text = source(bytes)?;
-    let (width, height) = scaled(size(document(&text)?.root_element()));
-    Ok(Header {
-        format: Format::Svg,
-        width,
-        height,
-        bytes_per_pixel: 4,
-        frames: 1,
-        animated: false,
-        exif: None,
-        xmp: None,
-        icc: None,
-        jpeg: None,
-        raw: None,
-    })
+    let size = scaled(size(document(&text)?.root_element()));
+    Ok(Header { bytes_per_pixel: 4, ..Header::new(Format::Svg, size) })
 }
 
 /// The drawing's title and description (SVG 2, 5.8), for people.

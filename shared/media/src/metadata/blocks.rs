@@ -3,6 +3,7 @@
 //! Walks as the header's do: block by block, nothing copied; only a compressed PNG text is inflated, up to a bound.
 
 use std::borrow::Cow;
+use std::io::Read;
 
 use super::{exif::Exif, iptc, xmp};
 use crate::header::{Format, Header};
@@ -32,10 +33,10 @@ impl<'a> Blocks<'a> {
             // The preview tells less than the raw file around it, unless that is no TIFF.
             Format::Raw => match Tiff::new(bytes) {
                 Some(_) => Self::tiff(bytes),
-                None => header.raw.as_ref().map_or_else(Self::default, |raw| Self {
-                    exif: raw.exif,
-                    ..Self::jpeg(raw.jpeg)
-                }),
+                None => header
+                    .raw
+                    .as_ref()
+                    .map_or_else(Self::default, |raw| Self { exif: raw.exif, ..Self::jpeg(raw.jpeg) }),
             },
             Format::Bmp | Format::Svg | Format::Avif | Format::Heic => Self::default(),
         };
@@ -69,7 +70,8 @@ impl<'a> Blocks<'a> {
                 0x01 | 0xD0..=0xD8 => rest = tail,
                 0xDA | 0xD9 => break,
                 _ => {
-                    let Some(length) = tail.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)))
+                    let Some(length) =
+                        tail.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)))
                     else {
                         break;
                     };
@@ -110,7 +112,10 @@ fn png_xmp(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
             return if *compressed == 0 {
                 Some(Cow::Borrowed(text))
             } else {
-                miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(text, xmp::MAX_BYTES).ok().map(Cow::Owned)
+                let mut inflated = Vec::new();
+                let bound = xmp::MAX_BYTES as u64 + 1;
+                flate2::read::ZlibDecoder::new(text).take(bound).read_to_end(&mut inflated).ok()?;
+                Some(Cow::Owned(inflated))
             };
         }
         rest = behind.get(4..)?;

@@ -73,8 +73,9 @@ impl<'a> Exif<'a> {
         metadata.description = text(self.main, IMAGE_DESCRIPTION);
         metadata.artist = text(self.main, ARTIST);
         metadata.copyright = text(self.main, COPYRIGHT);
-        metadata.rating =
-            uint(self.main, RATING).and_then(|stars| i8::try_from(stars).ok()).filter(|stars| (1..=5).contains(stars));
+        metadata.rating = uint(self.main, RATING)
+            .and_then(|stars| i8::try_from(stars).ok())
+            .filter(|stars| (1..=5).contains(stars));
     }
 
     fn exposure(&self) -> Option<String> {

@@ -50,7 +50,9 @@ pub(super) fn read(packet: &[u8]) -> Found {
         rating: text(XMP, "Rating").and_then(|rating| self::rating(&rating)),
         taken_at: [(EXIF, "DateTimeOriginal"), (PHOTOSHOP, "DateCreated"), (XMP, "CreateDate")]
             .into_iter()
-            .find_map(|(namespace, name)| picture.texts(namespace, name).first().and_then(|text| moment(text))),
+            .find_map(|(namespace, name)| {
+                picture.texts(namespace, name).first().and_then(|text| moment(text))
+            }),
         gps: gps(&picture),
     }
 }
@@ -189,9 +191,15 @@ mod tests {
 
     #[test]
     fn ratings_and_places() {
-        for (text, expected) in
-            [("5", Some(5)), ("-1", Some(-1)), ("3.6", Some(4)), ("0", None), ("6", None), ("NaN", None), ("x", None)]
-        {
+        for (text, expected) in [
+            ("5", Some(5)),
+            ("-1", Some(-1)),
+            ("3.6", Some(4)),
+            ("0", None),
+            ("6", None),
+            ("NaN", None),
+            ("x", None),
+        ] {
             assert_eq!(rating(text), expected, "{text}");
         }
         assert_eq!(coordinate("48,51.504N", 'N', 'S', 90.0), Some(48.8584));

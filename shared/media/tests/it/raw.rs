@@ -63,7 +63,14 @@ fn nef() -> Vec<u8> {
             (271, Field::Text("NIKON CORPORATION")),
             (272, Field::Text("NIKON D90")),
             (274, Field::Short(1)),
-            (330, Field::Directory(vec![(259, Field::Short(6)), (514, length(&large)), (513, Field::At(large))])),
+            (
+                330,
+                Field::Directory(vec![
+                    (259, Field::Short(6)),
+                    (514, length(&large)),
+                    (513, Field::At(large)),
+                ]),
+            ),
             (0x8769, photo()),
         ]],
     )
@@ -143,8 +150,10 @@ fn cr3() -> Vec<u8> {
     }
     let large = preview();
     let small = jpeg(&image::RgbImage::from_pixel(320, 240, image::Rgb([128; 3])), &Around::default());
-    let main =
-        tiff(b"II*\0", vec![vec![(271, Field::Text("Canon")), (272, Field::Text("EOS R")), (274, Field::Short(8))]]);
+    let main = tiff(
+        b"II*\0",
+        vec![vec![(271, Field::Text("Canon")), (272, Field::Text("EOS R")), (274, Field::Short(8))]],
+    );
     let photo = tiff(b"II*\0", vec![vec![(0x8827, Field::Short(800))]]);
     let metadata = boxed(
         b"uuid",
@@ -195,7 +204,11 @@ fn every_sort_is_recognised_and_shown_upright() {
         assert_eq!((sniffed.content_type, sniffed.kind), (content_type, Kind::Image));
         let header = inspect(&bytes).unwrap();
         let upright = if orientation >= 5 { (600, 900) } else { (900, 600) };
-        assert_eq!((header.width, header.height, header.orientation), (upright.0, upright.1, orientation), "{content_type}");
+        assert_eq!(
+            (header.width, header.height, header.orientation),
+            (upright.0, upright.1, orientation),
+            "{content_type}"
+        );
         let derived = derived(&bytes);
         assert_eq!(derived.warnings, [], "{content_type}");
         let seen = seen(&derived, "large");
@@ -228,9 +241,18 @@ fn the_raw_files_own_exif_is_read() {
 #[test]
 fn pictures_that_were_developed_stay_tiff() {
     let developed = [
-        vec![(254, Field::Long(0)), (259, Field::Short(1)), (262, Field::Short(2)), (271, Field::Text("NIKON CORPORATION"))],
+        vec![
+            (254, Field::Long(0)),
+            (259, Field::Short(1)),
+            (262, Field::Short(2)),
+            (271, Field::Text("NIKON CORPORATION")),
+        ],
         // A pyramid: smaller copies in sub-directories.
-        vec![(254, Field::Long(0)), (271, Field::Text("SONY")), (330, Field::Directory(vec![(254, Field::Long(1))]))],
+        vec![
+            (254, Field::Long(0)),
+            (271, Field::Text("SONY")),
+            (330, Field::Directory(vec![(254, Field::Long(1))])),
+        ],
         vec![(259, Field::Short(7)), (262, Field::Short(6))],
     ];
     for entries in developed {
@@ -242,7 +264,13 @@ fn pictures_that_were_developed_stay_tiff() {
 fn a_raw_file_without_a_preview_is_refused_for_good() {
     let bytes = tiff(
         b"II*\0",
-        vec![vec![(259, Field::Short(7)), (262, Field::Short(32_803)), (271, Field::Text("NIKON")), (279, length(&sensor())), (273, Field::At(sensor()))]],
+        vec![vec![
+            (259, Field::Short(7)),
+            (262, Field::Short(32_803)),
+            (271, Field::Text("NIKON")),
+            (279, length(&sensor())),
+            (273, Field::At(sensor())),
+        ]],
     );
     assert_eq!(sniff(&bytes).content_type, "image/x-nikon-nef");
     let error = derive(&bytes, &Profile::default(), &limits()).unwrap_err();

@@ -12,8 +12,7 @@ use sluice_media::placeholder::thumbhash;
 
 use crate::support::{Around, assert_close, derived, jpeg, limits, png, quarters, sample, seen};
 
-const OPEN: &str =
-    "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' viewBox='0 0 100 100'>";
+const OPEN: &str = "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' viewBox='0 0 100 100'>";
 
 fn svg(body: &str) -> Vec<u8> {
     format!("{OPEN}{body}</svg>").into_bytes()
@@ -54,7 +53,9 @@ fn text_shows_in_either_weight() {
     };
     assert!(dark(&large) > 10_000, "{} dark pixels", dark(&large));
     let ink = |style: &str| {
-        let body = format!("<rect width='100' height='100' fill='#fff'/><text x='1' y='60' font-size='30' {style}>Häß Ω</text>");
+        let body = format!(
+            "<rect width='100' height='100' fill='#fff'/><text x='1' y='60' font-size='30' {style}>Häß Ω</text>"
+        );
         let large = seen(&derived(&svg(&body)), "large");
         large.pixels().filter(|pixel| pixel.0[0] < 100).count()
     };
@@ -170,13 +171,14 @@ fn entities_are_refused_at_once() {
 #[test]
 fn bombs_are_refused_before_they_go_off() {
     // Each level holds the one below ten times.
-    let levels = |count: usize, open: &dyn Fn(usize) -> String, close: &str, refer: &dyn Fn(usize) -> String| {
-        let mut body = format!("{}<rect width='1' height='1'/>{close}", open(0));
-        for level in 1..count {
-            let _ = write!(body, "{}{}{close}", open(level), refer(level - 1).repeat(10));
-        }
-        body + &refer(count - 1)
-    };
+    let levels =
+        |count: usize, open: &dyn Fn(usize) -> String, close: &str, refer: &dyn Fn(usize) -> String| {
+            let mut body = format!("{}<rect width='1' height='1'/>{close}", open(0));
+            for level in 1..count {
+                let _ = write!(body, "{}{}{close}", open(level), refer(level - 1).repeat(10));
+            }
+            body + &refer(count - 1)
+        };
     let group = |level: usize| format!("<g id='n{level}'>");
     let bombs = [
         ("use", levels(9, &group, "</g>", &|level| format!("<use href='#n{level}'/>"))),
@@ -299,27 +301,36 @@ fn bombs_are_refused_before_they_go_off() {
 fn what_takes_long_to_paint_is_refused() {
     let full = "<rect width='100' height='100'/>";
     let filtered = |primitive: &str| {
-        format!("<filter id='f' x='-9' y='-9' width='99' height='99'>{primitive}</filter><g filter='url(#f)'>{full}</g>")
+        format!(
+            "<filter id='f' x='-9' y='-9' width='99' height='99'>{primitive}</filter><g filter='url(#f)'>{full}</g>"
+        )
     };
     let cases = [
         ("overdraw", "<rect width='100' height='100' fill='#f00' opacity='.9'/>".repeat(3_000)),
         ("turbulence", filtered("<feTurbulence numOctaves='100000' baseFrequency='.1'/>")),
         ("erosion", filtered("<feMorphology radius='50'/>")),
-        ("convolution", filtered(&format!("<feConvolveMatrix order='50' kernelMatrix='{}'/>", "1 ".repeat(2_500)))),
+        (
+            "convolution",
+            filtered(&format!("<feConvolveMatrix order='50' kernelMatrix='{}'/>", "1 ".repeat(2_500))),
+        ),
         ("blurs", filtered(&"<feGaussianBlur stdDeviation='9'/>".repeat(1_000))),
         (
             "dashes",
             "<path d='M0 0 100 100' stroke='#000' stroke-width='90' stroke-dasharray='.001'/>".repeat(2_000),
         ),
-        (
-            "edges",
-            format!("<path d='M0 0{}'/>", "L0 100L1 0".repeat(150_000)),
-        ),
+        ("edges", format!("<path d='M0 0{}'/>", "L0 100L1 0".repeat(150_000))),
         (
             "a tile",
-            format!("<pattern id='p' width='1e4' height='1e4' patternUnits='userSpaceOnUse'>{full}</pattern><rect width='100' height='100' fill='url(#p)'/>"),
+            format!(
+                "<pattern id='p' width='1e4' height='1e4' patternUnits='userSpaceOnUse'>{full}</pattern><rect width='100' height='100' fill='url(#p)'/>"
+            ),
         ),
-        ("layers", "<g opacity='.5'>".repeat(80) + "<rect x='-500' y='-500' width='1000' height='1000'/>" + &"</g>".repeat(80)),
+        (
+            "layers",
+            "<g opacity='.5'>".repeat(80)
+                + "<rect x='-500' y='-500' width='1000' height='1000'/>"
+                + &"</g>".repeat(80),
+        ),
     ];
     for (name, body) in cases {
         let error = refusal(&svg(&body));
@@ -332,7 +343,8 @@ fn what_takes_long_to_paint_is_refused() {
 fn busy_drawings_are_drawn() {
     let shapes = |count: usize, attributes: &str| {
         (0..count).fold(String::new(), |mut all, at| {
-            let _ = write!(all, "<path class='c{}' d='M{} {}h3v3h-3z' {attributes}/>", at % 50, at % 97, at % 89);
+            let _ =
+                write!(all, "<path class='c{}' d='M{} {}h3v3h-3z' {attributes}/>", at % 50, at % 97, at % 89);
             all
         })
     };
@@ -347,10 +359,28 @@ fn busy_drawings_are_drawn() {
     let nested = "<g transform='scale(1.0001)'>".repeat(60) + &shapes(10, "") + &"</g>".repeat(60);
     let cases = [
         ("plain", shapes(20_000, "fill='#123'")),
-        ("styled", format!("<style>{classes}</style><clipPath id='k'><rect width='90' height='90'/></clipPath>{gradients}{}", shapes(300, ""))),
+        (
+            "styled",
+            format!(
+                "<style>{classes}</style><clipPath id='k'><rect width='90' height='90'/></clipPath>{gradients}{}",
+                shapes(300, "")
+            ),
+        ),
         ("copied", format!("<g id='a'>{}</g>{}", shapes(100, ""), "<use href='#a' x='1'/>".repeat(100))),
-        ("arrows", format!("<style>path {{ marker-end: url(#m) }}</style><marker id='m'><path d='M0 0 5 5' fill='context-stroke'/></marker>{}", shapes(200, "stroke='#000'"))),
-        ("blurred", format!("<filter id='f'><feGaussianBlur stdDeviation='3'/></filter><g filter='url(#f)'>{}</g>", shapes(50, ""))),
+        (
+            "arrows",
+            format!(
+                "<style>path {{ marker-end: url(#m) }}</style><marker id='m'><path d='M0 0 5 5' fill='context-stroke'/></marker>{}",
+                shapes(200, "stroke='#000'")
+            ),
+        ),
+        (
+            "blurred",
+            format!(
+                "<filter id='f'><feGaussianBlur stdDeviation='3'/></filter><g filter='url(#f)'>{}</g>",
+                shapes(50, "")
+            ),
+        ),
         ("deep", nested),
         ("text", format!("<text>{}</text>", "word ".repeat(4_000))),
         ("links", format!("<g id='top'><a href='#top'>{}</a></g>", shapes(5, ""))),
@@ -358,7 +388,8 @@ fn busy_drawings_are_drawn() {
     for (name, body) in cases {
         let started = Instant::now();
         let bytes = svg(&body);
-        derive(&bytes, &sluice_media::derive::Profile::default(), &limits()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        derive(&bytes, &sluice_media::derive::Profile::default(), &limits())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(started.elapsed() < Duration::from_secs(10), "{name} took {:?}", started.elapsed());
     }
 }
@@ -369,7 +400,12 @@ fn layers_are_held_against_the_memory() {
     let small = Limits { max_memory: 30 << 20, ..limits() };
     let error = derive(&svg(body), &sluice_media::derive::Profile::default(), &small).unwrap_err();
     assert_eq!(error.code(), "out_of_memory_budget");
-    derive(&svg("<rect width='100' height='100'/>"), &crate::support::only(256, sluice_media::derive::OutputFormat::WebP), &small).unwrap();
+    derive(
+        &svg("<rect width='100' height='100'/>"),
+        &crate::support::only(256, sluice_media::derive::OutputFormat::WebP),
+        &small,
+    )
+    .unwrap();
 }
 
 #[test]

@@ -158,16 +158,16 @@ impl Walk {
                     8.0 + 6.0 * f64::from(convolve.matrix().columns()) * f64::from(convolve.matrix().rows())
                 }
                 filter::Kind::Morphology(morphology) => {
-                    let window = |radius: f32, scale: f64, edge: f64| (2.0 * f64::from(radius) * scale + 2.0).min(edge);
+                    let window = |radius: f32, scale: f64, edge: f64| {
+                        (2.0 * f64::from(radius) * scale + 2.0).min(edge)
+                    };
                     let columns = window(morphology.radius_x().get(), x, layer.width);
                     let rows = window(morphology.radius_y().get(), y, layer.height);
                     8.0 + 3.0 * columns * rows
                 }
                 filter::Kind::Turbulence(turbulence) => 20.0 + 100.0 * f64::from(turbulence.num_octaves()),
                 filter::Kind::DiffuseLighting(_) | filter::Kind::SpecularLighting(_) => 80.0,
-                filter::Kind::Merge(merge) => {
-                    10.0 * merge.inputs().iter().map(|_| 1.0).sum::<f64>()
-                }
+                filter::Kind::Merge(merge) => 10.0 * merge.inputs().iter().map(|_| 1.0).sum::<f64>(),
                 filter::Kind::Image(image) => {
                     effort.then(self.children(image.root(), transform, layer));
                     20.0
@@ -219,10 +219,8 @@ impl Walk {
                     width: (f64::from(pattern.rect().width()) * x).max(1.0),
                     height: (f64::from(pattern.rect().height()) * y).max(1.0),
                 };
-                let mut effort = Effort {
-                    nanoseconds: area * 40.0 + tile.area() * 2.0,
-                    bytes: tile.area() * 4.0,
-                };
+                let mut effort =
+                    Effort { nanoseconds: area * 40.0 + tile.area() * 2.0, bytes: tile.area() * 4.0 };
                 #[expect(clippy::cast_possible_truncation, reason = "the renderer scales in 32 bits, too")]
                 let inside = Transform::from_scale(x as f32, y as f32);
                 effort.around(self.children(pattern.root(), inside, tile));
@@ -237,9 +235,8 @@ impl Walk {
         }
         let pixels = f64::from(image.size().width()) * f64::from(image.size().height());
         let bounds = image.bounding_box().transform(transform);
-        let shape = bounds.map_or(surface, |bounds| {
-            surface.clip(f64::from(bounds.width()), f64::from(bounds.height()))
-        });
+        let shape = bounds
+            .map_or(surface, |bounds| surface.clip(f64::from(bounds.width()), f64::from(bounds.height())));
         // Decoded each time it is shown; the decoder's own buffers are as large as the result.
         Effort { nanoseconds: pixels * 40.0 + shape.area() * 40.0, bytes: pixels * 12.0 }
     }

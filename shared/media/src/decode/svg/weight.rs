@@ -360,8 +360,12 @@ struct References<'a, 'i> {
 
 impl<'a, 'i> References<'a, 'i> {
     fn targets(&self, wanted: Property) -> impl Iterator<Item = Node<'a, 'i>> + use<'a, 'i> {
-        let found: Vec<_> =
-            self.targets.iter().filter(|(property, _)| *property == wanted).map(|(_, target)| *target).collect();
+        let found: Vec<_> = self
+            .targets
+            .iter()
+            .filter(|(property, _)| *property == wanted)
+            .map(|(_, target)| *target)
+            .collect();
         found.into_iter()
     }
 }

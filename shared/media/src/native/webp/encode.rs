@@ -1,34 +1,53 @@
-//! Writing WebP by libwebp: stills and animations, lossy, method 4 (libwebp's default trade of time for size).
+//! Writing WebP: stills from planes or from a canvas, animations; lossy, method 4 (libwebp's default trade of
+//! time for size).
 //!
 //! The pixels are checked against the picture's size before any pointer is made of them; everything that
 //! libwebp allocates is owned by a type whose `Drop` frees it.
-
-#![expect(unsafe_code, reason = "libwebp is a C library")]
 
 use std::ffi::{CStr, c_int};
 use std::ptr;
 
 use libwebp_sys as ffi;
 
+use super::edge;
 use crate::error::MediaError;
 use crate::raster::{Canvas, Model};
 
-/// Longest edge of a WebP (RFC 9649, 2.5: 14 bits).
-pub(crate) const MAX_EDGE: u32 = 16_383;
-
 /// Encodes a still at `quality` (0 to 100), with its alpha if it has any.
 pub(crate) fn encode(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, MediaError> {
+    Picture::import(canvas, Pixels::Yuv)?.encode(&config(quality)?)
+}
+
+/// A picture as libwebp codes it: Y'CbCr of BT.601 in the limited range (luma 16 to 235, chroma 16 to 240), the
+/// chroma halved both ways, rounded up; planes without gaps.
+pub(crate) struct Yuv {
+    pub width: u32,
+    pub height: u32,
+    pub luma: Vec<u8>,
+    pub chroma: [Vec<u8>; 2],
+}
+
+/// Encodes a still without alpha from its planes, which libwebp reads where they are.
+pub(crate) fn encode_yuv(mut yuv: Yuv, quality: u8) -> Result<Vec<u8>, MediaError> {
     let config = config(quality)?;
-    let mut picture = Picture::import(canvas, Pixels::Yuv)?;
-    let mut writer = Writer::new();
-    picture.0.writer = Some(ffi::WebPMemoryWrite);
-    picture.0.custom_ptr = (&raw mut writer.0).cast();
-    // SAFETY: config and picture were initialised by libwebp; the writer outlives the call and is of the type
-    // that `WebPMemoryWrite` expects behind `custom_ptr`.
-    if unsafe { ffi::WebPEncode(&raw const config, &raw mut picture.0) } == 0 {
-        return Err(MediaError::encode(format!("libwebp: {:?}", picture.0.error_code)));
+    let (width, height) = (edge(yuv.width)?, edge(yuv.height)?);
+    let chroma_width = yuv.width.div_ceil(2);
+    let samples = |width: u32, height: u32| width as usize * height as usize;
+    let chroma = samples(chroma_width, yuv.height.div_ceil(2));
+    if yuv.luma.len() != samples(yuv.width, yuv.height)
+        || yuv.chroma.iter().any(|plane| plane.len() != chroma)
+    {
+        return Err(MediaError::encode("the pixels don't fill the picture"));
     }
-    Ok(writer.to_vec())
+    // The picture owns no memory of libwebp's: freeing it frees nothing.
+    let mut picture = Picture::new()?;
+    picture.0.use_argb = 0;
+    picture.0.colorspace = ffi::WebPEncCSP::WEBP_YUV420;
+    (picture.0.width, picture.0.height) = (width, height);
+    (picture.0.y_stride, picture.0.uv_stride) = (width, edge(chroma_width)?);
+    let [cb, cr] = &mut yuv.chroma;
+    (picture.0.y, picture.0.u, picture.0.v) = (yuv.luma.as_mut_ptr(), cb.as_mut_ptr(), cr.as_mut_ptr());
+    picture.encode(&config)
 }
 
 /// Encodes an animation, frame by frame.
@@ -130,13 +149,6 @@ fn config(quality: u8) -> Result<ffi::WebPConfig, MediaError> {
     Ok(config)
 }
 
-fn edge(pixels: u32) -> Result<c_int, MediaError> {
-    if pixels == 0 || pixels > MAX_EDGE {
-        return Err(MediaError::encode(format!("an edge of {pixels} pixels doesn't fit into WebP")));
-    }
-    c_int::try_from(pixels).map_err(MediaError::encode)
-}
-
 /// How libwebp keeps the pixels: lossy stills want YUV at once, the animation encoder compares ARGB.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pixels {
@@ -144,10 +156,16 @@ enum Pixels {
     Argb,
 }
 
-/// A picture whose planes libwebp allocated.
+/// A picture whose planes libwebp allocated, or which are borrowed from the caller.
 struct Picture(ffi::WebPPicture);
 
 impl Picture {
+    fn new() -> Result<Self, MediaError> {
+        ffi::WebPPicture::new()
+            .map(Self)
+            .map_err(|()| MediaError::encode("libwebp: the ABI version doesn't fit"))
+    }
+
     fn import(canvas: &Canvas, pixels: Pixels) -> Result<Self, MediaError> {
         let canvas = canvas.coloured();
         let (width, height) = (edge(canvas.width)?, edge(canvas.height)?);
@@ -155,9 +173,7 @@ impl Picture {
         if canvas.pixels.len() != canvas.width as usize * canvas.height as usize * channels {
             return Err(MediaError::encode("the pixels don't fill the picture"));
         }
-        let picture = ffi::WebPPicture::new()
-            .map_err(|()| MediaError::encode("libwebp: the ABI version doesn't fit"))?;
-        let mut picture = Self(picture);
+        let mut picture = Self::new()?;
         picture.0.use_argb = c_int::from(pixels == Pixels::Argb);
         picture.0.width = width;
         picture.0.height = height;
@@ -169,6 +185,20 @@ impl Picture {
             return Err(MediaError::encode("libwebp: out of memory"));
         }
         Ok(picture)
+    }
+
+    /// The finished file. What the planes are borrowed from must be alive.
+    fn encode(mut self, config: &ffi::WebPConfig) -> Result<Vec<u8>, MediaError> {
+        let mut writer = Writer::new();
+        self.0.writer = Some(ffi::WebPMemoryWrite);
+        self.0.custom_ptr = (&raw mut writer.0).cast();
+        // SAFETY: config and picture were initialised by libwebp, the planes are alive and as long as the
+        // picture's size says; the writer outlives the call and is of the type that `WebPMemoryWrite` expects
+        // behind `custom_ptr`.
+        if unsafe { ffi::WebPEncode(config, &raw mut self.0) } == 0 {
+            return Err(MediaError::encode(format!("libwebp: {:?}", self.0.error_code)));
+        }
+        Ok(writer.to_vec())
     }
 }
 
@@ -210,6 +240,7 @@ impl Drop for Writer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_EDGE;
     use super::*;
 
     fn canvas(model: Model, width: u32, height: u32) -> Canvas {
