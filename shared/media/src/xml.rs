@@ -211,13 +211,14 @@ mod tests {
         assert!(reason(&many(100)).contains("100 elements"));
 
         let attributes = |count: usize| {
-            format!("<a {}/>", (0..count).map(|at| format!("a{at} = '>' ")).collect::<String>())
+            format!("<a {}/>", (0..count).map(|at| format!("a{at} = '>' ")).collect::<Vec<_>>().concat())
         };
         assert!(parse(&attributes(5), &BOUNDS).is_ok());
         assert!(reason(&attributes(6)).contains("attributes"));
 
         let spaces = |count: usize| {
-            (0..count).map(|at| format!("<a xmlns:n{at}='u'>")).collect::<String>() + &"</a>".repeat(count)
+            (0..count).map(|at| format!("<a xmlns:n{at}='u'>")).collect::<Vec<_>>().concat()
+                + &"</a>".repeat(count)
         };
         assert!(parse(&spaces(3), &BOUNDS).is_ok());
         assert!(reason(&spaces(4)).contains("namespaces"));

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use image::{DynamicImage, Rgba};
+use proptest::prelude::*;
 use sluice_media::MediaError;
-use sluice_media::derive::derive;
+use sluice_media::derive::{OutputFormat, Profile, derive};
 use sluice_media::limits::Limits;
 use sluice_media::metadata::read;
 use sluice_media::placeholder::thumbhash;
 
-use crate::support::{Around, assert_close, derived, jpeg, limits, png, quarters, sample, seen};
+use crate::support::{Around, assert_close, derived, jpeg, limits, only, png, quarters, sample, seen};
 
 const OPEN: &str = "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' viewBox='0 0 100 100'>";
 
@@ -26,7 +27,8 @@ fn at(body: &str, x: u32, y: u32) -> Rgba<u8> {
 
 fn refusal(bytes: &[u8]) -> MediaError {
     let started = Instant::now();
-    let error = derive(bytes, &sluice_media::derive::Profile::default(), &limits()).unwrap_err();
+    let made = derive(bytes, &Profile::default(), &limits()).map(|derived| derived.warnings);
+    let error = made.unwrap_err();
     assert!(error.is_permanent());
     assert!(started.elapsed() < Duration::from_secs(5), "{error} after {:?}", started.elapsed());
     error
@@ -169,6 +171,7 @@ fn entities_are_refused_at_once() {
 
 /// Drawings that grow, each by another means of the language.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn bombs_are_refused_before_they_go_off() {
     // Each level holds the one below ten times.
     let levels =
@@ -286,11 +289,10 @@ fn bombs_are_refused_before_they_go_off() {
         ("hashes", format!("<g style='fill:{}'/>", "#".repeat(1 << 20))),
         (
             "selectors",
-            format!("<style>{}</style>{}", "g g g g g g g z { fill: red }".repeat(50), "<g>".repeat(60) + &"<z/>".repeat(2_000) + &"</g>".repeat(60)),
+            format!("<style>{}</style>{}", "q g g g g g g g z { fill: red }".repeat(50), "<g>".repeat(60) + &"<z/>".repeat(2_000) + &"</g>".repeat(60)),
         ),
     ];
     for (name, body) in bombs {
-        eprintln!("{name}");
         let error = refusal(&svg(&body));
         assert_eq!(error.code(), "corrupt_image", "{name}: {error}");
     }
@@ -356,7 +358,16 @@ fn busy_drawings_are_drawn() {
         let _ = write!(all, "<linearGradient id='g{at}'><stop stop-color='#f00'/><stop offset='1' stop-color='#00f'/></linearGradient>");
         all
     });
-    let nested = "<g transform='scale(1.0001)'>".repeat(60) + &shapes(10, "") + &"</g>".repeat(60);
+    // As deep as is allowed, on the small stack of a test's thread.
+    let nested = "<g transform='scale(1.0001)'>".repeat(90) + &shapes(10, "") + &"</g>".repeat(90);
+    let masks = (0..30).fold(String::new(), |mut all, at| {
+        let _ = write!(
+            all,
+            "<mask id='m{at}'><g><rect width='9' height='9' fill='#fff' mask='url(#m{})'/></g></mask>",
+            at + 1
+        );
+        all
+    });
     let cases = [
         ("plain", shapes(20_000, "fill='#123'")),
         (
@@ -382,14 +393,18 @@ fn busy_drawings_are_drawn() {
             ),
         ),
         ("deep", nested),
+        (
+            "masks in masks",
+            masks
+                + "<mask id='m30'><rect width='9' height='9' fill='#fff'/></mask><rect width='9' height='9' mask='url(#m0)'/>",
+        ),
         ("text", format!("<text>{}</text>", "word ".repeat(4_000))),
         ("links", format!("<g id='top'><a href='#top'>{}</a></g>", shapes(5, ""))),
     ];
     for (name, body) in cases {
         let started = Instant::now();
         let bytes = svg(&body);
-        derive(&bytes, &sluice_media::derive::Profile::default(), &limits())
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        derive(&bytes, &Profile::default(), &limits()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(started.elapsed() < Duration::from_secs(10), "{name} took {:?}", started.elapsed());
     }
 }
@@ -398,14 +413,9 @@ fn busy_drawings_are_drawn() {
 fn layers_are_held_against_the_memory() {
     let body = "<g opacity='.5'><rect width='100' height='100'/></g>";
     let small = Limits { max_memory: 30 << 20, ..limits() };
-    let error = derive(&svg(body), &sluice_media::derive::Profile::default(), &small).unwrap_err();
+    let error = derive(svg(body), &Profile::default(), &small).unwrap_err();
     assert_eq!(error.code(), "out_of_memory_budget");
-    derive(
-        &svg("<rect width='100' height='100'/>"),
-        &crate::support::only(256, sluice_media::derive::OutputFormat::WebP),
-        &small,
-    )
-    .unwrap();
+    derive(svg("<rect width='100' height='100'/>"), &only(256, OutputFormat::WebP), &small).unwrap();
 }
 
 #[test]
@@ -416,4 +426,46 @@ fn broken_drawings_are_refused() {
     assert_eq!(refusal(b"<svg xmlns='http://www.w3.org/2000/svg'>\xFF\xFE</svg>").code(), "corrupt_image");
     // Compressed ones aren't opened.
     assert_eq!(refusal(b"\x1F\x8B\x08\0\0\0\0\0\0\x03").code(), "unsupported_image");
+}
+
+#[test]
+fn mutated_drawings_never_panic() {
+    let body = "<style>.a { fill: url(#g); marker-mid: url(#m) } g > .b { stroke: red }</style>\
+        <defs><linearGradient id='g'><stop offset='0'/><stop offset='1' stop-color='#0f0'/></linearGradient>\
+        <pattern id='p' width='9' height='9' patternUnits='userSpaceOnUse'><circle r='4'/></pattern>\
+        <marker id='m' orient='auto'><path d='M0 0 3 3'/></marker><mask id='k'><rect width='50' height='50' fill='#fff'/></mask>\
+        <clipPath id='c'><circle cx='40' cy='40' r='30'/></clipPath><symbol id='s' viewBox='0 0 9 9'><rect width='9' height='9'/></symbol>\
+        <filter id='f'><feGaussianBlur stdDeviation='2'/><feOffset dx='3'/></filter></defs>\
+        <g class='b' filter='url(#f)' opacity='.5'><path class='a' d='M1 1L20 20C30 30 40 5 60 60z' stroke='#00f' stroke-dasharray='3 1'/></g>\
+        <use href='#s' width='20' height='20' mask='url(#k)'/><rect width='30' height='30' fill='url(#p)' clip-path='url(#c)'/>\
+        <text x='5' y='50' letter-spacing='2'>Text <tspan rotate='9'>turned</tspan></text>";
+    let seed = svg(body);
+    derive(seed.as_slice(), &Profile::default(), &limits()).unwrap();
+    let small = Limits { max_memory: 64 << 20, ..limits() };
+    let printable = prop_oneof![
+        Just(b'#'),
+        Just(b'\''),
+        Just(b'0'),
+        Just(b'9'),
+        Just(b'e'),
+        Just(b'<'),
+        Just(b'>'),
+        any::<u8>()
+    ];
+    let strategy = prop::collection::vec((any::<prop::sample::Index>(), printable), 1..4);
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) };
+    proptest::test_runner::TestRunner::new(config)
+        .run(&strategy, |mutations| {
+            let mut bytes = seed.clone();
+            for (at, value) in mutations {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            let _ = read(&bytes).to_map();
+            if let Err(error) = derive(bytes.as_slice(), &only(64, OutputFormat::WebP), &small) {
+                prop_assert!(error.is_permanent(), "{}", error);
+            }
+            Ok(())
+        })
+        .unwrap();
 }

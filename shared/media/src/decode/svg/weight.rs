@@ -156,6 +156,10 @@ fn charge_for_css(steps: &Cell<u64>, css: &str) -> Result<(), MediaError> {
     within(steps)
 }
 
+fn too_deep<T>() -> Result<T, MediaError> {
+    Err(MediaError::corrupt(format!("more than {MOST_NESTED} elements within each other")))
+}
+
 fn circle() -> MediaError {
     MediaError::corrupt("the drawing's references run in a circle")
 }
@@ -167,13 +171,13 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
             return Ok((Weight::default(), 0));
         }
         if depth > MOST_NESTED {
-            return Err(MediaError::corrupt(format!("more than {MOST_NESTED} elements within each other")));
+            return too_deep();
         }
         match self.visits.insert(node.id(), Visit::Open) {
             Some(Visit::Open) => return Err(circle()),
             Some(Visit::Done(weight, nested)) => {
                 self.visits.insert(node.id(), Visit::Done(weight, nested));
-                return if depth + nested > MOST_NESTED { self.too_deep() } else { Ok((weight, nested)) };
+                return if depth + nested > MOST_NESTED { too_deep() } else { Ok((weight, nested)) };
             }
             None => {}
         }
@@ -199,10 +203,6 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
         nested = nested.max(deep);
         self.visits.insert(node.id(), Visit::Done(weight, nested));
         Ok((weight, nested))
-    }
-
-    fn too_deep<T>(&self) -> Result<T, MediaError> {
-        Err(MediaError::corrupt(format!("more than {MOST_NESTED} elements within each other")))
     }
 
     /// What the references of one element cost for what is in it, `weight`; closes what they set.
@@ -431,10 +431,10 @@ impl Element for Stepped<'_, '_, '_> {
     }
 
     fn attribute_matches(&self, name: &str, operator: AttributeOperator<'_>) -> bool {
-        let Some(attribute) = self.node.attributes().find(|attribute| attribute.name() == name) else {
-            return self.step(0) && false;
-        };
-        self.step(attribute.value().len() / 16) && operator.matches(attribute.value())
+        let attribute = self.node.attributes().find(|attribute| attribute.name() == name);
+        let value = attribute.map(|attribute| attribute.value());
+        let within = self.step(value.map_or(0, str::len) / 16);
+        within && value.is_some_and(|value| operator.matches(value))
     }
 
     fn pseudo_class_matches(&self, class: PseudoClass<'_>) -> bool {
