@@ -30,7 +30,7 @@ fn refusal(bytes: &[u8]) -> MediaError {
     let made = derive(bytes, &Profile::default(), &limits()).map(|derived| derived.warnings);
     let error = made.unwrap_err();
     assert!(error.is_permanent());
-    assert!(started.elapsed() < Duration::from_secs(5), "{error} after {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(15), "{error} after {:?}", started.elapsed());
     error
 }
 

@@ -24,7 +24,7 @@ pub(super) const MOST: u64 = 150_000;
 /// Most elements within each other, through references as well.
 const MOST_NESTED: u32 = 96;
 /// Steps of matching selectors; a step is some nanoseconds.
-const MOST_STEPS: u64 = 1 << 26;
+const MOST_STEPS: u64 = 1 << 25;
 /// Steps of matching that weigh as much as an element, for copies are matched again.
 const STEPS_PER_ELEMENT: u64 = 1_024;
 
