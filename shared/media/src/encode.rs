@@ -4,6 +4,7 @@
 //! a way to write one.
 
 mod avif;
+#[allow(dead_code)]
 mod png;
 mod webp;
 

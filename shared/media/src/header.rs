@@ -5,12 +5,12 @@
 //! decoders are: a broken tail ends the walk, a broken head is an error. What they find decides whether
 //! the image is decoded at all, at which scale, and into how much memory.
 
-mod bmp;
+pub(crate) mod bmp;
 mod heif;
 pub(crate) mod png;
 mod raw;
 mod svg;
-mod tiff;
+pub(crate) mod tiff;
 
 use std::borrow::Cow;
 
