@@ -5,13 +5,13 @@
 //! decoders are: a broken tail ends the walk, a broken head is an error. What they find decides whether
 //! the image is decoded at all, at which scale, and into how much memory.
 
-mod bmp;
+pub(crate) mod bmp;
 mod gif;
 mod heif;
 pub(crate) mod png;
 pub(crate) mod raw;
 pub(crate) mod svg;
-mod tiff;
+pub(crate) mod tiff;
 pub(crate) mod webp;
 
 use std::borrow::Cow;

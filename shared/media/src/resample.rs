@@ -338,7 +338,7 @@ impl<T: Sample> Bands<T> {
             work: T::Work::default(),
             lines: vec![T::default(); channels * BAND * line],
             line,
-            samples: vec![T::default(); width * height * channels],
+            samples: Vec::with_capacity(width * height * channels),
         };
         bands.until = bands.needed();
         bands
@@ -399,7 +399,8 @@ impl<T: Sample> Bands<T> {
             line: self.line,
         };
         T::resize(self.level, &band, &mut self.work, &mut self.lines);
-        let samples = &mut self.samples[rows.start * width..rows.end * width];
+        self.samples.resize(rows.end * width, T::default());
+        let samples = &mut self.samples[rows.start * width..];
         planes::join(self.level, &self.lines, self.line, (self.channels, width), samples);
         self.next = rows.end;
         self.until = self.needed();

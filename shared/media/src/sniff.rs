@@ -59,6 +59,8 @@ const SIGNATURES: &[(usize, &[u8], &str, Kind)] = &[
     (0, b"IIU\0", "image/x-panasonic-rw2", Kind::Image),
     (0, b"II*\0", "image/tiff", Kind::Image),
     (0, b"MM\0*", "image/tiff", Kind::Image),
+    (0, b"II+\0\x08\0\0\0", "image/tiff", Kind::Image),
+    (0, b"MM\0+\0\x08\0\0", "image/tiff", Kind::Image),
     (0, b"\xFF\x0A", "image/jxl", Kind::Image),
     (0, b"\0\0\0\x0CJXL \r\n\x87\n", "image/jxl", Kind::Image),
     (0, b"\0\0\0\x0CjP  \r\n\x87\n", "image/jp2", Kind::Image),

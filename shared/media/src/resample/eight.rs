@@ -131,17 +131,14 @@ fn down<S: Simd>(
     for (block, lanes) in lanes.chunks_exact_mut(BLOCK / 2).enumerate() {
         let column = channel * band.stride + block * BLOCK;
         for (pair, rows) in pairs.iter_mut().zip(rows.as_chunks::<2>().0) {
+            let two = [samples(band.ring, rows[0] + column), samples(band.ring, rows[1] + column)];
             match alpha {
-                None => {
-                    let [upper, lower] = rows.map(|row| samples(band.ring, row + column));
-                    spread(simd, upper, lower, &mut pair.0);
-                }
+                None => spread(simd, two[0], two[1], &mut pair.0),
+                Some(alpha) if alpha == channel => multiply(two, None, &mut pair.0),
                 Some(alpha) => {
-                    let alpha = (alpha != channel).then_some(alpha * band.stride + block * BLOCK);
-                    for (at, row) in rows.iter().enumerate() {
-                        let alpha = alpha.map(|alpha| samples(band.ring, row + alpha));
-                        multiply(samples(band.ring, row + column), alpha, at, &mut pair.0);
-                    }
+                    let column = alpha * band.stride + block * BLOCK;
+                    let alphas = [samples(band.ring, rows[0] + column), samples(band.ring, rows[1] + column)];
+                    multiply(two, Some(alphas), &mut pair.0);
                 }
             }
         }
@@ -172,24 +169,31 @@ fn spread<S: Simd>(simd: S, upper: &[u8; BLOCK], lower: &[u8; BLOCK], pair: &mut
     }
 }
 
-/// Puts a row, multiplied by its alpha and with fraction bits, at every second place.
+/// Puts two rows together, multiplied by their alphas if there are, and with fraction bits.
 #[inline(always)]
-fn multiply(samples: &[u8; BLOCK], alpha: Option<&[u8; BLOCK]>, at: usize, pair: &mut [i16; 2 * BLOCK]) {
+fn multiply(rows: [&[u8; BLOCK]; 2], alphas: Option<[&[u8; BLOCK]; 2]>, pair: &mut [i16; 2 * BLOCK]) {
     let (pair, _) = pair.as_chunks_mut::<2>();
-    match alpha {
-        None => {
-            for (pair, &sample) in pair.iter_mut().zip(samples) {
-                pair[at] = i16::from(sample) << FRACTION;
-            }
+    let [upper, lower] = rows;
+    let Some([upper_alpha, lower_alpha]) = alphas else {
+        for ((pair, &upper), &lower) in pair.iter_mut().zip(upper).zip(lower) {
+            *pair = [i16::from(upper) << FRACTION, i16::from(lower) << FRACTION];
         }
-        Some(alpha) => {
-            // 64/255 in 16 bits: what is opaque becomes exactly itself with fraction bits.
-            const SCALE: u32 = (64 << 16) / 255;
-            for ((pair, &sample), &alpha) in pair.iter_mut().zip(samples).zip(alpha) {
-                pair[at] = ((u32::from(sample) * u32::from(alpha) * SCALE + 0x8000) >> 16) as i16;
-            }
-        }
+        return;
+    };
+    let upper = upper.iter().zip(upper_alpha);
+    let lower = lower.iter().zip(lower_alpha);
+    for ((pair, (&upper, &upper_alpha)), (&lower, &lower_alpha)) in pair.iter_mut().zip(upper).zip(lower) {
+        *pair = [product(upper, upper_alpha), product(lower, lower_alpha)];
     }
+}
+
+/// `sample · alpha / 255` with fraction bits. What is opaque becomes exactly itself.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "at most 255 with fraction bits")]
+fn product(sample: u8, alpha: u8) -> i16 {
+    // Of 255: 2¹⁴.
+    let share = (i32::from(alpha) << FRACTION) + ((i32::from(alpha) + 2) >> 2);
+    ((i32::from(sample) * share + 128) >> 8) as i16
 }
 
 /// One output row of a block.
@@ -245,15 +249,14 @@ fn across<S: Simd>(simd: S, axis: &Axis<i16>, lanes: &[Lanes], lines: &mut [u8],
     let shift = axis.bits + FRACTION;
     // Half for rounding, and white's half away, so that a signed narrowing clips at black and white.
     let bias = i32x8::splat(simd, (1 << (shift - 1)) - (128 << shift));
-    let last = axis.len() - 1;
     for column in (0..axis.len()).step_by(16) {
         let mut columns = [[0; 4 * BAND]; 4];
         for (quad, columns) in columns.iter_mut().enumerate() {
-            let windows = std::array::from_fn::<_, 4, _>(|at| {
-                let (start, weights) = axis.window((column + 4 * quad + at).min(last));
-                (&lanes[start..][..weights.len()], weights)
-            });
-            let sums = weigh_across(simd, windows, bias).map(|sum| sum >> shift);
+            let mut sums = [bias; 4];
+            weigh_across(simd, axis, lanes, column + 4 * quad, &mut sums);
+            for sum in &mut sums {
+                *sum = *sum >> shift;
+            }
             narrow(sums, columns);
         }
         store(simd, &columns, lines, stride, column);
@@ -266,34 +269,32 @@ fn across_by_alpha<S: Simd>(simd: S, band: &Band<'_, u8, i16>, lanes: &[Vec<Lane
     let axis = band.across;
     let shift = axis.bits + FRACTION;
     let colours = band.channels - 1;
-    let last = axis.len() - 1;
     let zero = i32x8::splat(simd, 0);
     let half = i32x8::splat(simd, 1 << (shift - 1));
     let white = i32x8::splat(simd, 255);
     for column in (0..axis.len()).step_by(16) {
         let mut columns = [[[0; 4 * BAND]; 4]; 4];
-        for (quad, first) in (0..16).step_by(4).enumerate() {
-            let sums = |channel: usize| {
-                let windows = std::array::from_fn::<_, 4, _>(|at| {
-                    let (start, weights) = axis.window((column + first + at).min(last));
-                    (&lanes[channel][start..][..weights.len()], weights)
-                });
-                weigh_across(simd, windows, zero)
-            };
-            let alphas = sums(colours);
-            let divisors = alphas.map(|alpha| alpha.max(1).to_float::<f32x8<S>>());
-            let alphas = alphas.map(|alpha| ((alpha + half) >> shift).max(zero).min(white));
-            for (channel, columns) in columns.iter_mut().enumerate().take(colours) {
-                let mut colour = sums(channel);
-                for ((colour, &divisor), &alpha) in colour.iter_mut().zip(&divisors).zip(&alphas) {
-                    let share = colour.max(zero).to_float::<f32x8<S>>() / divisor;
-                    let value = (share * 255.0 + 0.5).min(255.0).to_int::<i32x8<S>>();
-                    // What can't be seen is black.
-                    *colour = alpha.simd_gt(zero).select(value, zero) - 128;
+        for (quad, first) in (column..column + 16).step_by(4).enumerate() {
+            let mut alphas = [zero; 4];
+            weigh_across(simd, axis, &lanes[colours], first, &mut alphas);
+            // White over alpha, or nothing where alpha is: what can't be seen is black.
+            let mut factors = [f32x8::splat(simd, 0.0); 4];
+            for (alpha, factor) in alphas.iter_mut().zip(&mut factors) {
+                let share = f32x8::splat(simd, 255.0) / alpha.max(1).to_float::<f32x8<S>>();
+                *alpha = ((*alpha + half) >> shift).max(zero).min(white);
+                *factor = alpha.simd_gt(zero).select(share, *factor);
+                *alpha -= 128;
+            }
+            narrow(alphas, &mut columns[colours][quad]);
+            for (columns, lanes) in columns.iter_mut().zip(lanes).take(colours) {
+                let mut colour = [zero; 4];
+                weigh_across(simd, axis, lanes, first, &mut colour);
+                for (colour, &factor) in colour.iter_mut().zip(&factors) {
+                    let value = colour.max(zero).to_float::<f32x8<S>>() * factor + 0.5;
+                    *colour = value.min(255.0).to_int::<i32x8<S>>() - 128;
                 }
                 narrow(colour, &mut columns[quad]);
             }
-            narrow(alphas.map(|alpha| alpha - 128), &mut columns[colours][quad]);
         }
         for (columns, lines) in columns.iter().zip(lines.chunks_exact_mut(BAND * band.line)) {
             store(simd, columns, lines, band.line, column);
@@ -301,17 +302,27 @@ fn across_by_alpha<S: Simd>(simd: S, band: &Band<'_, u8, i16>, lanes: &[Vec<Lane
     }
 }
 
-/// Four columns of eight rows.
+/// Adds up four columns of eight rows, from `column`; past the last, that one again.
 #[inline(always)]
-fn weigh_across<S: Simd>(simd: S, windows: [(&[Lanes], &[[i16; 2]]); 4], bias: i32x8<S>) -> [i32x8<S>; 4] {
-    let mut sums = [bias; 4];
-    for tap in 0..windows[0].0.len() {
+fn weigh_across<S: Simd>(
+    simd: S,
+    axis: &Axis<i16>,
+    lanes: &[Lanes],
+    column: usize,
+    sums: &mut [i32x8<S>; 4],
+) {
+    let last = axis.len() - 1;
+    let mut windows = [(lanes, [].as_slice()); 4];
+    for (at, window) in windows.iter_mut().enumerate() {
+        let (start, weights) = axis.window((column + at).min(last));
+        *window = (&lanes[start..][..axis.pairs], &weights[..axis.pairs]);
+    }
+    for tap in 0..axis.pairs {
         for (sum, (lanes, weights)) in sums.iter_mut().zip(&windows) {
             let weights = i32x8::splat(simd, both(weights[tap])).bitcast::<i16x16<S>>();
             *sum += i16x16::load_array_ref(simd, &lanes[tap].0).pairwise_dot_product(weights);
         }
     }
-    sums
 }
 
 /// Four columns of −128 to 127, clipped, as bytes.
@@ -327,16 +338,18 @@ fn narrow<S: Simd>(columns: [i32x8<S>; 4], bytes: &mut [u8; 4 * BAND]) {
 #[inline(always)]
 fn store<S: Simd>(simd: S, columns: &[[u8; 4 * BAND]; 4], lines: &mut [u8], stride: usize, column: usize) {
     let (bytes, _) = columns.as_flattened().as_chunks::<16>();
-    let mut vectors: [u8x16<S>; BAND] = std::array::from_fn(|at| u8x16::load_array_ref(simd, &bytes[at]));
+    let mut vectors = [u8x16::splat(simd, 0); BAND];
+    for (vector, bytes) in vectors.iter_mut().zip(bytes) {
+        *vector = u8x16::load_array_ref(simd, bytes);
+    }
     // Each round takes the uppermost bit of a byte's place to the lowest: after four, the column's four bits
     // stand below the row's three.
     for _ in 0..4 {
-        let (upper, lower) = vectors.split_at(BAND / 2);
-        let pair = |at: usize| (upper[at / 2], lower[at / 2]);
-        vectors = std::array::from_fn(|at| match (pair(at), at % 2) {
-            ((upper, lower), 0) => upper.zip_low(lower),
-            ((upper, lower), _) => upper.zip_high(lower),
-        });
+        let before = vectors;
+        for (at, pair) in vectors.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            let (upper, lower) = (before[at], before[at + BAND / 2]);
+            *pair = [upper.zip_low(lower), upper.zip_high(lower)];
+        }
     }
     for (line, vector) in lines.chunks_exact_mut(stride).zip(vectors) {
         vector.store_slice(&mut line[column..][..16]);
