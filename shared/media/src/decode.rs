@@ -4,6 +4,9 @@
 //! passed the limits. What a broken file still shows is kept and told as a warning.
 
 mod bmp;
+#[allow(dead_code)]
+mod frames;
+#[allow(dead_code)]
 mod gif;
 mod heif;
 mod jpeg;
@@ -11,13 +14,13 @@ mod png;
 mod raw;
 mod svg;
 mod tiff;
+#[allow(dead_code)]
 mod webp;
 
 use std::borrow::Cow;
 use std::io::Cursor;
 use std::time::Duration;
 
-use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::LoopCount;
@@ -88,20 +91,21 @@ pub(crate) fn animation<'a>(
     header: &Header<'a>,
     limits: &Limits,
 ) -> Result<Animated<'a>, MediaError> {
+    let lent = match header.format {
+        Format::Gif => Some(gif::animation(bytes, header, limits)?),
+        Format::WebP => Some(webp::animation(bytes, header)?),
+        _ => None,
+    };
+    if let Some(frames::Animation { mut frames, icc, loops }) = lent {
+        let copies = std::iter::from_fn(move || {
+            frames
+                .next_frame()
+                .map(|frame| frame.map(|frame| (frame.to_raster(), frame.duration_ms)))
+                .transpose()
+        });
+        return Ok(Animated { frames: Box::new(copies), icc, loops });
+    }
     let (frames, icc, loops) = match header.format {
-        Format::Gif => {
-            let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(refused)?;
-            decoder.set_limits(decoder_limits(limits)).map_err(refused)?;
-            let icc = decoder.icc_profile().map_err(refused)?.map(Cow::Owned);
-            let loops = decoder.loop_count();
-            (decoder.into_frames(), icc, loops)
-        }
-        Format::WebP => {
-            let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(refused)?;
-            decoder.set_limits(decoder_limits(limits)).map_err(refused)?;
-            let loops = decoder.loop_count();
-            (decoder.into_frames(), header.icc.clone(), loops)
-        }
         Format::Png => {
             let mut decoder =
                 PngDecoder::with_limits(Cursor::new(bytes), decoder_limits(limits)).map_err(refused)?;

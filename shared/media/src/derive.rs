@@ -239,7 +239,7 @@ fn animate(
     let animation = decode::animation(bytes, header, limits)?;
     let mut encoders = plan
         .iter()
-        .map(|(_, spec, size)| native::webp::Animation::new(*size, spec.quality, animation.loops))
+        .map(|(_, spec, size)| encode::webp::Animation::new(*size, spec.quality, animation.loops))
         .collect::<Result<Vec<_>, _>>()?;
     let mut shown = 0_u32;
     for frame in animation.frames {

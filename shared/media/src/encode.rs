@@ -5,7 +5,8 @@
 
 mod avif;
 mod png;
-mod webp;
+#[allow(dead_code)]
+pub(crate) mod webp;
 
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 

@@ -6,10 +6,12 @@
 //! the image is decoded at all, at which scale, and into how much memory.
 
 mod bmp;
+mod gif;
 mod heif;
 mod raw;
 mod svg;
 mod tiff;
+pub(crate) mod webp;
 
 use std::borrow::Cow;
 
@@ -83,6 +85,7 @@ pub(crate) struct Header<'a> {
     /// The ICC profile where the file holds it as it is (JPEG, WebP).
     pub icc: Option<Cow<'a, [u8]>>,
     pub jpeg: Option<JpegHeader>,
+    pub webp: Option<webp::WebPHeader<'a>>,
 }
 
 impl<'a> Header<'a> {
@@ -92,8 +95,8 @@ impl<'a> Header<'a> {
         let header = match sniffed.content_type {
             "image/jpeg" => jpeg(bytes)?,
             "image/png" => png(bytes)?,
-            "image/gif" => gif(bytes)?,
-            "image/webp" => webp(bytes)?,
+            "image/gif" => gif::parse(bytes)?,
+            "image/webp" => webp::parse(bytes)?,
             "image/tiff" => tiff::parse(bytes)?,
             "image/bmp" => bmp::parse(bytes)?,
             "image/avif" => heif::parse(bytes, Format::Avif)?,
@@ -243,6 +246,7 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
         exif,
         icc,
         jpeg: Some(jpeg),
+        webp: None,
     })
 }
 
@@ -325,100 +329,7 @@ fn png(data: &[u8]) -> Result<Header<'_>, MediaError> {
         exif,
         icc: None,
         jpeg: None,
-    })
-}
-
-/// `GIF89a`: a screen, then blocks; each image descriptor is a frame.
-fn gif(data: &[u8]) -> Result<Header<'_>, MediaError> {
-    let bytes = Bytes(data);
-    let (Some(width), Some(height), Some(flags)) = (bytes.le16(6), bytes.le16(8), bytes.u8(10)) else {
-        return Err(cut_short());
-    };
-    let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
-    let mut at = 13 + table(flags);
-    let mut frames = 0_u32;
-    loop {
-        at = match bytes.u8(at) {
-            Some(0x21) => at + 2,
-            Some(0x2C) => {
-                frames = frames.saturating_add(1);
-                let Some(flags) = bytes.u8(at + 9) else { break };
-                at + 11 + table(flags)
-            }
-            _ => break,
-        };
-        while let Some(length @ 1..) = bytes.u8(at) {
-            at += 1 + usize::from(length);
-        }
-        at += 1;
-    }
-    Ok(Header {
-        format: Format::Gif,
-        width: width.into(),
-        height: height.into(),
-        bytes_per_pixel: 4,
-        frames: frames.max(1),
-        animated: frames > 1,
-        exif: None,
-        icc: None,
-        jpeg: None,
-    })
-}
-
-/// RFC 9649: one `VP8 ` or `VP8L` chunk, or `VP8X` with more chunks behind it.
-fn webp(data: &[u8]) -> Result<Header<'_>, MediaError> {
-    let bytes = Bytes(data);
-    let first = bytes.get(12, 4).ok_or_else(cut_short)?;
-    let size = match first {
-        b"VP8 " => {
-            if bytes.get(23, 3) != Some(b"\x9D\x01\x2A") {
-                return Err(MediaError::corrupt("the first frame is no VP8 key frame"));
-            }
-            let edge = |at| bytes.le16(at).map(|edge| u32::from(edge & 0x3FFF));
-            edge(26).zip(edge(28)).map(|size| (size, false))
-        }
-        b"VP8L" => bytes
-            .le32(21)
-            .filter(|_| bytes.u8(20) == Some(0x2F))
-            .map(|bits| (((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bits >> 28 & 1 == 1)),
-        b"VP8X" => bytes
-            .le24(24)
-            .zip(bytes.le24(27))
-            .zip(bytes.u8(20))
-            .map(|((width, height), flags)| ((width + 1, height + 1), flags & 0x10 != 0)),
-        _ => return Err(MediaError::corrupt("the first chunk is none of VP8, VP8L, VP8X")),
-    };
-    let ((width, height), alpha) = size.ok_or_else(cut_short)?;
-    let extended = first == b"VP8X";
-    let animated = extended && bytes.u8(20).is_some_and(|flags| flags & 0x02 != 0);
-    let (mut exif, mut icc, mut frames) = (None, None, 0_u32);
-    let mut at = 12_usize;
-    while let (true, Some(kind), Some(length)) = (extended, bytes.get(at, 4), bytes.le32(at + 4)) {
-        let length = length as usize;
-        match kind {
-            b"ANMF" => frames = frames.saturating_add(1),
-            b"ICCP" => icc = bytes.get(at + 8, length).map(Cow::Borrowed),
-            // Some writers keep JPEG's prefix.
-            b"EXIF" => {
-                exif = bytes.get(at + 8, length).map(|tiff| tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff));
-            }
-            _ => {}
-        }
-        let Some(next) = length.checked_add(8 + (length & 1)).and_then(|size| at.checked_add(size)) else {
-            break;
-        };
-        at = next;
-    }
-    Ok(Header {
-        format: Format::WebP,
-        width,
-        height,
-        bytes_per_pixel: if alpha || animated { 4 } else { 3 },
-        frames: if animated { frames.max(1) } else { 1 },
-        animated: animated && frames > 1,
-        exif,
-        icc,
-        jpeg: None,
+        webp: None,
     })
 }
 
@@ -447,6 +358,7 @@ mod tests {
             exif: None,
             icc: None,
             jpeg: Some(JpegHeader::default()),
+            webp: None,
         };
         assert_eq!(header(4096, 3072).dct_eighths((2048, 1536)), 4);
         assert_eq!(header(4095, 3072).dct_eighths((2048, 1536)), 5);
