@@ -4,6 +4,9 @@
 //! over; where a scan concerns both, a bit per coefficient tells which were not 0 before, since
 //! refinements are coded by that.
 
+#![expect(clippy::inline_always, reason = "the decoders' innermost loops")]
+#![expect(clippy::cast_possible_truncation, reason = "coefficients of hostile files wrap")]
+
 use super::band::{Band, LANES, Layout};
 use super::bits::{Bits, Stop};
 use super::huffman::{Codes, extend};
@@ -260,7 +263,7 @@ impl<'a> Progressive<'a> {
                         target[..width * LANES].copy_from_slice(source);
                     }
                     let any = history.iter().fold(0, |any, history| any | history);
-                    *extent = (63 - (any | 1).leading_zeros()) as u8;
+                    *extent = (any | 1).ilog2() as u8;
                 }
             }
         }
