@@ -302,7 +302,8 @@ mod tests {
                 .zip(&reduced)
                 .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
                 .sum();
-            let psnr = 10.0 * (255.0 * 255.0 * reduced.len() as f64 / error.max(1e-9)).log10();
+            let samples = f64::from(edge * edge);
+            let psnr = 10.0 * (255.0 * 255.0 * samples / error.max(1e-9)).log10();
             assert!(psnr > 48.0, "{edge}: {psnr} dB");
         }
     }

@@ -19,7 +19,7 @@ const BITS: u32 = 13;
 const BETWEEN: u32 = 2;
 
 /// √2·cos((2n+1)kπ/2N) in 13 bits, by N, k and n; 1 for k = 0.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "small constants")]
+#[expect(clippy::cast_possible_truncation, reason = "small constants")]
 const fn matrix<const N: usize>() -> [[i32; N]; N] {
     let mut matrix = [[0; N]; N];
     let mut k = 0;
