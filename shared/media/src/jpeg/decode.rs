@@ -1,4 +1,4 @@
-//! Reading: Huffman-coded JPEGs of 8 bits, gray or Y'CbCr, sequential or progressive, at any of DCT's scales.
+//! Reading: Huffman-coded JPEGs of 8 bits, gray or `Y'CbCr`, sequential or progressive, at any of DCT's scales.
 //!
 //! The way of the data: bits → coefficients of a row of MCUs (a [`band::Band`]) → samples of each component →
 //! a [`Sink`], row by row. A sequential frame never stands in memory as a whole; of a progressive one the
@@ -25,8 +25,8 @@ use std::thread;
 use fearless_simd::{Level, dispatch};
 
 use self::band::{Band, Group, LANES, Layout};
-use self::markers::{Event, Markers, Selected};
 pub(crate) use self::markers::{Component, Frame};
+use self::markers::{Event, Markers, Selected};
 use self::progressive::Progressive;
 use self::sequential::Sequential;
 
@@ -54,9 +54,8 @@ impl Scale {
 
     /// The last coefficient in zigzag order that is needed.
     fn last(self) -> u32 {
-        let needed =
-            |place: &u8| place % 8 < self.across && place / 8 < self.down;
-        markers::ZIGZAG.iter().rposition(needed).unwrap_or(0) as u32
+        let needed = |place: &u8| place % 8 < self.across && place / 8 < self.down;
+        markers::ZIGZAG.iter().zip(0..).filter(|(place, _)| needed(place)).map(|(_, k)| k).max().unwrap_or(0)
     }
 }
 
@@ -86,7 +85,7 @@ pub(crate) fn scaled(frame: &Frame, component: usize, scale: Scale) -> (u32, u32
 }
 
 /// Bytes that [`decode`] takes beside the file and what the sink keeps.
-pub(crate) fn memory(frame: &Frame, scales: &[Scale; 3], threads: usize) -> u64 {
+pub(crate) fn memory(frame: &Frame, scales: [Scale; 3], threads: usize) -> u64 {
     let components = 0..frame.components().len();
     let mcus = u64::from(frame.mcus().0);
     let blocks: u64 =
@@ -151,7 +150,7 @@ fn decode_sequential(
             *table = markers.quantisation_of(frame, part.component).ok_or(Refusal::Damaged)?;
         }
         let rows = layout.mcus.1;
-        let mut sequential = Sequential::new(bytes, &markers, &scan, layout, &scales)?;
+        let mut sequential = Sequential::new(bytes, &markers, &scan, layout, scales)?;
         run(&mut sequential, rows, &mut painter, threads, sink)?;
         markers.at = sequential.end()?;
         found.cut |= sequential.cut;
@@ -310,8 +309,7 @@ impl<'f> Painter<'f> {
             for line in 0..part.down {
                 let first = part.offset + line * part.stride;
                 let range = first..first + part.stride;
-                let (Some(groups), Some(extents)) =
-                    (band.groups.get(range.clone()), band.extents.get(range))
+                let (Some(groups), Some(extents)) = (band.groups.get(range.clone()), band.extents.get(range))
                 else {
                     continue;
                 };
@@ -337,19 +335,4 @@ fn transform(
     stride: usize,
 ) {
     dispatch!(level, simd => idct::row(simd, groups, extents, table, size, out, stride));
-}
-
-/// Only the entropy decoding of a sequential frame, to measure.
-#[cfg(any(test, jpeg_bench))]
-pub(crate) fn entropy(bytes: &[u8], scales: [Scale; 3]) {
-    let mut markers = Markers::new(bytes);
-    let Ok(Event::Frame(frame)) = markers.next() else { return };
-    let Ok(Event::Scan(scan)) = markers.next() else { return };
-    let Ok(layout) = Layout::new(&frame, &scan.selected) else { return };
-    let (rows, mut band) = (layout.mcus.1, Band::new(layout.groups));
-    let Ok(mut sequential) = Sequential::new(bytes, &markers, &scan, layout, &scales) else { return };
-    for _ in 0..rows {
-        let _ = sequential.row(&mut band);
-        band.clear();
-    }
 }

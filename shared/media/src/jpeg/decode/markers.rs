@@ -5,9 +5,9 @@ use super::huffman::Definition;
 
 /// Coefficients' places in a block, row by row, in the order in which they are coded (T.81, figure A.6).
 pub(super) const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14,
-    21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53,
-    60, 61, 54, 47, 55, 62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
 /// A component of the frame.
@@ -23,7 +23,7 @@ pub(crate) struct Component {
     table: u8,
 }
 
-/// A frame that is decoded here: 8 bits, Huffman-coded, gray or Y'CbCr.
+/// A frame that is decoded here: 8 bits, Huffman-coded, gray or `Y'CbCr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub width: u32,
@@ -37,15 +37,13 @@ impl Frame {
     /// Reads a file up to its frame header.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut markers = Markers::new(bytes);
-        loop {
-            match markers.next()? {
-                Event::Frame(frame) => return Ok(frame),
-                Event::Scan(_) | Event::End => return Err(Refusal::Damaged),
-            }
+        match markers.next()? {
+            Event::Frame(frame) => Ok(frame),
+            Event::Scan(_) | Event::End => Err(Refusal::Damaged),
         }
     }
 
-    /// 1 of gray, 3 of Y'CbCr.
+    /// 1 of gray, 3 of `Y'CbCr`.
     pub fn components(&self) -> &[Component] {
         &self.components[..usize::from(self.count).min(3)]
     }
@@ -157,11 +155,10 @@ impl<'a> Markers<'a> {
                     return Ok(Event::Frame(frame));
                 }
                 0xC4 => self.huffman(segment).ok_or(Refusal::Damaged)?,
-                0xC3 | 0xC5..=0xCF => return Err(Refusal::Unsupported),
+                // Other processes; a number of lines that comes later; a hierarchy.
+                0xC3 | 0xC5..=0xCF | 0xDC | 0xDE | 0xDF => return Err(Refusal::Unsupported),
                 0xDA => return Ok(Event::Scan(self.scan_header(segment).ok_or(Refusal::Damaged)?)),
                 0xDB => self.quantisation(segment).ok_or(Refusal::Damaged)?,
-                // A number of lines that comes later; a hierarchy.
-                0xDC | 0xDE | 0xDF => return Err(Refusal::Unsupported),
                 0xDD => {
                     let [high, low] = *segment else { return Err(Refusal::Damaged) };
                     self.interval = u16::from_be_bytes([high, low]).into();
@@ -197,7 +194,9 @@ impl<'a> Markers<'a> {
 
     /// B.2.2.
     fn frame_header(&self, segment: &[u8], progressive: bool) -> Result<Frame, Refusal> {
-        let &[precision, h1, h0, w1, w0, count, ref specs @ ..] = segment else { return Err(Refusal::Damaged) };
+        let &[precision, h1, h0, w1, w0, count, ref specs @ ..] = segment else {
+            return Err(Refusal::Damaged);
+        };
         let (width, height) = (u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into());
         if precision != 8 || !matches!(count, 1 | 3) || width == 0 || height == 0 {
             return Err(Refusal::Unsupported);
