@@ -5,7 +5,7 @@ use crate::derive::Step;
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::limits::Limits;
-use crate::native::webp;
+use crate::encode::webp;
 use crate::picture::Colour;
 use crate::raster::{Canvas, Model, Raster};
 use crate::resample::Resampler;
@@ -48,7 +48,6 @@ pub(crate) fn encode(
         .iter()
         .map(|step| webp::Animation::new(step.size, step.quality, loops))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut pictures = Vec::new();
     let mut shown = 0_u32;
     loop {
         let frame = match frames.next_frame() {
@@ -63,15 +62,18 @@ pub(crate) fn encode(
                 break;
             }
         };
-        if shown == 0 || !frame.changed.is_empty() {
-            let resized = resize(&frame, target)?;
-            let upright = colour::to_srgb_canvas(resized, &colour, warnings).orient(orientation);
-            pictures = reduce(upright, steps)?;
-        }
-        for (encoder, picture) in encoders.iter_mut().zip(&pictures) {
-            encoder.push(picture, frame.duration_ms)?;
-        }
         shown += 1;
+        if shown > 1 && frame.changed.is_empty() {
+            for encoder in &mut encoders {
+                encoder.hold(frame.duration_ms);
+            }
+            continue;
+        }
+        let resized = resize(&frame, target)?;
+        let upright = colour::to_srgb_canvas(resized, &colour, warnings).orient(orientation);
+        for (encoder, picture) in encoders.iter_mut().zip(reduce(upright, steps)?) {
+            encoder.push(&picture, frame.duration_ms)?;
+        }
     }
     if shown == 0 {
         return Err(MediaError::corrupt("the animation has no frame"));

@@ -5,13 +5,13 @@
 //! decoders are: a broken tail ends the walk, a broken head is an error. What they find decides whether
 //! the image is decoded at all, at which scale, and into how much memory.
 
-mod bmp;
+pub(crate) mod bmp;
 mod gif;
 mod heif;
 pub(crate) mod png;
-mod raw;
-mod svg;
-mod tiff;
+pub(crate) mod raw;
+pub(crate) mod svg;
+pub(crate) mod tiff;
 pub(crate) mod webp;
 
 use std::borrow::Cow;
@@ -102,6 +102,9 @@ pub(crate) struct Header<'a> {
     pub animated: bool,
     /// The TIFF structure with the EXIF fields.
     pub exif: Option<&'a [u8]>,
+    /// The XMP packet of formats that keep it in an item (HEIC, AVIF); elsewhere it is looked up when
+    /// metadata is read.
+    pub xmp: Option<&'a [u8]>,
     /// The ICC profile where the file holds it as it is (JPEG, WebP).
     pub icc: Option<Cow<'a, [u8]>>,
     /// Bytes that the decoder must hold at once, where rows don't do: an interlaced PNG's whole picture, a TIFF's
@@ -109,6 +112,8 @@ pub(crate) struct Header<'a> {
     pub held: u64,
     pub jpeg: Option<JpegHeader>,
     pub webp: Option<webp::WebPHeader<'a>>,
+    /// What only a raw file has; `jpeg` is then its preview's.
+    pub raw: Option<raw::Preview<'a>>,
 }
 
 impl<'a> Header<'a> {
@@ -122,10 +127,12 @@ impl<'a> Header<'a> {
             frames: 1,
             animated: false,
             exif: None,
+            xmp: None,
             icc: None,
             held: 0,
             jpeg: None,
             webp: None,
+            raw: None,
         }
     }
 
@@ -166,6 +173,8 @@ impl<'a> Header<'a> {
                     |edge: u32| u32::try_from((u64::from(edge) * eighths).div_ceil(8)).unwrap_or(edge);
                 (scale(self.width), scale(self.height))
             }
+            // Drawn at the size that is wanted.
+            None if matches!(self.format, Format::Svg) => target,
             None => (self.width, self.height),
         }
     }

@@ -3,7 +3,7 @@
 //! | module | gives |
 //! |---|---|
 //! | [`sniff`] | what a file is, by its first bytes |
-//! | [`metadata`] | what an image's header and its EXIF say |
+//! | [`metadata`] | what an image's header, EXIF, XMP and IPTC say |
 //! | [`placeholder`] | a `ThumbHash` to show at once |
 //! | [`profile`] | which derivatives are made |
 //! | [`mod@derive`] | resized, oriented, colour-managed copies without metadata |
@@ -29,6 +29,7 @@ pub mod derive;
 mod encode;
 pub mod error;
 mod header;
+mod ifd;
 pub mod input;
 mod jpeg;
 pub mod limits;
@@ -42,6 +43,7 @@ mod raster;
 mod resample;
 mod simd;
 pub mod sniff;
+mod xml;
 
 pub use error::MediaError;
 pub use metadata::inspect;

@@ -74,7 +74,8 @@ impl Limits {
         if pixels > self.max_pixels {
             return Err(MediaError::TooManyPixels { width, height, pixels, limit: self.max_pixels });
         }
-        if header.frames > self.max_frames {
+        // Pages of a TIFF are frames, too, but only the first is decoded.
+        if header.animated && header.frames > self.max_frames {
             return Err(MediaError::TooManyFrames { frames: header.frames, limit: self.max_frames });
         }
         if let Some(jpeg) = &header.jpeg

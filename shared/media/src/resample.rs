@@ -26,7 +26,7 @@ mod sixteen;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::ops::{AddAssign, Mul, Range};
 
 use fearless_simd::Level;
 
@@ -51,13 +51,15 @@ const MOST_SCALE: f64 = 65_536.0;
 const LEAST_SCALE: f64 = 1.0 / MOST_SCALE;
 
 /// Samples of 8 or 16 bits.
-pub(crate) trait Sample: Copy + Default + Ord + Into<f64> + Into<u64> {
+pub(crate) trait Sample: Copy + Default + Ord + Into<f64> + Into<Self::Sum> {
     /// White, or opaque.
     const FULL: Self;
     /// What kernels multiply by.
     type Weight: Weight;
     /// What kernels keep.
     type Work: Default;
+    /// Sums of samples and of products of two samples, four times as wide.
+    type Sum: Copy + Default + AddAssign + Mul<Output = Self::Sum> + Into<u64>;
 
     /// The samples of a raster.
     fn samples(samples: Vec<Self>) -> Samples;
@@ -76,6 +78,7 @@ impl Sample for u8 {
     const FULL: Self = Self::MAX;
     type Weight = i16;
     type Work = eight::Work;
+    type Sum = u32;
 
     fn samples(samples: Vec<Self>) -> Samples {
         Samples::Eight(samples)
@@ -99,6 +102,7 @@ impl Sample for u16 {
     const FULL: Self = Self::MAX;
     type Weight = f32;
     type Work = sixteen::Work;
+    type Sum = u64;
 
     fn samples(samples: Vec<Self>) -> Samples {
         Samples::Sixteen(samples)
@@ -362,7 +366,7 @@ impl<T: Sample> Bands<T> {
         *came += 1;
         let whole = came == valid;
         let Some(shrink) = &mut self.shrink else { return self.receive(row) };
-        if shrink.push(row, whole) {
+        if shrink.push(self.level, row, whole) {
             self.receive_shrunk();
         }
     }
@@ -407,7 +411,7 @@ impl<T: Sample> Bands<T> {
     }
 
     fn finish(mut self) -> Option<Vec<T>> {
-        if self.shrink.as_mut().is_some_and(Shrink::flush) {
+        if self.shrink.as_ref().is_some_and(Shrink::flush) {
             self.receive_shrunk();
         }
         if self.ring.received == 0 {

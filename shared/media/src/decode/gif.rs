@@ -1,4 +1,4 @@
-//! GIF: the first frame row by row, animations composed frame by frame (GIF89a).
+//! GIF: the first frame row by row, animations composed frame by frame (`GIF89a`).
 //!
 //! Rows are looked up in the palette as they leave the LZW decoder: of the frame at hand only one row is kept, of
 //! an interlaced one its indices. Frames may be larger than the canvas, and a few bytes of LZW can be very many pixels:
@@ -21,8 +21,8 @@ use super::frames::{Animation, Canvas, Disposal, Frame, Frames, Rect, shown_ms};
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
-    // The canvas and what a frame covered, or an interlaced frame's indices; a resize's window of rows.
-    let canvas = if header.animated { 8 } else { 1 } * header.pixels();
+    // The canvas and what a frame covered, an interlaced frame's indices; a resize's window of rows.
+    let canvas = if header.animated { 9 } else { 1 } * header.pixels();
     canvas + 64 * 4 * u64::from(header.width) + (1 << 20) + 4 * area(target)
 }
 
@@ -247,9 +247,8 @@ impl<'a> Reader<'a> {
         *budget = left;
         match decoder.fill_buffer(row) {
             Ok(true) => Rows::Complete,
-            Ok(false) => Rows::Damaged,
             Err(DecodingError::UnexpectedEof) => Rows::CutShort,
-            Err(_) => Rows::Damaged,
+            Ok(false) | Err(_) => Rows::Damaged,
         }
     }
 }
@@ -314,6 +313,7 @@ fn draw(row: &mut [u32], palette: &Palette, indices: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
 mod tests {
     use std::io::Cursor;
 
@@ -505,7 +505,7 @@ mod tests {
                 ((5, 9), (5, 9, 3, 3)),
             ] {
                 for transparent in [None, Some(1)] {
-                    let bytes = made(size, &[Part { interlaced, transparent, ..part(rect) }]);
+                    let bytes = made(size, &[Part { transparent, interlaced, ..part(rect) }]);
                     let still = still(&bytes).unwrap();
                     let theirs = reference(&bytes).swap_remove(0).0;
                     assert_eq!(rgba(&still), theirs, "{size:?} {rect:?} {interlaced} {transparent:?}");

@@ -1,13 +1,21 @@
-//! Decoding raw.
+//! Decoding raw files: the JPEG that the camera put into them.
 
+use super::jpeg;
 use crate::error::MediaError;
 use crate::header::Header;
 use crate::picture::{Still, Want};
 
-pub(super) fn memory(_header: &Header<'_>, _target: (u32, u32)) -> u64 {
-    0
+/// Peak bytes beside the input that [`decode`] takes: those of a JPEG, whose header this is.
+pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
+    jpeg::memory(header, target)
 }
 
-pub(super) fn decode<'a>(_bytes: &'a [u8], header: &Header<'a>, _want: &Want<'_>) -> Result<Still<'a>, MediaError> {
-    Err(MediaError::Unsupported { found: header.format.content_type().to_owned() })
+/// Decodes the preview.
+pub(super) fn decode<'a>(
+    _bytes: &'a [u8],
+    header: &Header<'a>,
+    want: &Want<'_>,
+) -> Result<Still<'a>, MediaError> {
+    let preview = header.raw.as_ref().ok_or_else(|| MediaError::corrupt("there is no preview"))?;
+    jpeg::decode(preview.jpeg, header, want)
 }

@@ -7,6 +7,7 @@ use crate::error::MediaError;
 
 /// What only a WebP has.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of the format")]
 pub(crate) struct WebPHeader<'a> {
     /// A still's data: from its `ALPH`, `VP8 ` or `VP8L` chunk on, header included, to the end of the file. Empty
     /// where it is missing, and for animations.

@@ -196,18 +196,72 @@ fn product(sample: u8, alpha: u8) -> i16 {
     ((i32::from(sample) * share + 128) >> 8) as i16
 }
 
+/// A sum of products of pairs, in the way that suits the processor. The bits are the same.
+#[derive(Clone, Copy)]
+struct Sum<W> {
+    /// What to begin with.
+    start: W,
+    first: W,
+    second: W,
+}
+
+impl<W: Copy> Sum<W> {
+    #[inline(always)]
+    fn new<S: Simd>(simd: S, start: W) -> Self
+    where
+        W: SimdInt<S, Element = i32>,
+    {
+        // x86 multiplies and adds neighbours at once. ARM multiplies and adds to sums, two vectors of them.
+        let first = if cfg!(target_arch = "aarch64") { W::splat(simd, 0) } else { start };
+        Self { start, first, second: first }
+    }
+
+    #[inline(always)]
+    fn add<S: Simd, N: SimdIntWiden<S, Widened = W>>(&mut self, samples: N, weights: N)
+    where
+        W: SimdInt<S>,
+    {
+        if cfg!(target_arch = "aarch64") {
+            let (first, second) = samples.widening_mul(weights);
+            self.first += first;
+            self.second += second;
+        } else {
+            self.first += samples.pairwise_dot_product(weights);
+        }
+    }
+
+    #[inline(always)]
+    fn total<S: Simd>(self) -> W
+    where
+        W: SimdInt<S>,
+    {
+        if cfg!(target_arch = "aarch64") {
+            self.start + self.first.unzip_low(self.second) + self.first.unzip_high(self.second)
+        } else {
+            self.first
+        }
+    }
+}
+
+/// Columns whose sums fit into the registers.
+const GROUP: usize = if cfg!(target_arch = "aarch64") { 32 } else { 64 };
+
 /// One output row of a block.
 #[inline(always)]
 fn weigh_down<S: Simd>(simd: S, pairs: &[Pair], weights: &[[i16; 2]], shift: u32, line: &mut [i16; BLOCK]) {
-    let mut sums = [i32x16::splat(simd, 1 << (shift - 1)); BLOCK / 16];
-    for (pair, weights) in pairs.iter().zip(weights) {
-        let weights = i32x16::splat(simd, both(*weights)).bitcast::<i16x32<S>>();
-        for (sum, pair) in sums.iter_mut().zip(pair.0.as_chunks::<32>().0) {
-            *sum += i16x32::load_array_ref(simd, pair).pairwise_dot_product(weights);
+    let half = i32x16::splat(simd, 1 << (shift - 1));
+    for (group, line) in line.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+        let mut sums = [Sum::new(simd, half); GROUP / 16];
+        for (pair, weights) in pairs.iter().zip(weights) {
+            let weights = i32x16::splat(simd, both(*weights)).bitcast::<i16x32<S>>();
+            let (pair, _) = pair.0[2 * GROUP * group..].as_chunks::<32>();
+            for (sum, pair) in sums.iter_mut().zip(pair) {
+                sum.add(i16x32::load_array_ref(simd, pair), weights);
+            }
         }
-    }
-    for (sums, line) in sums.as_chunks::<2>().0.iter().zip(line.as_chunks_mut::<32>().0) {
-        (sums[0] >> shift).saturating_narrow(sums[1] >> shift).store_slice(line);
+        for (sums, line) in sums.as_chunks::<2>().0.iter().zip(line.as_chunks_mut::<32>().0) {
+            (sums[0].total() >> shift).saturating_narrow(sums[1].total() >> shift).store_slice(line);
+        }
     }
 }
 
@@ -252,10 +306,9 @@ fn across<S: Simd>(simd: S, axis: &Axis<i16>, lanes: &[Lanes], lines: &mut [u8],
     for column in (0..axis.len()).step_by(16) {
         let mut columns = [[0; 4 * BAND]; 4];
         for (quad, columns) in columns.iter_mut().enumerate() {
-            let mut sums = [bias; 4];
-            weigh_across(simd, axis, lanes, column + 4 * quad, &mut sums);
+            let mut sums = weigh_across(simd, axis, lanes, column + 4 * quad, bias);
             for sum in &mut sums {
-                *sum = *sum >> shift;
+                *sum >>= shift;
             }
             narrow(sums, columns);
         }
@@ -275,8 +328,7 @@ fn across_by_alpha<S: Simd>(simd: S, band: &Band<'_, u8, i16>, lanes: &[Vec<Lane
     for column in (0..axis.len()).step_by(16) {
         let mut columns = [[[0; 4 * BAND]; 4]; 4];
         for (quad, first) in (column..column + 16).step_by(4).enumerate() {
-            let mut alphas = [zero; 4];
-            weigh_across(simd, axis, &lanes[colours], first, &mut alphas);
+            let mut alphas = weigh_across(simd, axis, &lanes[colours], first, zero);
             // White over alpha, or nothing where alpha is: what can't be seen is black.
             let mut factors = [f32x8::splat(simd, 0.0); 4];
             for (alpha, factor) in alphas.iter_mut().zip(&mut factors) {
@@ -287,8 +339,7 @@ fn across_by_alpha<S: Simd>(simd: S, band: &Band<'_, u8, i16>, lanes: &[Vec<Lane
             }
             narrow(alphas, &mut columns[colours][quad]);
             for (columns, lanes) in columns.iter_mut().zip(lanes).take(colours) {
-                let mut colour = [zero; 4];
-                weigh_across(simd, axis, lanes, first, &mut colour);
+                let mut colour = weigh_across(simd, axis, lanes, first, zero);
                 for (colour, &factor) in colour.iter_mut().zip(&factors) {
                     let value = colour.max(zero).to_float::<f32x8<S>>() * factor + 0.5;
                     *colour = value.min(255.0).to_int::<i32x8<S>>() - 128;
@@ -302,27 +353,29 @@ fn across_by_alpha<S: Simd>(simd: S, band: &Band<'_, u8, i16>, lanes: &[Vec<Lane
     }
 }
 
-/// Adds up four columns of eight rows, from `column`; past the last, that one again.
+/// Four columns of eight rows, from `column`; past the last, that one again.
 #[inline(always)]
 fn weigh_across<S: Simd>(
     simd: S,
     axis: &Axis<i16>,
     lanes: &[Lanes],
     column: usize,
-    sums: &mut [i32x8<S>; 4],
-) {
+    start: i32x8<S>,
+) -> [i32x8<S>; 4] {
     let last = axis.len() - 1;
     let mut windows = [(lanes, [].as_slice()); 4];
     for (at, window) in windows.iter_mut().enumerate() {
         let (start, weights) = axis.window((column + at).min(last));
         *window = (&lanes[start..][..axis.pairs], &weights[..axis.pairs]);
     }
+    let mut sums = [Sum::new(simd, start); 4];
     for tap in 0..axis.pairs {
         for (sum, (lanes, weights)) in sums.iter_mut().zip(&windows) {
             let weights = i32x8::splat(simd, both(weights[tap])).bitcast::<i16x16<S>>();
-            *sum += i16x16::load_array_ref(simd, &lanes[tap].0).pairwise_dot_product(weights);
+            sum.add(i16x16::load_array_ref(simd, &lanes[tap].0), weights);
         }
     }
+    [sums[0].total(), sums[1].total(), sums[2].total(), sums[3].total()]
 }
 
 /// Four columns of −128 to 127, clipped, as bytes.

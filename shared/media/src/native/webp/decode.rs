@@ -65,7 +65,7 @@ impl<'b> Rows<'b> {
     }
 }
 
-/// Finished rows of a lossy picture: Y'CbCr of BT.601 in the limited range, the chroma halved both ways. All bands
+/// Finished rows of a lossy picture: `Y'CbCr` of BT.601 in the limited range, the chroma halved both ways. All bands
 /// but the last have an even number of rows.
 pub(crate) struct Band<'b> {
     pub luma: Rows<'b>,

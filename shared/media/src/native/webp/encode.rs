@@ -1,11 +1,10 @@
-//! Writing WebP: stills from planes or from a canvas, animations; lossy, method 4 (libwebp's default trade of
+//! Writing WebP: stills from planes or from a canvas; lossy, method 4 (libwebp's default trade of
 //! time for size).
 //!
 //! The pixels are checked against the picture's size before any pointer is made of them; everything that
 //! libwebp allocates is owned by a type whose `Drop` frees it.
 
-use std::ffi::{CStr, c_int};
-use std::ptr;
+use std::ffi::c_int;
 
 use libwebp_sys as ffi;
 
@@ -15,10 +14,10 @@ use crate::raster::{Canvas, Model};
 
 /// Encodes a still at `quality` (0 to 100), with its alpha if it has any.
 pub(crate) fn encode(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, MediaError> {
-    Picture::import(canvas, Pixels::Yuv)?.encode(&config(quality)?)
+    Picture::import(canvas)?.encode(&config(quality)?)
 }
 
-/// A picture as libwebp codes it: Y'CbCr of BT.601 in the limited range (luma 16 to 235, chroma 16 to 240), the
+/// A picture as libwebp codes it: `Y'CbCr` of BT.601 in the limited range (luma 16 to 235, chroma 16 to 240), the
 /// chroma halved both ways, rounded up; planes without gaps.
 pub(crate) struct Yuv {
     pub width: u32,
@@ -50,110 +49,12 @@ pub(crate) fn encode_yuv(mut yuv: Yuv, quality: u8) -> Result<Vec<u8>, MediaErro
     picture.encode(&config)
 }
 
-/// Encodes an animation, frame by frame.
-pub(crate) struct Animation {
-    encoder: ptr::NonNull<ffi::WebPAnimEncoder>,
-    config: ffi::WebPConfig,
-    size: (u32, u32),
-    end_ms: c_int,
-}
-
-impl Animation {
-    /// An animation of `size` that plays `loops` times, 0 for ever.
-    pub fn new(size: (u32, u32), quality: u8, loops: u32) -> Result<Self, MediaError> {
-        let config = config(quality)?;
-        let mut options = std::mem::MaybeUninit::uninit();
-        let (width, height) = (edge(size.0)?, edge(size.1)?);
-        // SAFETY: the options are read only when libwebp says that it initialised them, by which every field
-        // is set; the encoder copies them.
-        let encoder = unsafe {
-            let version = c_int::try_from(ffi::WEBP_MUX_ABI_VERSION).map_err(MediaError::encode)?;
-            if ffi::WebPAnimEncoderOptionsInitInternal(options.as_mut_ptr(), version) == 0 {
-                return Err(MediaError::encode("libwebp: the ABI version doesn't fit"));
-            }
-            let mut options = options.assume_init();
-            options.anim_params.loop_count = c_int::try_from(loops).unwrap_or(c_int::MAX).min(0xFFFF);
-            ffi::WebPAnimEncoderNewInternal(width, height, &raw const options, version)
-        };
-        let encoder =
-            ptr::NonNull::new(encoder).ok_or_else(|| MediaError::encode("libwebp: out of memory"))?;
-        Ok(Self { encoder, config, size, end_ms: 0 })
-    }
-
-    /// Appends a frame that stands for `duration_ms`.
-    pub fn push(&mut self, canvas: &Canvas, duration_ms: u32) -> Result<(), MediaError> {
-        if canvas.size() != self.size {
-            return Err(MediaError::encode("a frame's size differs from the animation's"));
-        }
-        let mut picture = Picture::import(canvas, Pixels::Argb)?;
-        // SAFETY: encoder, picture and config are live and initialised; the encoder copies the picture.
-        let added = unsafe {
-            ffi::WebPAnimEncoderAdd(
-                self.encoder.as_ptr(),
-                &raw mut picture.0,
-                self.end_ms,
-                &raw const self.config,
-            )
-        };
-        if added == 0 {
-            return Err(self.error());
-        }
-        self.end_ms = self.end_ms.saturating_add(c_int::try_from(duration_ms).unwrap_or(c_int::MAX));
-        Ok(())
-    }
-
-    /// The finished file.
-    pub fn finish(self) -> Result<Vec<u8>, MediaError> {
-        let mut data = ffi::WebPData::default();
-        // SAFETY: a null frame tells the end time of the last one; `data` receives a buffer of libwebp's that is
-        // copied and then freed by libwebp's own function.
-        unsafe {
-            let encoder = self.encoder.as_ptr();
-            if ffi::WebPAnimEncoderAdd(encoder, ptr::null_mut(), self.end_ms, ptr::null()) == 0
-                || ffi::WebPAnimEncoderAssemble(encoder, &raw mut data) == 0
-            {
-                return Err(self.error());
-            }
-            let bytes = if data.bytes.is_null() {
-                Vec::new()
-            } else {
-                std::slice::from_raw_parts(data.bytes, data.size).to_vec()
-            };
-            ffi::WebPDataClear(&mut data);
-            Ok(bytes)
-        }
-    }
-
-    fn error(&self) -> MediaError {
-        // SAFETY: the encoder is live; its error is null or a string that lives as long as it does.
-        let text = unsafe {
-            let text = ffi::WebPAnimEncoderGetError(self.encoder.as_ptr());
-            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
-        };
-        MediaError::encode(format!("libwebp: {text}"))
-    }
-}
-
-impl Drop for Animation {
-    fn drop(&mut self) {
-        // SAFETY: made by `WebPAnimEncoderNewInternal`, freed only here.
-        unsafe { ffi::WebPAnimEncoderDelete(self.encoder.as_ptr()) }
-    }
-}
-
 fn config(quality: u8) -> Result<ffi::WebPConfig, MediaError> {
     let quality = f32::from(quality.min(100));
     let mut config = ffi::WebPConfig::new_with_preset(ffi::WebPPreset::WEBP_PRESET_DEFAULT, quality)
         .map_err(|()| MediaError::encode("libwebp: the ABI version doesn't fit"))?;
     config.method = 4;
     Ok(config)
-}
-
-/// How libwebp keeps the pixels: lossy stills want YUV at once, the animation encoder compares ARGB.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pixels {
-    Yuv,
-    Argb,
 }
 
 /// A picture whose planes libwebp allocated, or which are borrowed from the caller.
@@ -166,7 +67,7 @@ impl Picture {
             .map_err(|()| MediaError::encode("libwebp: the ABI version doesn't fit"))
     }
 
-    fn import(canvas: &Canvas, pixels: Pixels) -> Result<Self, MediaError> {
+    fn import(canvas: &Canvas) -> Result<Self, MediaError> {
         let canvas = canvas.coloured();
         let (width, height) = (edge(canvas.width)?, edge(canvas.height)?);
         let channels = canvas.model.channels();
@@ -174,7 +75,7 @@ impl Picture {
             return Err(MediaError::encode("the pixels don't fill the picture"));
         }
         let mut picture = Self::new()?;
-        picture.0.use_argb = c_int::from(pixels == Pixels::Argb);
+        picture.0.use_argb = 0;
         picture.0.width = width;
         picture.0.height = height;
         let stride = width * c_int::try_from(channels).map_err(MediaError::encode)?;
@@ -269,13 +170,5 @@ mod tests {
         let mut short = canvas(Model::Rgb, 4, 4);
         short.pixels.pop();
         assert!(encode(&short, 80).is_err());
-    }
-
-    #[test]
-    fn an_animation_takes_frames_of_one_size() {
-        let mut animation = Animation::new((4, 4), 80, 0).unwrap();
-        animation.push(&canvas(Model::Rgb, 4, 4), 40).unwrap();
-        assert!(animation.push(&canvas(Model::Rgb, 5, 4), 40).is_err());
-        assert!(animation.finish().unwrap().starts_with(b"RIFF"));
     }
 }

@@ -11,10 +11,8 @@ mod encode;
 
 use std::ffi::c_int;
 
-#[allow(unused_imports)]
 pub(crate) use decode::{Band, End, Layout, Rows, lossy, raster};
-#[allow(unused_imports)]
-pub(crate) use encode::{Animation, Yuv, encode, encode_yuv};
+pub(crate) use encode::{Yuv, encode, encode_yuv};
 
 use crate::error::MediaError;
 
