@@ -6,7 +6,7 @@
 //! the image is decoded at all, at which scale, and into how much memory.
 
 mod bmp;
-mod heif;
+pub(crate) mod heif;
 mod raw;
 mod svg;
 mod tiff;
@@ -80,9 +80,14 @@ pub(crate) struct Header<'a> {
     pub animated: bool,
     /// The TIFF structure with the EXIF fields.
     pub exif: Option<&'a [u8]>,
+    /// The XMP packet.
+    pub xmp: Option<&'a [u8]>,
+    /// What the container says of turning and mirroring, in EXIF's numbers; EXIF's own doesn't count then.
+    pub orientation: Option<u8>,
     /// The ICC profile where the file holds it as it is (JPEG, WebP).
     pub icc: Option<Cow<'a, [u8]>>,
     pub jpeg: Option<JpegHeader>,
+    pub heif: Option<heif::HeifHeader>,
 }
 
 impl<'a> Header<'a> {
@@ -241,8 +246,11 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
         frames: 1,
         animated: false,
         exif,
+        xmp: None,
+        orientation: None,
         icc,
         jpeg: Some(jpeg),
+        heif: None,
     })
 }
 
@@ -323,8 +331,11 @@ fn png(data: &[u8]) -> Result<Header<'_>, MediaError> {
         frames: frames.max(1),
         animated: frames > 1,
         exif,
+        xmp: None,
+        orientation: None,
         icc: None,
         jpeg: None,
+        heif: None,
     })
 }
 
@@ -360,8 +371,11 @@ fn gif(data: &[u8]) -> Result<Header<'_>, MediaError> {
         frames: frames.max(1),
         animated: frames > 1,
         exif: None,
+        xmp: None,
+        orientation: None,
         icc: None,
         jpeg: None,
+        heif: None,
     })
 }
 
@@ -417,8 +431,11 @@ fn webp(data: &[u8]) -> Result<Header<'_>, MediaError> {
         frames: if animated { frames.max(1) } else { 1 },
         animated: animated && frames > 1,
         exif,
+        xmp: None,
+        orientation: None,
         icc,
         jpeg: None,
+        heif: None,
     })
 }
 
@@ -445,8 +462,11 @@ mod tests {
             frames: 1,
             animated: false,
             exif: None,
+            xmp: None,
+            orientation: None,
             icc: None,
             jpeg: Some(JpegHeader::default()),
+            heif: None,
         };
         assert_eq!(header(4096, 3072).dct_eighths((2048, 1536)), 4);
         assert_eq!(header(4095, 3072).dct_eighths((2048, 1536)), 5);

@@ -133,7 +133,8 @@ pub fn read(bytes: &[u8]) -> Metadata {
         let mut metadata = Metadata::default();
         let exif = if let Ok(header) = Header::parse(bytes) {
             let exif = header.exif.and_then(parse_exif);
-            let facts = image_header(&header, exif.as_ref().map_or(1, exif_orientation));
+            let orientation = header.orientation.or_else(|| exif.as_ref().map(exif_orientation));
+            let facts = image_header(&header, orientation.unwrap_or(1));
             metadata.width = Some(facts.width);
             metadata.height = Some(facts.height);
             metadata.orientation = Some(facts.orientation);
@@ -161,6 +162,9 @@ fn image_header(header: &Header<'_>, orientation: u8) -> ImageHeader {
 
 /// The orientation of an image, 1 when it says none.
 pub(crate) fn orientation(header: &Header<'_>) -> u8 {
+    if let Some(orientation) = header.orientation {
+        return orientation;
+    }
     contained(|| Ok(header.exif.and_then(parse_exif).as_ref().map_or(1, exif_orientation))).unwrap_or(1)
 }
 
