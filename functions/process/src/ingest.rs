@@ -10,8 +10,7 @@ use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
     Error, Result,
     asset::{
-        Asset, Effect, Event, Failure, Ingest, JobName, Placeholder, Stage, StoredObject, Transition,
-        Warning,
+        Asset, Effect, Event, Failure, Ingest, JobName, Placeholder, Stage, StoredObject, Transition, Warning,
     },
     change,
     gate::GatePolicy,

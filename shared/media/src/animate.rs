@@ -2,10 +2,10 @@
 
 use crate::decode::frames::{Animation, Frame};
 use crate::derive::Step;
+use crate::encode::webp;
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::limits::Limits;
-use crate::encode::webp;
 use crate::picture::Colour;
 use crate::raster::{Canvas, Model, Raster};
 use crate::resample::Resampler;
@@ -70,8 +70,11 @@ pub(crate) fn encode(
             continue;
         }
         let resized = resize(&frame, target)?;
-        let upright = colour::to_srgb_canvas(resized, &colour, warnings).orient(orientation);
-        for (encoder, picture) in encoders.iter_mut().zip(reduce(upright, steps)?) {
+        let opaque = frame.opaque;
+        let converted = colour::to_srgb_canvas(resized, &colour, warnings);
+        let converted = if opaque { converted.without_opaque_alpha() } else { converted };
+        let upright = converted.orient(orientation);
+        for (encoder, picture) in encoders.iter_mut().zip(reduce(&upright, steps)?) {
             encoder.push(&picture, frame.duration_ms)?;
         }
     }
@@ -90,10 +93,10 @@ fn resize(frame: &Frame<'_>, target: (u32, u32)) -> Result<Raster, MediaError> {
 }
 
 /// The picture in the size of each step, each made from the next larger.
-fn reduce(largest: Canvas, steps: &[&Step]) -> Result<Vec<Canvas>, MediaError> {
+fn reduce(largest: &Canvas, steps: &[&Step]) -> Result<Vec<Canvas>, MediaError> {
     let mut pictures: Vec<Canvas> = Vec::with_capacity(steps.len());
     for step in steps {
-        let larger = pictures.last().unwrap_or(&largest);
+        let larger = pictures.last().unwrap_or(largest);
         let picture = if larger.size() == step.size { larger.clone() } else { larger.resize(step.size)? };
         pictures.push(picture);
     }

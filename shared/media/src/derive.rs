@@ -66,16 +66,13 @@ pub fn derive<'a>(
     })
 }
 
-fn derive_opened(
-    opened: &mut Opened<'_>,
-    profile: &Profile,
-    limits: &Limits,
-) -> Result<Derived, MediaError> {
+fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) -> Result<Derived, MediaError> {
     let (bytes, rest) = opened.parts();
     let header = Header::parse(bytes)?;
     let orientation = metadata::orientation(&header);
     let upright = metadata::upright((header.width, header.height), orientation);
-    let largest = profile.derivatives.iter().map(|spec| spec.size(upright)).max_by_key(longer_edge);
+    let largest =
+        profile.derivatives.iter().map(|spec| spec.size(upright)).max_by_key(|size| longer_edge(*size));
     let largest = largest.unwrap_or((1, 1));
     // The same the other way round: the size as stored.
     let target = metadata::upright(largest, orientation);
@@ -110,7 +107,7 @@ fn derive_opened(
     Ok(Derived { derivatives: derivatives.collect(), warnings })
 }
 
-fn longer_edge(size: &(u32, u32)) -> u32 {
+fn longer_edge(size: (u32, u32)) -> u32 {
     size.0.max(size.1)
 }
 
@@ -133,13 +130,15 @@ fn plan(profile: &Profile, picture: &Picture, moving: bool) -> Vec<Step> {
         let animated = moving && format == OutputFormat::WebP;
         let size = spec.size(picture.size());
         let step = Step { size, format, quality: spec.quality, animated, specs: vec![index] };
-        let same = |other: &&mut Step| Step { specs: Vec::new(), ..(*other).clone() } == Step { specs: Vec::new(), ..step.clone() };
+        let same = |other: &&mut Step| {
+            Step { specs: Vec::new(), ..(*other).clone() } == Step { specs: Vec::new(), ..step.clone() }
+        };
         match steps.iter_mut().find(same) {
             Some(known) => known.specs.push(index),
             None => steps.push(step),
         }
     }
-    steps.sort_by_key(|step| std::cmp::Reverse(longer_edge(&step.size)));
+    steps.sort_by_key(|step| std::cmp::Reverse(longer_edge(step.size)));
     steps
 }
 

@@ -40,8 +40,6 @@ pub(crate) enum Opened<'a> {
         head: Vec<u8>,
         /// What follows.
         rest: Box<dyn Read + Send + 'a>,
-        /// Bytes of the whole file.
-        size: u64,
     },
 }
 
@@ -72,30 +70,13 @@ impl<'a> Input<'a> {
                 let mut head = Vec::new();
                 collect(&mut reader, &mut head, size.min(HEAD_BYTES as u64))?;
                 if streams(&head) && size > head.len() as u64 {
-                    return Ok(Opened::Png { head, rest: Box::new(reader), size });
+                    return Ok(Opened::Png { head, rest: Box::new(reader) });
                 }
                 if size > max_held {
                     return Err(MediaError::TooManyBytes { bytes: size, limit: max_held });
                 }
                 collect(&mut reader, &mut head, size)?;
                 Ok(Opened::Whole(Cow::Owned(head)))
-            }
-        }
-    }
-
-    /// All bytes, held in at most `max_held` bytes of memory.
-    ///
-    /// # Errors
-    /// As [`Input::open`].
-    pub(crate) fn whole(self, max_held: u64) -> Result<Cow<'a, [u8]>, MediaError> {
-        match self.open(max_held)? {
-            Opened::Whole(bytes) => Ok(bytes),
-            Opened::Png { head: mut bytes, mut rest, size } => {
-                if size > max_held {
-                    return Err(MediaError::TooManyBytes { bytes: size, limit: max_held });
-                }
-                collect(&mut rest, &mut bytes, size)?;
-                Ok(Cow::Owned(bytes))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What decoders give and encoders take: pictures as planes or as interleaved rows.
 //!
-//! A photo stays in the form that JPEG, WebP and AVIF share, Y'CbCr with halved chroma, from its decoder to its
+//! A photo stays in the form that JPEG, WebP and AVIF share, `Y'CbCr` with halved chroma, from its decoder to its
 //! encoders: no colour conversion, and half the samples of RGB. What planes can't hold (transparency, 16 bits,
 //! another colour space that must be converted) goes as a [`Raster`].
 
@@ -21,7 +21,7 @@ pub(crate) struct Plane {
     pub samples: Vec<u8>,
 }
 
-/// A picture in JFIF's colour space: Y'CbCr by the matrix of BT.601, each channel in the full range 0 to 255
+/// A picture in JFIF's colour space: `Y'CbCr` by the matrix of BT.601, each channel in the full range 0 to 255
 /// (JFIF 1.02; ITU-T T.871, 7).
 ///
 /// `chroma` is Cb and Cr at half the size both ways, rounded up (4:2:0), sited in the middle of the four
@@ -148,7 +148,9 @@ impl Picture {
             (Self::Transparent(canvas), OutputFormat::WebP) => native::webp::encode(canvas, quality),
             (Self::Opaque(planar), OutputFormat::Png) => encode::png::encode(&planar.to_canvas()),
             (Self::Transparent(canvas), OutputFormat::Png) => encode::png::encode(canvas),
-            (Self::Opaque(planar), OutputFormat::Avif) => encode::avif::planar(planar, quality, Effort::Quick),
+            (Self::Opaque(planar), OutputFormat::Avif) => {
+                encode::avif::planar(planar, quality, Effort::Quick)
+            }
             (Self::Transparent(canvas), OutputFormat::Avif) => {
                 encode::avif::canvas(canvas, quality, Effort::Quick)
             }

@@ -170,11 +170,10 @@ mod tests {
         .unwrap();
         let [card, full] = &profile.derivatives[..] else { panic!("two were asked for") };
         assert_eq!(*card, Spec::new("card", 640, OutputFormat::Avif, 55));
-        assert_eq!((full.quality, full.format(true), full.format(false)), (
-            80,
-            OutputFormat::Png,
-            OutputFormat::Jpeg
-        ));
+        assert_eq!(
+            (full.quality, full.format(true), full.format(false)),
+            (80, OutputFormat::Png, OutputFormat::Jpeg)
+        );
     }
 
     #[test]
@@ -204,7 +203,8 @@ mod tests {
             (r#"[{"name":"a","max_edge":9,"format":"bmp"}]"#.to_owned(), "unknown variant `bmp`"),
             (r#"[{"name":"a","max_edge":9,"format":"png","sharp":1}]"#.to_owned(), "unknown field `sharp`"),
             (
-                r#"[{"name":"a","max_edge":9,"format":"png"},{"name":"a","max_edge":8,"format":"png"}]"#.to_owned(),
+                r#"[{"name":"a","max_edge":9,"format":"png"},{"name":"a","max_edge":8,"format":"png"}]"#
+                    .to_owned(),
                 "two derivatives named \"a\"",
             ),
         ] {

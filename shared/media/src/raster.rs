@@ -57,6 +57,7 @@ pub(crate) struct Canvas {
     pub pixels: Vec<u8>,
 }
 
+#[cfg(test)]
 impl Raster {
     /// Resizes to `size`, weighting colour by alpha.
     pub fn resize(self, size: (u32, u32)) -> Result<Self, MediaError> {
@@ -203,12 +204,9 @@ pub(crate) fn orient_pixels<const N: usize>(
     let (target, _) = upright.as_chunks_mut::<N>();
     // Whether the upright picture's columns and rows run against the stored ones.
     let (against_x, against_y) = match orientation {
-        2 => (true, false),
-        3 => (true, true),
-        4 => (false, true),
+        2 | 6 => (true, false),
+        3 | 7 => (true, true),
         5 => (false, false),
-        6 => (true, false),
-        7 => (true, true),
         _ => (false, true),
     };
     if orientation < 5 {
@@ -249,7 +247,7 @@ pub(crate) fn orient_pixels<const N: usize>(
 /// Pixels on an edge of a tile.
 const TILE: usize = 16;
 
-#[inline(always)]
+#[inline]
 fn transposed<const N: usize>(tile: &[[[u8; N]; TILE]; TILE]) -> [[[u8; N]; TILE]; TILE] {
     std::array::from_fn(|y| std::array::from_fn(|x| tile[x][y]))
 }

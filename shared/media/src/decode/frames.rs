@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 
 use crate::error::MediaError;
-use crate::raster::{Model, Raster, Samples};
 
 /// Browsers show a frame that claims 10 ms or less for 100 ms; files are made for that.
 const SHORTEST_FRAME_MS: u32 = 11;
@@ -67,20 +66,6 @@ pub(crate) struct Frame<'c> {
     /// Every alpha is 255.
     pub opaque: bool,
     pub duration_ms: u32,
-}
-
-impl Frame<'_> {
-    /// A copy: RGB where the frame is opaque, RGBA elsewhere.
-    pub fn to_raster(self) -> Raster {
-        let (width, height) = self.size;
-        let (model, samples) = if self.opaque {
-            let (pixels, _) = self.pixels.as_chunks::<4>();
-            (Model::Rgb, pixels.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect())
-        } else {
-            (Model::Rgba, self.pixels.to_vec())
-        };
-        Raster { width, height, model, samples: Samples::Eight(samples) }
-    }
 }
 
 /// Decodes the frames of an animation as they are asked for.

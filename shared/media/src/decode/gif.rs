@@ -267,14 +267,12 @@ pub(crate) fn animation<'a>(
     };
     let icc = reader.icc();
     let canvas = Canvas::new((header.width, header.height));
-    let size = (header.width, header.height);
-    Ok(Animation { frames: Box::new(Composed { reader, canvas, size, ended: false }), icc, loops })
+    Ok(Animation { frames: Box::new(Composed { reader, canvas, ended: false }), icc, loops })
 }
 
 struct Composed<'a> {
     reader: Reader<'a>,
     canvas: Canvas,
-    size: (u32, u32),
     ended: bool,
 }
 

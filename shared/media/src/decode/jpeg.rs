@@ -11,7 +11,7 @@ use crate::jpeg::decode::{self as codec, Found, Frame, Refusal, Scale, Sink};
 use crate::native;
 use crate::picture::{Colour, Pixels, Planar, Plane, Still, Want};
 use crate::raster::{Model, Raster, Samples};
-use crate::resample::Resampler;
+use crate::resample::{self, Resampler};
 use crate::simd;
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
@@ -20,8 +20,7 @@ pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     let Some(frame) = header.jpeg.as_ref().and_then(|jpeg| jpeg.frame.as_ref()) else {
         return libjpeg_memory(header, target);
     };
-    // The rows that a resize keeps are few; those of one row of MCUs are counted here, as many as it may.
-    let rows = u64::from(header.width) * 3 * 64;
+    let rows = 3 * resample::memory((header.width, header.height), target, Model::Gray, 1);
     codec::memory(frame, scales(frame, target), 2) + planes + rows
 }
 
@@ -211,8 +210,7 @@ mod tests {
     ) -> Result<(Pixels, Vec<Warning>), MediaError> {
         let limits = Limits { threads, ..Limits::for_memory(1 << 30) };
         let header = Header::parse(bytes).unwrap();
-        decode(bytes, &header, &Want { target, limits: &limits })
-            .map(|still| (still.pixels, still.warnings))
+        decode(bytes, &header, &Want { target, limits: &limits }).map(|still| (still.pixels, still.warnings))
     }
 
     #[test]

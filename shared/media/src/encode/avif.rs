@@ -36,6 +36,7 @@ pub(crate) enum Effort {
     #[default]
     Quick,
     /// Blocks of 8 × 8, too.
+    #[cfg_attr(not(test), expect(dead_code, reason = "measured beside the other, which profiles get"))]
     Thorough,
 }
 

@@ -9,9 +9,6 @@ use png::{BitDepth, ColorType, Compression, Encoder, Filter};
 use crate::error::MediaError;
 use crate::raster::{Canvas, Model};
 
-/// Longest edge of a PNG (third edition, 11.2.1: 31 bits).
-pub(crate) const PNG_MAX_EDGE: u32 = i32::MAX.cast_unsigned();
-
 /// Encodes a PNG of 8 bits a sample.
 pub(crate) fn encode(canvas: &Canvas) -> Result<Vec<u8>, MediaError> {
     let (model, pixels) = reduced(canvas);

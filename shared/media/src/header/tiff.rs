@@ -1,4 +1,4 @@
-//! The header of a TIFF file: its directories (TIFF 6.0, section 2; BigTIFF as libtiff describes it).
+//! The header of a TIFF file: its directories (TIFF 6.0, section 2; `BigTIFF` as libtiff describes it).
 //!
 //! A directory lists fields, whose values stand elsewhere when they don't fit. They are read where they lie, so that
 //! a count in the file never becomes an allocation.
@@ -80,6 +80,7 @@ pub(crate) enum Alpha {
 }
 
 /// The first full picture of a file.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of the format")]
 #[derive(Debug, Clone)]
 pub(crate) struct Tiff<'a> {
     pub big_endian: bool,
@@ -150,7 +151,7 @@ impl<'a> Tiff<'a> {
         let compression = match number(259).unwrap_or(1) {
             1 => Compression::None,
             // Options: bit 0, two-dimensional; bit 1, uncompressed parts.
-            3 if number(292).unwrap_or(0) & 3 == 0 => Compression::Fax3,
+            3 if number(292).unwrap_or(0).trailing_zeros() >= 2 => Compression::Fax3,
             4 => Compression::Fax4,
             5 => Compression::Lzw,
             7 => Compression::Jpeg,
@@ -338,7 +339,7 @@ impl Photometric {
 struct File<'a> {
     bytes: &'a [u8],
     big_endian: bool,
-    /// BigTIFF: offsets and counts have 8 bytes.
+    /// `BigTIFF`: offsets and counts have 8 bytes.
     wide: bool,
     /// Where the first directory stands.
     first: u64,
@@ -347,7 +348,7 @@ struct File<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Directory<'a> {
     file: File<'a>,
-    /// The fields, 12 bytes each, of a BigTIFF 20.
+    /// The fields, 12 bytes each, of a `BigTIFF` 20.
     fields: &'a [u8],
     reduced: bool,
 }

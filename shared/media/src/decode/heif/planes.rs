@@ -223,7 +223,8 @@ pub(super) fn planar<T: Depth>(
                 let (cb, cr) = (&cb[start..start + half], &cr[start..start + half]);
                 let pairs = row.chunks(2).zip(out.chunks_mut(2));
                 for ((pair, out), (&cb, &cr)) in pairs.zip(cb.iter().zip(cr)) {
-                    let share = (Into::<i32>::into(cb) - to.grey) * to.share[0] + (Into::<i32>::into(cr) - to.grey) * to.share[1];
+                    let share = (Into::<i32>::into(cb) - to.grey) * to.share[0]
+                        + (Into::<i32>::into(cr) - to.grey) * to.share[1];
                     for (&sample, out) in pair.iter().zip(out) {
                         *out = byte((Into::<i32>::into(sample) - to.black) * to.luma + share);
                     }
@@ -262,7 +263,9 @@ pub(super) fn rgb<T: Depth>(
     let to = matrix.to_rgb(depth, <u16 as Depth>::MAX);
     let mut samples = Vec::with_capacity(luma.len() * 3);
     for ((&luma, &cb), &cr) in luma.iter().zip(cb).zip(cr) {
-        samples.extend(to.rgb(luma.into(), Into::<i32>::into(cb), Into::<i32>::into(cr)).map(<u16 as Depth>::from_i32));
+        samples.extend(
+            to.rgb(luma.into(), Into::<i32>::into(cb), Into::<i32>::into(cr)).map(<u16 as Depth>::from_i32),
+        );
     }
     Raster { width, height, model: Model::Rgb, samples: Samples::Sixteen(samples) }
 }

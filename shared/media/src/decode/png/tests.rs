@@ -249,8 +249,7 @@ impl Read for Drip<'_> {
 #[test]
 fn a_stream_gives_what_the_whole_gives() {
     for mut made in every(300, 500) {
-        made.after =
-            [chunk(b"tEXt", b"a\0b"), chunk(b"eXIf", EXIF), chunk(b"tEXt", b"c\0d")].concat();
+        made.after = [chunk(b"tEXt", b"a\0b"), chunk(b"eXIf", EXIF), chunk(b"tEXt", b"c\0d")].concat();
         let bytes = made.file();
         let png = Png::read(&bytes).unwrap();
         assert_eq!(png.exif, Some(EXIF));

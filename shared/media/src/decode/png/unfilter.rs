@@ -7,6 +7,8 @@
 //! Invariant: a [`Band`] has [`SLACK`] bytes behind its last row, and its rows are as many bytes apart, so that blocks
 //! of 16 bytes may reach over the end of a row. What lies there is never looked at.
 
+#![expect(clippy::inline_always, reason = "what is dispatched by vector level must end up in one function")]
+
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, Simd, dispatch, i16x8, u8x16, u16x8};
 
@@ -149,7 +151,7 @@ impl<S: Simd> Filter<S> for Average {
 
 impl<S: Simd> Filter<S> for Paeth {
     /// With fewer steps from `left` to the result than the standard's form has, and the same result (the choice is
-    /// stb_image's). All three sums are made before it is known which is chosen.
+    /// `stb_image`'s). All three sums are made before it is known which is chosen.
     #[inline(always)]
     fn undo(stored: i16x8<S>, left: i16x8<S>, above: i16x8<S>, corner: i16x8<S>) -> i16x8<S> {
         let (low, high) = (left.min(above), left.max(above));
