@@ -67,8 +67,11 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 
 #[test]
 fn heic_and_tiff_are_read_without_being_decoded() {
-    for name in ["heads/rocket.heic", "heads/chelsea.tif", "heads/rocket.avif"] {
-        assert_eq!(read(&sample(name)).width, None, "{name}");
+    assert_eq!(read(&sample("heads/chelsea.tif")).width, None);
+    // Only the first 8 KiB are there.
+    for name in ["heads/rocket.heic", "heads/rocket.avif"] {
+        let found = read(&sample(name));
+        assert_eq!((found.width, found.height, found.orientation), (Some(640), Some(427), Some(1)), "{name}");
     }
 }
 
