@@ -137,6 +137,7 @@ impl<'a> Tiff<'a> {
         Self::of(&fields, pages)
     }
 
+    #[expect(clippy::too_many_lines, reason = "a field of the directory after the other")]
     fn of(fields: &Directory<'a>, pages: u32) -> Result<Self, MediaError> {
         let number = |tag: u16| fields.number(tag);
         let edge = |tag: u16| number(tag).and_then(|edge| u32::try_from(edge).ok());
@@ -162,14 +163,13 @@ impl<'a> Tiff<'a> {
         let samples = number(277).unwrap_or(1).try_into().unwrap_or(u16::MAX);
         let photometric = match number(262) {
             Some(0) => Photometric::WhiteIsZero,
-            Some(1) => Photometric::BlackIsZero,
+            // Required, and left out now and then.
+            None if samples >= 3 => Photometric::Rgb,
+            Some(1) | None => Photometric::BlackIsZero,
             Some(2) => Photometric::Rgb,
             Some(3) => Photometric::Palette,
             Some(5) if number(332).unwrap_or(1) == 1 => Photometric::Cmyk,
             Some(6) => Photometric::YCbCr,
-            // Required, and left out now and then.
-            None if samples >= 3 => Photometric::Rgb,
-            None => Photometric::BlackIsZero,
             Some(other) => return unsupported(format!("a TIFF of photometric interpretation {other}")),
         };
         let depths = fields.values(258);
