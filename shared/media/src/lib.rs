@@ -11,16 +11,21 @@
 //! | [`limits`] | what an image may demand, checked before it is decoded |
 //! | [`error`] | why an image was refused, and what its copies could not show |
 //!
-//! Images are JPEG, PNG, GIF and WebP; others are told as `unsupported_image`.
+//! Images are JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC, SVG and the preview in a camera's raw file; others are told as
+//! `unsupported_image`. The way of the data: `header` reads what is known before a pixel is decoded, [`limits`] judges it,
+//! `decode` gives the picture at the size of the largest derivative (rows go through `resample` as they come), `colour`
+//! makes it sRGB, and from [`mod@derive`] on it is a `picture`: planes as JPEG, WebP and AVIF share them, or RGBA where something
+//! shows through.
 //!
 //! # Invariants
-//! - No IO, no clock, no threads, no AWS: what a function does depends on its arguments only, so the
-//!   same bytes give the same derivatives.
+//! - No IO but the reader that is given, no clock, no AWS: what a function does depends on its arguments only, so the same
+//!   bytes give the same derivatives, on any number of threads and at any level of vector instructions.
 //! - Nothing is decoded before its header passed the [`limits::Limits`].
 //! - Bytes never panic this crate: decoders run contained, a panic becomes `corrupt_image`. This needs
 //!   `panic = "unwind"`.
 //! - No metadata of an original reaches a derivative.
-//! - `unsafe` is used in `native` alone, which wraps the C codecs.
+//! - `unsafe` is used in `native` alone, which wraps the C codecs. The JPEG codec, the resize and the colour conversions are
+//!   safe code over vectors.
 
 mod animate;
 mod colour;

@@ -51,7 +51,7 @@ pub(super) fn decode<'a>(
     let webp = header.webp.ok_or_else(|| MediaError::corrupt("the header is no WebP's"))?;
     let size = (header.width, header.height);
     let (pixels, end) =
-        if webp.framed { first_frame(bytes, size, want.target)? } else { still(&webp, size, want.target)? };
+        if webp.framed { first_frame(bytes, size, want.target)? } else { still(&webp, size, want)? };
     let colour = header.icc.clone().map_or(Colour::Srgb, Colour::Icc);
     let warnings = match end {
         End::Complete => Vec::new(),
@@ -63,9 +63,9 @@ pub(super) fn decode<'a>(
     Ok(Still { pixels, colour, orientation: None, warnings })
 }
 
-fn still(webp: &WebPHeader<'_>, size: (u32, u32), target: (u32, u32)) -> Result<(Pixels, End), MediaError> {
-    let threads = u64::from(size.0) * u64::from(size.1) >= PIXELS_FOR_THREADS
-        && std::thread::available_parallelism().is_ok_and(|threads| threads.get() > 1);
+fn still(webp: &WebPHeader<'_>, size: (u32, u32), want: &Want<'_>) -> Result<(Pixels, End), MediaError> {
+    let target = want.target;
+    let threads = u64::from(size.0) * u64::from(size.1) >= PIXELS_FOR_THREADS && want.limits.threads > 1;
     if webp.image.is_empty() {
         return Err(MediaError::corrupt("the file ends before the image data"));
     }
