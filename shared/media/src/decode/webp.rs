@@ -51,7 +51,7 @@ pub(super) fn decode<'a>(
     let webp = header.webp.ok_or_else(|| MediaError::corrupt("the header is no WebP's"))?;
     let size = (header.width, header.height);
     let (pixels, end) =
-        if webp.framed { first_frame(bytes, size, want.target)? } else { still(&webp, size, want)? };
+        if webp.framed { first_frame(bytes, size, want)? } else { still(&webp, size, want)? };
     let colour = header.icc.clone().map_or(Colour::Srgb, Colour::Icc);
     let warnings = match end {
         End::Complete => Vec::new(),
@@ -327,7 +327,7 @@ fn anmfs(bytes: &[u8]) -> impl Iterator<Item = Option<Anmf<'_>>> {
         .map(|chunk| Anmf::parse(chunk.payload, chunk.whole))
 }
 
-fn first_frame(bytes: &[u8], size: (u32, u32), target: (u32, u32)) -> Result<(Pixels, End), MediaError> {
+fn first_frame(bytes: &[u8], size: (u32, u32), want: &Want<'_>) -> Result<(Pixels, End), MediaError> {
     let frame = anmfs(bytes)
         .next()
         .flatten()
@@ -342,7 +342,7 @@ fn first_frame(bytes: &[u8], size: (u32, u32), target: (u32, u32)) -> Result<(Pi
         cut: !frame.whole,
     };
     if (frame.rect.width, frame.rect.height) == size {
-        return still(&header, size, target);
+        return still(&header, size, want);
     }
     let mut canvas = Canvas::new(size);
     canvas.begin(frame.rect, Disposal::Keep);
