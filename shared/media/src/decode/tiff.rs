@@ -151,7 +151,7 @@ enum Source<'a> {
     Fax4(Box<Group4Decoder<Octets<'a>>>),
 }
 
-/// What PackBits is in the midst of: bytes as they are, or one repeated.
+/// What `PackBits` is in the midst of: bytes as they are, or one repeated.
 #[derive(Debug, Clone, Copy)]
 enum Run {
     Literal(usize),
@@ -251,11 +251,10 @@ impl<'a> Source<'a> {
                     *at += result.consumed_in;
                     done += result.consumed_out;
                     match result.status.map_err(Fault::broken)? {
-                        LzwStatus::Ok => {}
                         LzwStatus::Done | LzwStatus::NoProgress if done < out.len() => {
                             return Err(Fault::Short);
                         }
-                        LzwStatus::Done | LzwStatus::NoProgress => {}
+                        _ => {}
                     }
                 }
                 Ok(())
@@ -568,7 +567,7 @@ fn palette(values: Values<'_>, count: usize) -> Vec<[u8; 3]> {
     (0..count).map(|at| [sample(at), sample(count + at), sample(2 * count + at)]).collect()
 }
 
-/// Y'CbCr of 8 bits by BT.601, full range.
+/// `Y'CbCr` of 8 bits by BT.601, full range.
 fn rgb([luma, blue, red]: [u32; 3]) -> [u32; 3] {
     let [luma, blue, red] = [luma, blue, red].map(u32::cast_signed);
     let (blue, red) = (blue - 128, red - 128);
