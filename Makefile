@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down token test check bench bench-tus sam-local clean install
+.PHONY: help up down token test check bench bench-tus bench-images fuzz sam-local clean install
 
 VENV := infra/local/.venv
 export PYTHONPATH := infra/local
@@ -38,6 +38,10 @@ check: install ## Formatting, lints, documentation, dependencies and the templat
 	cargo deny check bans licenses sources
 	$(SAM) validate --lint
 	$(VENV)/bin/cfn-lint template.yaml
+	@infra/local/aarch64.sh
+
+fuzz: ## Fuzz what reads a stranger's bytes: make fuzz FUZZ_SECONDS=60
+	@infra/local/fuzz.sh
 
 bench: install ## Run the benchmarks of infra/bench
 	@$(MAKE) --no-print-directory -C infra/bench bench
@@ -45,12 +49,16 @@ bench: install ## Run the benchmarks of infra/bench
 bench-tus: install ## Uploads by tus, side by side with @tus/server
 	@$(MAKE) --no-print-directory -C infra/bench tus
 
+bench-images: install ## Derivatives of images, side by side with sharp: speed, memory, quality
+	@$(MAKE) --no-print-directory -C infra/bench images
+
 sam-local: install ## Invoke every function with its event by `sam local`
 	@infra/local/sam-local.sh
 
 clean: ## Stop the local stack and remove everything that was built, installed or stored
 	@[ ! -x $(VENV)/bin/python ] || $(STACK) down
 	rm -rf infra/local/.state infra/local/outputs.json infra/e2e/clients/node_modules infra/e2e/clients/uppy5/node_modules infra/bench/tus/node_modules infra/bench/tus/.state \
+	  infra/bench/images/node_modules infra/bench/images/.inputs \
 	  $(VENV) .aws-sam
 	cargo clean
 

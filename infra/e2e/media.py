@@ -4,7 +4,7 @@ import os
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 MIB = 1024 * 1024
 PART = 5 * MIB
@@ -59,3 +59,9 @@ def fitted(width: int, height: int, edge: int) -> tuple[int, int]:
     """The size within a square of `edge`, never enlarged."""
     scale = min(1, edge / max(width, height))
     return round(width * scale), round(height * scale)
+
+
+def difference(one: bytes, other: bytes) -> float:
+    """How far two pictures of one size are apart: the mean over pixels and channels, of 255."""
+    pictures = [opened(content).convert("RGB") for content in (one, other)]
+    return sum(ImageStat.Stat(ImageChops.difference(*pictures)).mean) / 3

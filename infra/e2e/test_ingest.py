@@ -7,7 +7,7 @@ import pytest
 
 from checks import ARRIVED, DONE, FAILED, RUNNING, UPLOADING, statuses
 from client import eventually, fetch, put, put_parts
-from media import MIB, PART, fitted, noise, opened, pdf, sample
+from media import MIB, PART, difference, fitted, noise, opened, pdf, sample
 
 NAMES = {"thumb", "preview", "large"}
 
@@ -152,6 +152,10 @@ def test_an_instant_upload_of_another_size_is_none(alice):
     ("chelsea.webp", "image/webp", (451, 300), False),
     ("pan.gif", "image/gif", (240, 240), True),
     ("pan.webp", "image/webp", (240, 240), True),
+    ("chelsea.tif", "image/tiff", (451, 300), False),
+    ("chelsea.bmp", "image/bmp", (451, 300), False),
+    ("rocket.heic", "image/heic", (640, 427), False),
+    ("rocket.avif", "image/avif", (640, 427), False),
 ])
 def test_images_of_every_kind_get_derivatives(alice, name, content_type, size, moves):
     asset = alice.send_and_wait(name, sample(name), content_type="application/octet-stream")
@@ -164,6 +168,31 @@ def test_images_of_every_kind_get_derivatives(alice, name, content_type, size, m
         "thumb": fitted(*size, 256), "preview": fitted(*size, 1024), "large": fitted(*size, 2048)
     }
     assert (getattr(made["thumb"], "n_frames", 1) > 1) == moves
+
+
+@pytest.mark.parametrize(("name", "same"), [
+    ("chelsea.tif", "chelsea.png"), ("chelsea.bmp", "chelsea.png"), ("chelsea.webp", "chelsea.png"),
+    ("chelsea-palette.png", "chelsea.png"), ("rocket.heic", "rocket.jpg"), ("rocket.avif", "rocket.jpg"),
+    ("astronaut-progressive.jpg", "astronaut.jpg"), ("astronaut-cmyk.jpg", "astronaut.jpg"),
+])
+def test_a_picture_looks_the_same_from_every_format(alice, name, same):
+    asset = alice.send_and_wait(name, sample(name))
+    large = next(made for made in asset["derivatives"] if made["name"] == "large")
+    assert difference(fetch(large["url"]).content, sample(same)) < 6
+
+
+def test_a_drawing_is_drawn_and_nothing_in_it_is_run_or_fetched(alice):
+    drawing = alice.send_and_wait("drawing.svg", sample("drawing.svg"))
+    assert (drawing["stage"], drawing["content_type"]) == ("done", "image/svg+xml")
+    made = {made["name"]: opened(fetch(made["url"]).content).convert("RGB") for made in drawing["derivatives"]}
+    assert made["thumb"].size == (256, 128)
+    red, green, blue = made["thumb"].getpixel((64, 64))
+    assert red > 180 and green < 80 and blue < 80, "the circle"
+    hostile = alice.send_and_wait("hostile.svg", sample("hostile-script.svg"))
+    assert hostile["stage"] == "done"
+    entities = alice.send_and_wait("laughs.svg", sample("hostile-billion-laughs.svg"))
+    assert (entities["stage"], entities["derivatives"]) == ("done", []), "shown by the original, with a warning"
+    assert codes(entities) & {"corrupt_image", "unsupported_image"}
 
 
 def test_a_transparent_image_stays_so_where_the_format_can(alice):

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice_lambda::config::{ConfigErrors, Env};
-use sluice_media::limits::Limits;
+use sluice_media::{limits::Limits, profile::Profile};
 
 /// What the environment says.
 #[derive(Debug)]
@@ -16,10 +16,10 @@ pub struct Config {
     pub derived: String,
     /// `LEASE_SECONDS`
     pub lease: Duration,
+    /// `DERIVATIVES`, see [`Profile::from_json`]
+    pub profile: Profile,
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`
     pub limits: Limits,
-    /// The same: an original is held in memory whole, beside what its decoding takes.
-    pub max_bytes: u64,
 }
 
 impl Config {
@@ -34,10 +34,19 @@ impl Config {
             state_table: env.required("STATE_TABLE"),
             originals: env.required("ORIGINALS_BUCKET"),
             derived: env.required("DERIVED_BUCKET"),
+            profile: profile(&mut env),
             lease: env.seconds("LEASE_SECONDS", 120, 1..=900),
             limits: Limits::for_memory(memory),
-            max_bytes: memory / 8,
         };
         env.finish(config)
     }
+}
+
+/// What `DERIVATIVES` says, the default profile where it is missing.
+fn profile<L: Fn(&str) -> Option<String>>(env: &mut Env<L>) -> Profile {
+    let Some(json) = env.optional("DERIVATIVES") else { return Profile::default() };
+    Profile::from_json(&json).unwrap_or_else(|reason| {
+        env.fault("DERIVATIVES", format_args!("is no profile: {reason}"));
+        Profile::default()
+    })
 }

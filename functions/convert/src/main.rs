@@ -6,7 +6,6 @@ use aws_lambda_events::sqs::SqsEvent;
 use sluice_aws::{Clients, DynamoTable, S3Derived, S3Originals, SystemClock};
 use sluice_convert::{config::Config, handler::handle, work::Worker};
 use sluice_lambda::{config::environment, init_tracing};
-use sluice_media::derive::Profile;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -18,9 +17,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         originals: S3Originals::new(&clients, config.originals),
         derived: S3Derived::new(&clients, config.derived),
         clock: SystemClock,
-        profile: Profile::default(),
+        profile: config.profile,
         limits: config.limits,
-        max_bytes: config.max_bytes,
         lease: config.lease,
     };
     sluice_lambda::run(async |event: SqsEvent| Ok(handle(&worker, event).await)).await

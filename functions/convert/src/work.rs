@@ -8,16 +8,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_core::{
     Error, ErrorKind, Result,
-    asset::{Asset, Derivative, Event, Failure, JobName, Outcome, StoredObject, Warning},
+    asset::{Asset, Derivative, Event, Failure, JobName, Outcome, Warning},
     change,
     ids::Version,
     names::DerivedKey,
-    ports::{AssetRepository, Clock, DerivedStore, JobOrder, ObjectBody, OriginalStore},
+    ports::{AssetRepository, Clock, DerivedStore, JobOrder, OriginalStore},
 };
 use sluice_media::{
     derive::{Derived, Profile, derive},
+    input::Input,
     limits::Limits,
 };
+
+use crate::body;
 
 /// What derivatives are made with.
 pub struct Worker<T, O, D, C> {
@@ -33,8 +36,6 @@ pub struct Worker<T, O, D, C> {
     pub profile: Profile,
     /// What a decoder may use.
     pub limits: Limits,
-    /// Originals above this many bytes aren't converted: they are held in memory whole.
-    pub max_bytes: u64,
     /// How long a worker has a job to itself.
     pub lease: Duration,
 }
@@ -84,32 +85,20 @@ where
             Ok(Event::JobFailed { job, version, failure: Failure::permanent(code, message) })
         };
         let object = asset.object().ok_or_else(|| Error::internal("a job on an asset without bytes"))?;
-        if object.size > self.max_bytes {
-            return failed(
-                "image_too_large",
-                format!("{} bytes are more than the {} that are converted", object.size, self.max_bytes),
-            );
-        }
-        let Some(bytes) = self.read(object).await? else {
+        let Some(body) = self.originals.get(&object.key, object.version_id.as_ref()).await? else {
             return failed("original_missing", "the bytes are no longer there".to_owned());
         };
-        let (profile, limits) = (self.profile.clone(), self.limits);
-        let made = tokio::task::spawn_blocking(move || derive(&bytes, &profile, &limits)).await;
+        let (feed, reader) = body::pipe();
+        let (profile, limits, size) = (self.profile.clone(), self.limits, object.size);
+        let making =
+            tokio::task::spawn_blocking(move || derive(Input::stream(size, reader), &profile, &limits));
+        let (fed, made) = tokio::join!(feed.run(body), making);
+        // what was made of half a body says nothing about the image
+        fed?;
         match made.map_err(Error::internal)? {
             Ok(derived) => self.store(asset, job, version, derived).await,
             Err(error) => failed(error.code(), error.to_string()),
         }
-    }
-
-    async fn read(&self, object: &StoredObject) -> Result<Option<Vec<u8>>> {
-        let Some(mut body) = self.originals.get(&object.key, object.version_id.as_ref()).await? else {
-            return Ok(None);
-        };
-        let mut bytes = Vec::with_capacity(usize::try_from(object.size).map_err(Error::internal)?);
-        while let Some(chunk) = body.next().await? {
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Some(bytes))
     }
 
     async fn store(&self, asset: &Asset, job: JobName, version: Version, derived: Derived) -> Result<Event> {

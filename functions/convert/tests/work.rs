@@ -22,8 +22,7 @@ fn worker(world: &World) -> Memory {
         derived: world.derived.clone(),
         clock: world.clock.clone(),
         profile: Profile::default(),
-        limits: Limits::for_memory(1 << 30),
-        max_bytes: 1 << 20,
+        limits: Limits { max_held: 1 << 20, ..Limits::for_memory(1 << 30) },
         lease: Duration::from_secs(90),
     }
 }

@@ -1,6 +1,9 @@
 //! What `sluice-media` knows of an image, in the domain's words.
 
-use sluice_core::names::{ContentType, Kind};
+use sluice_core::{
+    asset::Need,
+    names::{ContentType, Kind},
+};
 use sluice_media::{limits::Limits, metadata, placeholder, sniff};
 
 /// The domain's word for a kind.
@@ -15,9 +18,15 @@ pub fn kind(sniffed: sniff::Kind) -> Kind {
     }
 }
 
-/// Whether previews are made of this type. Other images are shown as they are.
-pub fn has_derivatives(content_type: &ContentType) -> bool {
-    matches!(content_type.as_str(), "image/jpeg" | "image/png" | "image/gif" | "image/webp")
+/// Whether derivatives are made of this type, and whether it is a failure if none can be. Formats that every browser
+/// shows must give theirs; of the others a file may well be of a sort that can't be decoded, and is shown by its
+/// original then, with a warning.
+pub fn derivatives(content_type: &ContentType) -> Option<Need> {
+    match content_type.as_str() {
+        "image/jpeg" | "image/png" | "image/gif" | "image/webp" => Some(Need::Required),
+        other if sluice_media::derive::supports(other) => Some(Need::Awaited),
+        _ => None,
+    }
 }
 
 /// What an image says of itself, and what can be painted of it at once. An image that can't be read gives neither

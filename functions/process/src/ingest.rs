@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
     Error, Result,
     asset::{
-        Asset, Effect, Event, Failure, Ingest, JobName, Need, Placeholder, Stage, StoredObject, Transition,
+        Asset, Effect, Event, Failure, Ingest, JobName, Placeholder, Stage, StoredObject, Transition,
         Warning,
     },
     change,
@@ -248,11 +248,8 @@ where
         if let Some(warning) = mismatch(asset.declared_type(), &content) {
             warnings.push(warning);
         }
-        let jobs = if image::has_derivatives(&content.media_type) {
-            vec![(JobName::Image, Need::Required)]
-        } else {
-            Vec::new()
-        };
+        let jobs =
+            image::derivatives(&content.media_type).map(|need| (JobName::Image, need)).into_iter().collect();
         let mut ingest = Ingest {
             version: asset.version(),
             content_type: content.media_type,

@@ -106,6 +106,8 @@ pub enum JobStatus {
 pub enum Need {
     /// The asset is `done` only when the job is, and fails with it.
     Required,
+    /// The asset is `done` only when the job has ended; a failure is a warning on it.
+    Awaited,
     /// A failure is a warning on the asset.
     Optional,
 }

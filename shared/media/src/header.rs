@@ -6,11 +6,13 @@
 //! the image is decoded at all, at which scale, and into how much memory.
 
 pub(crate) mod bmp;
+mod gif;
 mod heif;
 pub(crate) mod png;
-mod raw;
-mod svg;
+pub(crate) mod raw;
+pub(crate) mod svg;
 pub(crate) mod tiff;
+pub(crate) mod webp;
 
 use std::borrow::Cow;
 
@@ -34,6 +36,23 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// The format of a sniffed content type, if it is decoded.
+    pub fn of(content_type: &str) -> Option<Self> {
+        Some(match content_type {
+            "image/jpeg" => Self::Jpeg,
+            "image/png" => Self::Png,
+            "image/gif" => Self::Gif,
+            "image/webp" => Self::WebP,
+            "image/tiff" => Self::Tiff,
+            "image/bmp" => Self::Bmp,
+            "image/avif" => Self::Avif,
+            "image/heic" => Self::Heic,
+            "image/svg+xml" => Self::Svg,
+            raw if raw::is_raw(raw) => Self::Raw,
+            _ => return None,
+        })
+    }
+
     /// The IANA media type; of raw files, the one that covers their sorts.
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -64,6 +83,8 @@ pub(crate) struct JpegHeader {
     pub adobe: bool,
     /// The end-of-image marker was reached.
     pub complete: bool,
+    /// The frame, if [`crate::jpeg::decode`] handles its kind.
+    pub frame: Option<crate::jpeg::decode::Frame>,
 }
 
 /// The header of an image, borrowing from its bytes.
@@ -81,33 +102,57 @@ pub(crate) struct Header<'a> {
     pub animated: bool,
     /// The TIFF structure with the EXIF fields.
     pub exif: Option<&'a [u8]>,
+    /// The XMP packet of formats that keep it in an item (HEIC, AVIF); elsewhere it is looked up when
+    /// metadata is read.
+    pub xmp: Option<&'a [u8]>,
     /// The ICC profile where the file holds it as it is (JPEG, WebP).
     pub icc: Option<Cow<'a, [u8]>>,
     /// Bytes that the decoder must hold at once, where rows don't do: an interlaced PNG's whole picture, a TIFF's
     /// largest strip or row of tiles. 0 where the decoder knows better.
     pub held: u64,
     pub jpeg: Option<JpegHeader>,
+    pub webp: Option<webp::WebPHeader<'a>>,
+    /// What only a raw file has; `jpeg` is then its preview's.
+    pub raw: Option<raw::Preview<'a>>,
 }
 
 impl<'a> Header<'a> {
+    /// A still of `size` pixels, of which nothing else is known.
+    pub const fn new(format: Format, (width, height): (u32, u32)) -> Self {
+        Self {
+            format,
+            width,
+            height,
+            bytes_per_pixel: 3,
+            frames: 1,
+            animated: false,
+            exif: None,
+            xmp: None,
+            icc: None,
+            held: 0,
+            jpeg: None,
+            webp: None,
+            raw: None,
+        }
+    }
+
     /// Reads the header of `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, MediaError> {
-        let sniffed = sniff::sniff(bytes);
-        let header = match sniffed.content_type {
-            "image/jpeg" => jpeg(bytes)?,
-            "image/png" => png::parse(bytes)?,
-            "image/gif" => gif(bytes)?,
-            "image/webp" => webp(bytes)?,
-            "image/tiff" => tiff::parse(bytes)?,
-            "image/bmp" => bmp::parse(bytes)?,
-            "image/avif" => heif::parse(bytes, Format::Avif)?,
-            "image/heic" => heif::parse(bytes, Format::Heic)?,
-            "image/svg+xml" => svg::parse(bytes)?,
-            raw if raw::is_raw(raw) => raw::parse(bytes)?,
-            _ if bytes.is_empty() => {
+        let found = sniff::sniff(bytes).content_type;
+        let header = match Format::of(found) {
+            Some(Format::Jpeg) => jpeg(bytes)?,
+            Some(Format::Png) => png::parse(bytes)?,
+            Some(Format::Gif) => gif::parse(bytes)?,
+            Some(Format::WebP) => webp::parse(bytes)?,
+            Some(Format::Tiff) => tiff::parse(bytes)?,
+            Some(Format::Bmp) => bmp::parse(bytes)?,
+            Some(format @ (Format::Avif | Format::Heic)) => heif::parse(bytes, format)?,
+            Some(Format::Svg) => svg::parse(bytes)?,
+            Some(Format::Raw) => raw::parse(bytes)?,
+            None if bytes.is_empty() => {
                 return Err(MediaError::Unsupported { found: "an empty file".to_owned() });
             }
-            other => return Err(MediaError::Unsupported { found: other.to_owned() }),
+            None => return Err(MediaError::Unsupported { found: found.to_owned() }),
         };
         if header.width == 0 || header.height == 0 {
             return Err(MediaError::corrupt("an edge is 0 pixels long"));
@@ -128,6 +173,8 @@ impl<'a> Header<'a> {
                     |edge: u32| u32::try_from((u64::from(edge) * eighths).div_ceil(8)).unwrap_or(edge);
                 (scale(self.width), scale(self.height))
             }
+            // Drawn at the size that is wanted.
+            None if matches!(self.format, Format::Svg) => target,
             None => (self.width, self.height),
         }
     }
@@ -231,6 +278,7 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
     if !progressive && jpeg.scans <= 1 {
         jpeg.coefficient_bytes = 0;
     }
+    jpeg.frame = crate::jpeg::decode::Frame::parse(data).ok();
     icc.sort_by_key(|(number, _)| *number);
     let icc = match icc.as_slice() {
         [] => None,
@@ -238,16 +286,11 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
         parts => Some(Cow::Owned(parts.iter().flat_map(|(_, part)| part.iter().copied()).collect())),
     };
     Ok(Header {
-        format: Format::Jpeg,
-        width,
-        height,
         bytes_per_pixel: jpeg.components,
-        frames: 1,
-        animated: false,
         exif,
         icc,
-        held: 0,
         jpeg: Some(jpeg),
+        ..Header::new(Format::Jpeg, (width, height))
     })
 }
 
@@ -293,102 +336,6 @@ fn jpeg_frame(segment: &[u8], jpeg: &mut JpegHeader) -> Result<(u32, u32), Media
     Ok((width, height))
 }
 
-/// `GIF89a`: a screen, then blocks; each image descriptor is a frame.
-fn gif(data: &[u8]) -> Result<Header<'_>, MediaError> {
-    let bytes = Bytes(data);
-    let (Some(width), Some(height), Some(flags)) = (bytes.le16(6), bytes.le16(8), bytes.u8(10)) else {
-        return Err(cut_short());
-    };
-    let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
-    let mut at = 13 + table(flags);
-    let mut frames = 0_u32;
-    loop {
-        at = match bytes.u8(at) {
-            Some(0x21) => at + 2,
-            Some(0x2C) => {
-                frames = frames.saturating_add(1);
-                let Some(flags) = bytes.u8(at + 9) else { break };
-                at + 11 + table(flags)
-            }
-            _ => break,
-        };
-        while let Some(length @ 1..) = bytes.u8(at) {
-            at += 1 + usize::from(length);
-        }
-        at += 1;
-    }
-    Ok(Header {
-        format: Format::Gif,
-        width: width.into(),
-        height: height.into(),
-        bytes_per_pixel: 4,
-        frames: frames.max(1),
-        animated: frames > 1,
-        exif: None,
-        icc: None,
-        held: 0,
-        jpeg: None,
-    })
-}
-
-/// RFC 9649: one `VP8 ` or `VP8L` chunk, or `VP8X` with more chunks behind it.
-fn webp(data: &[u8]) -> Result<Header<'_>, MediaError> {
-    let bytes = Bytes(data);
-    let first = bytes.get(12, 4).ok_or_else(cut_short)?;
-    let size = match first {
-        b"VP8 " => {
-            if bytes.get(23, 3) != Some(b"\x9D\x01\x2A") {
-                return Err(MediaError::corrupt("the first frame is no VP8 key frame"));
-            }
-            let edge = |at| bytes.le16(at).map(|edge| u32::from(edge & 0x3FFF));
-            edge(26).zip(edge(28)).map(|size| (size, false))
-        }
-        b"VP8L" => bytes
-            .le32(21)
-            .filter(|_| bytes.u8(20) == Some(0x2F))
-            .map(|bits| (((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bits >> 28 & 1 == 1)),
-        b"VP8X" => bytes
-            .le24(24)
-            .zip(bytes.le24(27))
-            .zip(bytes.u8(20))
-            .map(|((width, height), flags)| ((width + 1, height + 1), flags & 0x10 != 0)),
-        _ => return Err(MediaError::corrupt("the first chunk is none of VP8, VP8L, VP8X")),
-    };
-    let ((width, height), alpha) = size.ok_or_else(cut_short)?;
-    let extended = first == b"VP8X";
-    let animated = extended && bytes.u8(20).is_some_and(|flags| flags & 0x02 != 0);
-    let (mut exif, mut icc, mut frames) = (None, None, 0_u32);
-    let mut at = 12_usize;
-    while let (true, Some(kind), Some(length)) = (extended, bytes.get(at, 4), bytes.le32(at + 4)) {
-        let length = length as usize;
-        match kind {
-            b"ANMF" => frames = frames.saturating_add(1),
-            b"ICCP" => icc = bytes.get(at + 8, length).map(Cow::Borrowed),
-            // Some writers keep JPEG's prefix.
-            b"EXIF" => {
-                exif = bytes.get(at + 8, length).map(|tiff| tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff));
-            }
-            _ => {}
-        }
-        let Some(next) = length.checked_add(8 + (length & 1)).and_then(|size| at.checked_add(size)) else {
-            break;
-        };
-        at = next;
-    }
-    Ok(Header {
-        format: Format::WebP,
-        width,
-        height,
-        bytes_per_pixel: if alpha || animated { 4 } else { 3 },
-        frames: if animated { frames.max(1) } else { 1 },
-        animated: animated && frames > 1,
-        exif,
-        icc,
-        held: 0,
-        jpeg: None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,16 +352,8 @@ mod tests {
     #[test]
     fn dct_scale_never_falls_below_the_target() {
         let header = |width, height| Header {
-            format: Format::Jpeg,
-            width,
-            height,
-            bytes_per_pixel: 3,
-            frames: 1,
-            animated: false,
-            exif: None,
-            icc: None,
-            held: 0,
             jpeg: Some(JpegHeader::default()),
+            ..Header::new(Format::Jpeg, (width, height))
         };
         assert_eq!(header(4096, 3072).dct_eighths((2048, 1536)), 4);
         assert_eq!(header(4095, 3072).dct_eighths((2048, 1536)), 5);

@@ -64,7 +64,6 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// `image_too_large` for a file of more bytes, `read_failed` (not permanent) when the reader fails.
-    #[allow(dead_code)]
     pub(crate) fn open(self, max_held: u64) -> Result<Opened<'a>, MediaError> {
         match self {
             Self::Whole(bytes) => Ok(Opened::Whole(bytes)),
@@ -88,7 +87,6 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// As [`Input::open`].
-    #[allow(dead_code)]
     pub(crate) fn whole(self, max_held: u64) -> Result<Cow<'a, [u8]>, MediaError> {
         match self.open(max_held)? {
             Opened::Whole(bytes) => Ok(bytes),
@@ -99,6 +97,16 @@ impl<'a> Input<'a> {
                 collect(&mut rest, &mut bytes, size)?;
                 Ok(Cow::Owned(bytes))
             }
+        }
+    }
+}
+
+impl Opened<'_> {
+    /// All bytes, or those up to a PNG's pixels with what gives the rest.
+    pub fn parts(&mut self) -> (&[u8], Option<&mut (dyn Read + Send)>) {
+        match self {
+            Self::Whole(bytes) => (bytes, None),
+            Self::Png { head, rest, .. } => (head, Some(&mut **rest)),
         }
     }
 }

@@ -3,8 +3,9 @@
 //! | module | gives |
 //! |---|---|
 //! | [`sniff`] | what a file is, by its first bytes |
-//! | [`metadata`] | what an image's header and its EXIF say |
+//! | [`metadata`] | what an image's header, EXIF, XMP and IPTC say |
 //! | [`placeholder`] | a `ThumbHash` to show at once |
+//! | [`profile`] | which derivatives are made |
 //! | [`mod@derive`] | resized, oriented, colour-managed copies without metadata |
 //! | [`input`] | an image's bytes, in memory or as they come |
 //! | [`limits`] | what an image may demand, checked before it is decoded |
@@ -21,26 +22,28 @@
 //! - No metadata of an original reaches a derivative.
 //! - `unsafe` is used in `native` alone, which wraps the C codecs.
 
+mod animate;
 mod colour;
 mod decode;
 pub mod derive;
 mod encode;
 pub mod error;
 mod header;
+mod ifd;
 pub mod input;
 mod jpeg;
 pub mod limits;
 pub mod metadata;
 mod native;
-#[allow(dead_code)]
 mod picture;
 pub mod placeholder;
+mod planes;
+pub mod profile;
 mod raster;
-#[allow(dead_code)]
 mod resample;
-#[allow(dead_code)]
 mod simd;
 pub mod sniff;
+mod xml;
 
 pub use error::MediaError;
 pub use metadata::inspect;

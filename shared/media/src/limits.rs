@@ -4,8 +4,9 @@
 //! budget follows from the memory that the function was given, so that a bigger function takes bigger
 //! pictures without another setting.
 
+use crate::decode;
 use crate::error::MediaError;
-use crate::header::{Format, Header};
+use crate::header::Header;
 
 /// Most pixels a single image may have by default: 0x3FFF², the limit of libvips, too.
 const DEFAULT_MAX_PIXELS: u64 = 0x3FFF * 0x3FFF;
@@ -19,6 +20,9 @@ pub(crate) const MAX_SCANS: u32 = 100;
 /// Kept free for the runtime, the code and the transport beside the picture.
 const RESERVED_MEMORY: u64 = 64 << 20;
 
+/// What Lambda sells one whole processor with (AWS Lambda developer guide, "Configure Lambda function memory").
+const MEMORY_PER_CPU: u64 = 1_769 << 20;
+
 /// Bounds on one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -30,13 +34,18 @@ pub struct Limits {
     pub max_edge: u32,
     /// Most bytes that the input, its decoding and its derivatives may take together.
     pub max_memory: u64,
+    /// Most bytes of a file that must be held whole to be decoded. A PNG is read by rows and may be longer.
+    pub max_held: u64,
+    /// Threads that may work on one picture: 1 or 2. Its pixels don't depend on it.
+    pub threads: usize,
 }
 
 impl Limits {
     /// The limits of a function with `bytes` of memory, usually `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` in MiB
     /// shifted left by 20.
     ///
-    /// A quarter of it, at least 64 MiB, is kept for everything else; the rest may go into one picture.
+    /// A quarter of it, at least 64 MiB, is kept for everything else; the rest may go into one picture, of which an
+    /// eighth of all for a file that is held whole. Lambda gives processors in proportion to memory.
     pub const fn for_memory(bytes: u64) -> Self {
         let reserved = if bytes / 4 > RESERVED_MEMORY { bytes / 4 } else { RESERVED_MEMORY };
         Self {
@@ -44,6 +53,8 @@ impl Limits {
             max_frames: DEFAULT_MAX_FRAMES,
             max_edge: DEFAULT_MAX_EDGE,
             max_memory: bytes.saturating_sub(reserved),
+            max_held: bytes / 8,
+            threads: if bytes >= 2 * MEMORY_PER_CPU { 2 } else { 1 },
         }
     }
 
@@ -80,31 +91,12 @@ impl Limits {
     }
 }
 
-/// Bytes that a decode to `target` takes at its peak. Beside the input, that is the largest of three stages:
-/// the decoder's own planes with the decoded picture; the picture, the resize's intermediate and its result;
-/// the result with a turned and a flattened copy.
+/// Bytes that the way from a file to its derivatives takes at its peak. Beside the input, that is the larger of two
+/// stages: the decoder, with the picture that it gives; the picture, as planes or RGBA, with a converted and a turned
+/// copy, and the files.
 fn estimate(header: &Header<'_>, target: (u32, u32), input_len: usize) -> u64 {
-    let source = header.decoded_size(target);
-    let sample = u64::from(header.bytes_per_pixel);
-    let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
-
-    let raster = area(source.0, source.1) * sample;
-    let planes = match (&header.jpeg, header.format) {
-        (Some(jpeg), _) => jpeg.coefficient_bytes,
-        // The composed canvas, the frame laid over it and the copy that is given out.
-        (None, Format::Gif) => 3 * 4 * header.pixels(),
-        (None, Format::WebP | Format::Png) if header.animated => 3 * 4 * header.pixels(),
-        // VP8's planes with their padding, or VP8L's ARGB.
-        (None, Format::WebP) => 4 * header.pixels(),
-        (None, _) => 0,
-    };
-    let (intermediate, result) = if source == target {
-        (0, 0)
-    } else {
-        (area(target.0, source.1).max(area(source.0, target.1)) * sample, area(target.0, target.1) * sample)
-    };
-    let finished = 3 * 4 * area(target.0, target.1);
-    input_len as u64 + (planes + raster).max(raster + intermediate + result).max(finished)
+    let finished = 3 * 4 * u64::from(target.0) * u64::from(target.1);
+    input_len as u64 + decode::memory(header, target).max(finished)
 }
 
 #[cfg(test)]
@@ -124,8 +116,14 @@ mod tests {
         limits.check(&header, (64, 64), bytes.len())
     }
 
-    const OPEN: Limits =
-        Limits { max_pixels: u64::MAX, max_frames: u32::MAX, max_edge: u32::MAX, max_memory: u64::MAX };
+    const OPEN: Limits = Limits {
+        max_pixels: u64::MAX,
+        max_frames: u32::MAX,
+        max_edge: u32::MAX,
+        max_memory: u64::MAX,
+        max_held: u64::MAX,
+        threads: 1,
+    };
 
     #[test]
     fn pixels_at_the_limit_pass_and_one_more_does_not() {
@@ -156,6 +154,12 @@ mod tests {
             check(Limits { max_memory: needed - 1, ..OPEN }, &bytes),
             Err(MediaError::OutOfMemoryBudget { needed, budget: needed - 1 })
         );
+    }
+
+    #[test]
+    fn a_second_processor_comes_with_twice_the_memory() {
+        assert_eq!(Limits::for_memory(2 * MEMORY_PER_CPU - 1).threads, 1);
+        assert_eq!(Limits::for_memory(2 * MEMORY_PER_CPU).threads, 2);
     }
 
     #[test]

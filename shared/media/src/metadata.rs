@@ -1,22 +1,32 @@
-//! What an image says of itself: its header and its EXIF.
+//! What an image says of itself: its header, EXIF, XMP and IPTC.
 //!
-//! Malformed EXIF never fails an image: every field stands alone and is left out when it makes no sense.
-//! Text is cleaned and bounded, since it goes into a database item and onto pages. Serial numbers and
-//! maker notes are not read at all.
+//! Malformed metadata never fails an image: every field stands alone and is left out when it makes no sense.
+//! Text is cleaned and bounded, since it goes into a database item and onto pages. Serial numbers, owners'
+//! names and maker notes are not read at all.
+//!
+//! Where several say the same thing, EXIF goes before XMP and XMP before IPTC, field by field: the order of the
+//! Metadata Working Group's guidelines (2.0, chapter 5) for readers that don't track who wrote last. The
+//! orientation is EXIF's alone.
 
-use std::io::Cursor;
+mod blocks;
+mod exif;
+mod iptc;
+mod xmp;
 
-use exif::{Exif, In, Reader, Tag, Value};
 use serde::Serialize;
 
+use self::blocks::Blocks;
+pub(crate) use self::exif::Exif;
 use crate::error::{MediaError, contained};
-use crate::header::Header;
+use crate::header::{self, Format, Header};
 use crate::sniff::sniff;
 
 /// Characters that a text field keeps.
 const MAX_TEXT: usize = 1_024;
-/// Bytes of EXIF that are looked at; a JPEG segment holds at most 64 KiB.
-const MAX_EXIF_BYTES: usize = 1 << 20;
+/// Keywords that are kept.
+const MAX_KEYWORDS: usize = 64;
+/// Characters that a keyword keeps.
+const MAX_KEYWORD: usize = 128;
 
 /// The header of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,9 +102,27 @@ pub struct Metadata {
     /// Where it was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gps: Option<Gps>,
+    /// A short name for the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// A line that sums the picture up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headline: Option<String>,
     /// The picture's description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// What it is filed under: at most 64, each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
+    /// Stars, 1 to 5; -1 for a rejected picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rating: Option<i8>,
+    /// The city that is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// The country that is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
     /// Who took it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artist: Option<String>,
@@ -127,30 +155,80 @@ pub fn inspect(bytes: &[u8]) -> Result<ImageHeader, MediaError> {
 
 /// Reads what an image says of itself. Never fails: bytes that are no image give nothing.
 ///
-/// JPEG, PNG, GIF and WebP give dimensions and EXIF; TIFF, HEIC and AVIF give EXIF.
+/// A format whose pixels can't be decoded still gives what can be found in it.
 pub fn read(bytes: &[u8]) -> Metadata {
-    let read = contained(|| {
-        let mut metadata = Metadata::default();
-        let exif = if let Ok(header) = Header::parse(bytes) {
-            let exif = header.exif.and_then(parse_exif);
-            let facts = image_header(&header, exif.as_ref().map_or(1, exif_orientation));
+    contained(|| Ok(read_contained(bytes))).unwrap_or_default()
+}
+
+fn read_contained(bytes: &[u8]) -> Metadata {
+    let mut metadata = Metadata::default();
+    let blocks = match Header::parse(bytes) {
+        Ok(header) => {
+            let facts = image_header(&header, orientation(&header));
             metadata.width = Some(facts.width);
             metadata.height = Some(facts.height);
             metadata.orientation = Some(facts.orientation);
             metadata.animated = Some(facts.animated);
             metadata.frames = Some(facts.frames);
-            exif
-        } else if matches!(sniff(bytes).content_type, "image/tiff" | "image/heic" | "image/avif") {
-            lenient().read_from_container(&mut Cursor::new(bytes)).or_else(partial).ok()
-        } else {
-            None
-        };
-        if let Some(exif) = exif {
-            fill(&mut metadata, &exif);
+            if header.format == Format::Svg {
+                let (title, description) = header::svg::texts(bytes);
+                metadata.title = title.and_then(|text| clean(&text));
+                metadata.description = description.and_then(|text| clean(&text));
+                return metadata;
+            }
+            Blocks::of(bytes, &header)
         }
-        Ok(metadata)
-    });
-    read.unwrap_or_default()
+        Err(_) => match sniff(bytes).content_type {
+            "image/tiff" => Blocks::tiff(bytes),
+            raw if header::raw::is_raw(raw) => Blocks::tiff(bytes),
+            _ => return metadata,
+        },
+    };
+    blocks.exif.fill(&mut metadata);
+    for found in [blocks.xmp.as_deref().map(xmp::read), blocks.iptc.map(iptc::read)].into_iter().flatten() {
+        metadata.complete(found);
+    }
+    metadata
+}
+
+/// What XMP or IPTC say.
+#[derive(Debug, Default, PartialEq)]
+struct Found {
+    title: Option<String>,
+    headline: Option<String>,
+    description: Option<String>,
+    artist: Option<String>,
+    copyright: Option<String>,
+    city: Option<String>,
+    country: Option<String>,
+    keywords: Vec<String>,
+    rating: Option<i8>,
+    taken_at: Option<String>,
+    gps: Option<Gps>,
+}
+
+impl Metadata {
+    /// Takes what isn't known yet.
+    fn complete(&mut self, found: Found) {
+        fn fill<T>(known: &mut Option<T>, found: Option<T>) {
+            if known.is_none() {
+                *known = found;
+            }
+        }
+        fill(&mut self.title, found.title);
+        fill(&mut self.headline, found.headline);
+        fill(&mut self.description, found.description);
+        fill(&mut self.artist, found.artist);
+        fill(&mut self.copyright, found.copyright);
+        fill(&mut self.city, found.city);
+        fill(&mut self.country, found.country);
+        fill(&mut self.rating, found.rating);
+        fill(&mut self.taken_at, found.taken_at);
+        fill(&mut self.gps, found.gps);
+        if self.keywords.is_empty() {
+            self.keywords = found.keywords;
+        }
+    }
 }
 
 fn image_header(header: &Header<'_>, orientation: u8) -> ImageHeader {
@@ -161,7 +239,15 @@ fn image_header(header: &Header<'_>, orientation: u8) -> ImageHeader {
 
 /// The orientation of an image, 1 when it says none.
 pub(crate) fn orientation(header: &Header<'_>) -> u8 {
-    contained(|| Ok(header.exif.and_then(parse_exif).as_ref().map_or(1, exif_orientation))).unwrap_or(1)
+    match &header.raw {
+        Some(raw) => raw.orientation,
+        None => header.exif.and_then(|tiff| Exif::new(tiff).orientation()).unwrap_or(1),
+    }
+}
+
+/// The orientation that EXIF fields say, if they can be read.
+pub(crate) fn orientation_of(exif: &[u8]) -> Option<u8> {
+    Exif::new(exif).orientation()
 }
 
 /// A stored size as displayed, or the other way round: orientations 5 to 8 swap the edges.
@@ -169,80 +255,29 @@ pub(crate) const fn upright(size: (u32, u32), orientation: u8) -> (u32, u32) {
     if orientation >= 5 { (size.1, size.0) } else { size }
 }
 
-fn lenient() -> Reader {
-    let mut reader = Reader::new();
-    reader.continue_on_error(true);
-    reader
+/// Text without control characters and surrounding space, at most [`MAX_TEXT`] characters of it.
+fn clean(text: &str) -> Option<String> {
+    clean_to(text, MAX_TEXT)
 }
 
-fn partial(error: exif::Error) -> Result<Exif, exif::Error> {
-    error.distill_partial_result(|_| ())
-}
-
-fn parse_exif(tiff: &[u8]) -> Option<Exif> {
-    let tiff = &tiff[..tiff.len().min(MAX_EXIF_BYTES)];
-    lenient().read_raw(tiff.to_vec()).or_else(partial).ok()
-}
-
-fn exif_orientation(exif: &Exif) -> u8 {
-    uint(exif, Tag::Orientation)
-        .and_then(|value| u8::try_from(value).ok())
-        .filter(|value| (1..=8).contains(value))
-        .unwrap_or(1)
-}
-
-fn fill(metadata: &mut Metadata, exif: &Exif) {
-    metadata.camera_make = text(exif, Tag::Make);
-    metadata.camera_model = text(exif, Tag::Model);
-    metadata.lens = text(exif, Tag::LensModel);
-    metadata.exposure = exposure(exif);
-    metadata.f_number = positive(exif, Tag::FNumber);
-    metadata.iso = uint(exif, Tag::PhotographicSensitivity).filter(|iso| *iso > 0);
-    metadata.focal_length = positive(exif, Tag::FocalLength);
-    metadata.taken_at = taken_at(exif);
-    metadata.gps = gps(exif);
-    metadata.description = text(exif, Tag::ImageDescription);
-    metadata.artist = text(exif, Tag::Artist);
-    metadata.copyright = text(exif, Tag::Copyright);
-}
-
-fn value(exif: &Exif, tag: Tag) -> Option<&Value> {
-    exif.get_field(tag, In::PRIMARY).map(|field| &field.value)
-}
-
-fn ascii(exif: &Exif, tag: Tag) -> Option<&[u8]> {
-    match value(exif, tag)? {
-        Value::Ascii(strings) => strings.first().map(Vec::as_slice),
-        _ => None,
-    }
-}
-
-fn uint(exif: &Exif, tag: Tag) -> Option<u32> {
-    value(exif, tag)?.get_uint(0)
-}
-
-/// Text as writers really write it: UTF-8 where EXIF asks for ASCII, or else Latin-1.
-fn text(exif: &Exif, tag: Tag) -> Option<String> {
-    let bytes = ascii(exif, tag)?;
-    let decoded = match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().copied().map(char::from).collect(),
-    };
-    let clean: String =
-        decoded.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect();
+fn clean_to(text: &str, most: usize) -> Option<String> {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
     let clean = clean.trim();
     (!clean.is_empty()).then(|| clean.to_owned())
 }
 
-fn rationals<const N: usize>(exif: &Exif, tag: Tag) -> Option<[f64; N]> {
-    let Value::Rational(values) = value(exif, tag)? else { return None };
-    let values = values.first_chunk::<N>()?;
-    let finite = values.map(|value| value.to_f64());
-    finite.iter().all(|value| value.is_finite()).then_some(finite)
-}
-
-fn positive(exif: &Exif, tag: Tag) -> Option<f64> {
-    rationals(exif, tag).map(|[value]| round(value, 1e3)).filter(|value| *value > 0.0)
+/// Keywords, each once, in their order.
+fn clean_list(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut list = Vec::new();
+    for keyword in texts.filter_map(|text| clean_to(&text, MAX_KEYWORD)) {
+        if list.len() == MAX_KEYWORDS {
+            break;
+        }
+        if !list.contains(&keyword) {
+            list.push(keyword);
+        }
+    }
+    list
 }
 
 /// Rounded to a fraction of `steps`, so that 2.8 isn't written as 2.7999999999999998.
@@ -250,50 +285,23 @@ fn round(value: f64, steps: f64) -> f64 {
     (value * steps).round() / steps
 }
 
-fn exposure(exif: &Exif) -> Option<String> {
-    let [seconds] = rationals(exif, Tag::ExposureTime)?;
-    if seconds <= 0.0 {
-        None
-    } else if seconds < 0.3 {
-        Some(format!("1/{}", (1.0 / seconds).round()))
-    } else {
-        Some(round(seconds, 10.0).to_string())
-    }
-}
-
-fn gps(exif: &Exif) -> Option<Gps> {
-    let coordinate = |tag, reference, opposite: u8, limit: f64| {
-        let [degrees, minutes, seconds] = rationals(exif, tag)?;
-        let unsigned = degrees + minutes / 60.0 + seconds / 3_600.0;
-        let opposite = ascii(exif, reference)?.first()?.to_ascii_uppercase() == opposite;
-        let signed = if opposite { -unsigned } else { unsigned };
-        (unsigned <= limit).then(|| round(signed, 1e7))
+/// ISO 8601 as XMP writes it, with or without seconds, fraction and offset.
+fn moment(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (minute, rest) = text.split_at_checked(16)?;
+    let (second, rest) = match rest.strip_prefix(':').and_then(|rest| rest.split_at_checked(2)) {
+        Some((second, rest)) => (second, rest),
+        None => ("00", rest),
     };
-    let latitude = coordinate(Tag::GPSLatitude, Tag::GPSLatitudeRef, b'S', 90.0)?;
-    let longitude = coordinate(Tag::GPSLongitude, Tag::GPSLongitudeRef, b'W', 180.0)?;
-    let altitude = rationals(exif, Tag::GPSAltitude).map(|[metres]| {
-        // 1 and, since EXIF 3.0, 3 mean below the reference.
-        let below = matches!(uint(exif, Tag::GPSAltitudeRef), Some(1 | 3));
-        round(if below { -metres } else { metres }, 1e3)
-    });
-    Some(Gps { latitude, longitude, altitude })
-}
-
-/// Original time first, then digitized, then the file's own.
-fn taken_at(exif: &Exif) -> Option<String> {
-    [
-        (Tag::DateTimeOriginal, Tag::SubSecTimeOriginal, Tag::OffsetTimeOriginal),
-        (Tag::DateTimeDigitized, Tag::SubSecTimeDigitized, Tag::OffsetTimeDigitized),
-        (Tag::DateTime, Tag::SubSecTime, Tag::OffsetTime),
-    ]
-    .into_iter()
-    .find_map(|(time, fraction, offset)| {
-        let moment = ascii(exif, time).and_then(local_time)?;
-        let fraction = ascii(exif, fraction).map(fraction_digits).unwrap_or_default();
-        // Cameras that know one offset often write only `OffsetTime`.
-        let offset = ascii(exif, offset).or_else(|| ascii(exif, Tag::OffsetTime)).and_then(utc_offset);
-        Some(format!("{moment}{fraction}{}", offset.unwrap_or_default()))
-    })
+    let moment = local_time(format!("{minute}:{second}").as_bytes())?;
+    let (fraction, rest) = match rest.strip_prefix('.') {
+        Some(digits) => {
+            let end = digits.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
+            (fraction_digits(&digits.as_bytes()[..end]), &digits[end..])
+        }
+        None => (String::new(), rest),
+    };
+    Some(format!("{moment}{fraction}{}", utc_offset(rest.as_bytes()).unwrap_or_default()))
 }
 
 /// `2024:05:01 12:30:59` as `2024-05-01T12:30:59`, if there is such a moment.
@@ -367,6 +375,29 @@ mod tests {
         }
         assert_eq!(fraction_digits(b"042 "), ".042");
         assert_eq!(fraction_digits(b"  "), "");
+    }
+
+    #[test]
+    fn moments_in_iso_8601() {
+        for (text, expected) in [
+            ("2024-05-01T12:30:59.120+02:00", Some("2024-05-01T12:30:59.120+02:00")),
+            ("2024-05-01T12:30Z", Some("2024-05-01T12:30:00Z")),
+            (" 2024-05-01T12:30 ", Some("2024-05-01T12:30:00")),
+            ("2024-05-01", None),
+            ("2024-05-01T12:3é", None),
+            ("2024-13-01T12:30", None),
+        ] {
+            assert_eq!(moment(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn keywords_at_the_limit() {
+        let many = (0..100).map(|at| format!("{at}{}", "x".repeat(200)));
+        let list = clean_list(many.clone().chain(many));
+        assert_eq!(list.len(), MAX_KEYWORDS);
+        assert!(list.iter().all(|keyword| keyword.chars().count() == MAX_KEYWORD));
+        assert_eq!(clean_list(["a", " a", "", "b"].map(str::to_owned).into_iter()), ["a", "b"]);
     }
 
     #[test]

@@ -7,12 +7,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::derive::Finish;
 use crate::error::{MediaError, contained};
 use crate::header::Header;
 use crate::limits::Limits;
+use crate::picture::{Picture, Want};
 use crate::raster::fit;
-use crate::{decode, metadata};
+use crate::{colour, decode, metadata};
 
 /// The longest edge that the algorithm takes.
 const MAX_EDGE: u32 = 100;
@@ -38,11 +38,11 @@ pub fn thumbhash(bytes: &[u8], limits: &Limits) -> Result<Placeholder, MediaErro
         let orientation = metadata::orientation(&header);
         let target = fit((header.width, header.height), MAX_EDGE);
         limits.check(&header, target, bytes.len())?;
-        let still = decode::still(bytes, &header, target, limits)?;
-        let finish = Finish { icc: still.icc, orientation };
-        let canvas = finish.apply(still.raster, target, &mut Vec::new())?;
-        let hash =
-            thumbhash::rgba_to_thumb_hash(canvas.width as usize, canvas.height as usize, &canvas.rgba());
+        let still = decode::still(bytes, None, &header, &Want { target, limits })?;
+        let pixels = colour::to_srgb(still.pixels, &still.colour, &mut Vec::new());
+        let picture = Picture::from_pixels(pixels)?.orient(still.orientation.unwrap_or(orientation));
+        let (width, height) = picture.size();
+        let hash = thumbhash::rgba_to_thumb_hash(width as usize, height as usize, &picture.rgba());
         let (width, height) = metadata::upright((header.width, header.height), orientation);
         Ok(Placeholder { thumbhash: STANDARD.encode(hash), width, height })
     })

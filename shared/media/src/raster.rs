@@ -3,11 +3,8 @@
 //! Invariants: a raster's buffer has exactly width × height × channels samples; alpha is never
 //! premultiplied outside of a resize.
 
-use fast_image_resize as fir;
-use fir::images::{Image, ImageRef};
-use fir::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
-
 use crate::error::MediaError;
+use crate::resample::{Resampler, Sample};
 
 /// What the channels of a pixel mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,86 +58,58 @@ pub(crate) struct Canvas {
 }
 
 impl Raster {
-    fn pixel_type(&self) -> PixelType {
-        match (&self.samples, self.model.channels()) {
-            (Samples::Eight(_), 1) => PixelType::U8,
-            (Samples::Eight(_), 2) => PixelType::U8x2,
-            (Samples::Eight(_), 3) => PixelType::U8x3,
-            (Samples::Eight(_), _) => PixelType::U8x4,
-            (Samples::Sixteen(_), 1) => PixelType::U16,
-            (Samples::Sixteen(_), 2) => PixelType::U16x2,
-            (Samples::Sixteen(_), 3) => PixelType::U16x3,
-            (Samples::Sixteen(_), _) => PixelType::U16x4,
-        }
-    }
-
-    /// Resizes to `size`, weighting colour by alpha. The source is consumed, so that its alpha can be
-    /// multiplied in place and no second copy of a large picture is made.
-    pub fn resize(mut self, size: (u32, u32)) -> Result<Self, MediaError> {
-        if (self.width, self.height) == size {
+    /// Resizes to `size`, weighting colour by alpha.
+    pub fn resize(self, size: (u32, u32)) -> Result<Self, MediaError> {
+        let source = (self.width, self.height);
+        if source == size {
             return Ok(self);
         }
-        let (pixel_type, width, height) = (self.pixel_type(), self.width, self.height);
-        let alpha = self.model.has_alpha();
-        let source = match &mut self.samples {
-            Samples::Eight(samples) => samples.as_mut_slice(),
-            Samples::Sixteen(samples) => bytemuck::cast_slice_mut(samples),
-        };
-        if alpha {
-            let mut image =
-                Image::from_slice_u8(width, height, source, pixel_type).map_err(MediaError::corrupt)?;
-            MulDiv::new().multiply_alpha_inplace(&mut image).map_err(MediaError::corrupt)?;
+        match &self.samples {
+            Samples::Eight(samples) => resample(samples, source, size, self.model),
+            Samples::Sixteen(samples) => resample(samples, source, size, self.model),
         }
-        let source = ImageRef::new(width, height, source, pixel_type).map_err(MediaError::corrupt)?;
-        let length = size.0 as usize * size.1 as usize * self.model.channels();
-        let samples = match pixel_type {
-            PixelType::U8 | PixelType::U8x2 | PixelType::U8x3 | PixelType::U8x4 => {
-                let mut samples = vec![0; length];
-                resample(&source, &mut samples, size, alpha)?;
-                Samples::Eight(samples)
-            }
-            _ => {
-                let mut samples = vec![0_u16; length];
-                resample(&source, bytemuck::cast_slice_mut(&mut samples), size, alpha)?;
-                Samples::Sixteen(samples)
-            }
-        };
-        Ok(Self { width: size.0, height: size.1, model: self.model, samples })
     }
 }
 
-/// Resamples a premultiplied source into `target` and divides the alpha out again.
-fn resample(
-    source: &ImageRef<'_>,
-    target: &mut [u8],
-    (width, height): (u32, u32),
-    alpha: bool,
-) -> Result<(), MediaError> {
-    let mut image =
-        Image::from_slice_u8(width, height, target, source.pixel_type()).map_err(MediaError::corrupt)?;
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(false);
-    Resizer::new().resize(source, &mut image, &options).map_err(MediaError::corrupt)?;
-    if alpha {
-        MulDiv::new().divide_alpha_inplace(&mut image).map_err(MediaError::corrupt)?;
+/// Resizes rows that are all there.
+fn resample<T: Sample>(
+    samples: &[T],
+    source: (u32, u32),
+    target: (u32, u32),
+    model: Model,
+) -> Result<Raster, MediaError> {
+    let mut resampler = Resampler::new(source, target, model);
+    for row in samples.chunks_exact((source.0 as usize * model.channels()).max(1)) {
+        resampler.push(row);
     }
-    Ok(())
+    resampler.finish()
+}
+
+impl Raster {
+    /// The same as a canvas.
+    ///
+    /// # Errors
+    /// `corrupt_image` for inks and for 16 bits, which a colour conversion leaves none of.
+    pub fn into_canvas(self) -> Result<Canvas, MediaError> {
+        match (self.samples, self.model) {
+            (_, Model::Cmyk) | (Samples::Sixteen(_), _) => {
+                Err(MediaError::corrupt("the colours were not converted"))
+            }
+            (Samples::Eight(pixels), model) => {
+                Ok(Canvas { width: self.width, height: self.height, model, pixels })
+            }
+        }
+    }
 }
 
 impl Canvas {
-    pub fn size(&self) -> (u32, u32) {
+    pub const fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
     /// Resizes to `size`.
     pub fn resize(&self, size: (u32, u32)) -> Result<Self, MediaError> {
-        let copy = Raster {
-            width: self.width,
-            height: self.height,
-            model: self.model,
-            samples: Samples::Eight(self.pixels.clone()),
-        };
-        let Raster { width, height, model, samples } = copy.resize(size)?;
+        let Raster { width, height, model, samples } = resample(&self.pixels, self.size(), size, self.model)?;
         match samples {
             Samples::Eight(pixels) => Ok(Self { width, height, model, pixels }),
             Samples::Sixteen(_) => unreachable!("a resize keeps the depth"),
@@ -150,48 +119,31 @@ impl Canvas {
     /// Turns and mirrors the stored picture so that it stands as it was taken. `orientation` is EXIF's,
     /// 1 to 8; anything else counts as 1.
     pub fn orient(self, orientation: u8) -> Self {
-        match self.model.channels() {
-            1 => self.orient_pixels::<1>(orientation),
-            2 => self.orient_pixels::<2>(orientation),
-            3 => self.orient_pixels::<3>(orientation),
-            _ => self.orient_pixels::<4>(orientation),
-        }
-    }
-
-    fn orient_pixels<const N: usize>(self, orientation: u8) -> Self {
-        // In tiles, so that a quarter turn reads and writes within the cache.
-        const TILE: usize = 32;
         if !(2..=8).contains(&orientation) {
             return self;
         }
-        let (width, height) = (self.width as usize, self.height as usize);
-        let (source, _) = self.pixels.as_chunks::<N>();
-        let turned = orientation >= 5;
-        let (out_width, out_height) = if turned { (height, width) } else { (width, height) };
-        let mut pixels = vec![0; self.pixels.len()];
-        let (target, _) = pixels.as_chunks_mut::<N>();
-        // Where the pixel at (x, y) of the upright picture stands in the stored one.
-        let stored = |x: usize, y: usize| match orientation {
-            2 => (width - 1 - x, y),
-            3 => (width - 1 - x, height - 1 - y),
-            4 => (x, height - 1 - y),
-            5 => (y, x),
-            6 => (y, height - 1 - x),
-            7 => (width - 1 - y, height - 1 - x),
-            _ => (width - 1 - y, x),
+        let size = self.size();
+        let (pixels, (width, height)) = match self.model.channels() {
+            1 => orient_pixels::<1>(&self.pixels, size, orientation),
+            2 => orient_pixels::<2>(&self.pixels, size, orientation),
+            3 => orient_pixels::<3>(&self.pixels, size, orientation),
+            _ => orient_pixels::<4>(&self.pixels, size, orientation),
         };
-        for top in (0..out_height).step_by(TILE) {
-            for left in (0..out_width).step_by(TILE) {
-                for y in top..(top + TILE).min(out_height) {
-                    for x in left..(left + TILE).min(out_width) {
-                        let (from_x, from_y) = stored(x, y);
-                        target[y * out_width + x] = source[from_y * width + from_x];
-                    }
-                }
-            }
-        }
-        let (width, height) = if turned { (self.height, self.width) } else { (self.width, self.height) };
         Self { width, height, model: self.model, pixels }
+    }
+
+    /// The same without an alpha channel that is 255 everywhere.
+    pub fn without_opaque_alpha(self) -> Self {
+        let (model, channels) = match self.model {
+            Model::GrayAlpha => (Model::Gray, 2),
+            Model::Rgba => (Model::Rgb, 4),
+            _ => return self,
+        };
+        if self.pixels.chunks_exact(channels).any(|pixel| pixel[channels - 1] != u8::MAX) {
+            return self;
+        }
+        let pixels = self.pixels.chunks_exact(channels).flat_map(|pixel| &pixel[..channels - 1]).copied();
+        Self { width: self.width, height: self.height, model, pixels: pixels.collect() }
     }
 
     /// The picture on white, without alpha.
@@ -237,6 +189,69 @@ impl Canvas {
             _ => coloured.into_owned().pixels,
         }
     }
+}
+
+/// The pixels of `N` bytes as they stand upright, and their size. `orientation` is EXIF's, 2 to 8.
+pub(crate) fn orient_pixels<const N: usize>(
+    pixels: &[u8],
+    size: (u32, u32),
+    orientation: u8,
+) -> (Vec<u8>, (u32, u32)) {
+    let (width, height) = (size.0 as usize, size.1 as usize);
+    let (source, _) = pixels.as_chunks::<N>();
+    let mut upright = vec![0; pixels.len()];
+    let (target, _) = upright.as_chunks_mut::<N>();
+    // Whether the upright picture's columns and rows run against the stored ones.
+    let (against_x, against_y) = match orientation {
+        2 => (true, false),
+        3 => (true, true),
+        4 => (false, true),
+        5 => (false, false),
+        6 => (true, false),
+        7 => (true, true),
+        _ => (false, true),
+    };
+    if orientation < 5 {
+        let rows = target.chunks_exact_mut(width.max(1)).enumerate();
+        for (y, row) in rows {
+            let from = if against_y { height - 1 - y } else { y } * width;
+            row.copy_from_slice(&source[from..from + width]);
+            if against_x {
+                row.reverse();
+            }
+        }
+        return (upright, size);
+    }
+    // Rows become columns, in tiles, so that both are within the cache.
+    for top in (0..height).step_by(TILE) {
+        for left in (0..width).step_by(TILE) {
+            let (rows, columns) = (TILE.min(height - top), TILE.min(width - left));
+            let mut tile = [[[0; N]; TILE]; TILE];
+            for (y, row) in tile.iter_mut().enumerate().take(rows) {
+                let from = (top + y) * width + left;
+                row[..columns].copy_from_slice(&source[from..from + columns]);
+            }
+            let tile = transposed(&tile);
+            for (y, row) in tile.iter().enumerate().take(columns) {
+                let to_y = if against_y { width - 1 - (left + y) } else { left + y };
+                let to_x = if against_x { height - top - rows } else { top };
+                let to = &mut target[to_y * height + to_x..][..rows];
+                to.copy_from_slice(&row[..rows]);
+                if against_x {
+                    to.reverse();
+                }
+            }
+        }
+    }
+    (upright, (size.1, size.0))
+}
+
+/// Pixels on an edge of a tile.
+const TILE: usize = 16;
+
+#[inline(always)]
+fn transposed<const N: usize>(tile: &[[[u8; N]; TILE]; TILE]) -> [[[u8; N]; TILE]; TILE] {
+    std::array::from_fn(|y| std::array::from_fn(|x| tile[x][y]))
 }
 
 /// `sample` at `alpha` over white, rounded.

@@ -8,6 +8,8 @@
 //! Text is always `text/plain` (JSON, CSV, Markdown and HTML alike), so that nothing which a browser
 //! would run is served under its own type.
 
+use crate::ifd::Tiff;
+
 /// How many leading bytes [`sniff`] wants; fewer are fine when the file has no more.
 ///
 /// Office packages name the part that tells them apart (`word/`, `xl/`, `ppt/`) a few kilobytes in.
@@ -50,6 +52,11 @@ const SIGNATURES: &[(usize, &[u8], &str, Kind)] = &[
     (0, b"\x89PNG\r\n\x1a\n", "image/png", Kind::Image),
     (0, b"GIF87a", "image/gif", Kind::Image),
     (0, b"GIF89a", "image/gif", Kind::Image),
+    (0, b"FUJIFILMCCD-RAW", "image/x-fuji-raf", Kind::Image),
+    (0, b"IIRO", "image/x-olympus-orf", Kind::Image),
+    (0, b"IIRS", "image/x-olympus-orf", Kind::Image),
+    (0, b"MMOR", "image/x-olympus-orf", Kind::Image),
+    (0, b"IIU\0", "image/x-panasonic-rw2", Kind::Image),
     (0, b"II*\0", "image/tiff", Kind::Image),
     (0, b"MM\0*", "image/tiff", Kind::Image),
     (0, b"II+\0\x08\0\0\0", "image/tiff", Kind::Image),
@@ -80,10 +87,11 @@ const SIGNATURES: &[(usize, &[u8], &str, Kind)] = &[
 /// Tells what a file is from its first [`HEAD_BYTES`] bytes, or from all of it when it has fewer.
 pub fn sniff(head: &[u8]) -> Sniffed {
     let head = &head[..head.len().min(HEAD_BYTES)];
-    SIGNATURES
-        .iter()
-        .find(|(offset, magic, ..)| at(head, *offset, magic))
-        .map(|&(_, _, content_type, kind)| is(content_type, kind))
+    raw_tiff(head)
+        .or_else(|| {
+            let signature = SIGNATURES.iter().find(|(offset, magic, ..)| at(head, *offset, magic));
+            signature.map(|&(_, _, content_type, kind)| is(content_type, kind))
+        })
         .or_else(|| riff(head))
         .or_else(|| iso_media(head))
         .or_else(|| matroska(head))
@@ -105,6 +113,42 @@ fn at(head: &[u8], offset: usize, magic: &[u8]) -> bool {
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     memchr::memmem::find(haystack, needle).is_some()
+}
+
+/// Raw files in a TIFF's clothes. A picture that was developed keeps its camera's name, so that alone says nothing:
+/// the first directory must hold what only raw files have.
+fn raw_tiff(head: &[u8]) -> Option<Sniffed> {
+    const MAKERS: [(&[u8], &str); 9] = [
+        (b"NIKON", "image/x-nikon-nef"),
+        (b"SONY", "image/x-sony-arw"),
+        (b"PENTAX", "image/x-pentax-pef"),
+        (b"RICOH", "image/x-pentax-pef"),
+        (b"SAMSUNG", "image/x-samsung-srw"),
+        (b"HASSELBLAD", "image/x-hasselblad-3fr"),
+        (b"SEIKO EPSON", "image/x-epson-erf"),
+        (b"EASTMAN KODAK", "image/x-kodak-dcr"),
+        (b"KODAK", "image/x-kodak-dcr"),
+    ];
+    if !head.starts_with(b"II*\0") && !head.starts_with(b"MM\0*") {
+        return None;
+    }
+    if at(head, 8, b"CR\x02") {
+        return Some(is("image/x-canon-cr2", Kind::Image));
+    }
+    let first = Tiff::new(head)?.first()?;
+    let uint = |tag| first.get(tag).and_then(|entry| entry.uint(0));
+    // DNGVersion (DNG 1.7, chapter 4).
+    if first.get(50_706).is_some() {
+        return Some(is("image/x-adobe-dng", Kind::Image));
+    }
+    let make = first.get(271)?.text()?.trim_ascii_start().to_ascii_uppercase();
+    // A colour filter array (TIFF/EP, 5.1), a maker's own compression, or a reduced picture in front of
+    // sub-directories with the full one.
+    let raw = uint(262) == Some(32_803)
+        || matches!(uint(259), Some(32_767 | 34_713 | 65_000 | 65_535))
+        || (uint(254).is_some_and(|subfile| subfile & 1 == 1) && first.get(330).is_some());
+    let maker = MAKERS.iter().find(|(name, _)| make.starts_with(name));
+    raw.then(|| is(maker.map_or("image/x-raw", |(_, content_type)| content_type), Kind::Image))
 }
 
 fn riff(head: &[u8]) -> Option<Sniffed> {

@@ -490,7 +490,7 @@ impl Asset {
         job.lease_until = None;
         match job.need {
             Need::Required => self.fail(failure.clone()),
-            Need::Optional => {
+            Need::Awaited | Need::Optional => {
                 self.warnings.push(Warning { code: failure.code.clone(), message: failure.message.clone() });
                 self.settle();
             }
@@ -545,9 +545,13 @@ impl Asset {
         })
     }
 
-    /// Ends the asset if every required job is done; otherwise brings its progress up to date.
+    /// Ends the asset if every job that it waits for has ended; otherwise brings its progress up to date.
     fn settle(&mut self) {
-        let done = self.jobs.values().all(|job| job.need == Need::Optional || job.status == JobStatus::Done);
+        let done = self.jobs.values().all(|job| match job.need {
+            Need::Required => job.status == JobStatus::Done,
+            Need::Awaited => matches!(job.status, JobStatus::Done | JobStatus::Failed),
+            Need::Optional => true,
+        });
         if done && !self.stage.is_terminal() {
             self.message_status = self.message_status.max(MessageStatus::Sent);
             self.processing_status = ProcessingStatus::Done;
@@ -567,9 +571,9 @@ impl Asset {
 
     /// The mean of the required jobs' progress, never going back.
     fn mean_progress(&self) -> u8 {
-        let required = || self.jobs.values().filter(|job| job.need == Need::Required);
-        let count = u32::try_from(required().count()).unwrap_or(1).max(1);
-        let sum: u32 = required().map(|job| u32::from(job.progress)).sum();
+        let awaited = || self.jobs.values().filter(|job| job.need != Need::Optional);
+        let count = u32::try_from(awaited().count()).unwrap_or(1).max(1);
+        let sum: u32 = awaited().map(|job| u32::from(job.progress)).sum();
         self.progress.max(u8::try_from(sum / count).unwrap_or(100))
     }
 

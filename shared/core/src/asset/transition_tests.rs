@@ -161,6 +161,17 @@ fn a_failed_preview_that_is_optional_is_a_warning_and_no_failure() {
 }
 
 #[test]
+fn an_awaited_preview_is_waited_for_and_its_failure_is_a_warning() {
+    let waiting = after(&granted(), &[arrived(V1), ingested(V1, &[(IMAGE, Need::Awaited)])]);
+    assert_eq!(row(&after(&waiting, &[started(V1)])), (Pending, Running, Stage::Processing));
+    let done = after(&waiting, &[started(V1), succeeded(V1)]);
+    assert_eq!((row(&done), done.warnings.len()), ((Sent, Done, Stage::Done), 0));
+    let warned = after(&waiting, &[started(V1), failed(V1)]);
+    assert_eq!((row(&warned), warned.progress), ((Sent, Done, Stage::Done), 100));
+    assert_eq!(warned.warnings[0].code, "corrupt_image");
+}
+
+#[test]
 fn a_message_is_seen_only_once_its_media_is_done() {
     for early in [granted(), after(&granted(), &[arrived(V1)])] {
         assert_eq!(early.apply(&Event::MessageSeen, now()).unwrap_err().code(), "not_ready");
@@ -371,6 +382,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         ingested(v2, &required),
         ingested(v1, &[]),
         ingested(v1, &[(IMAGE, Need::Optional)]),
+        ingested(v1, &[(IMAGE, Need::Awaited)]),
         Event::IngestFailed { version: v1, failure: Failure::permanent("unreadable", "") },
         started(v1),
         started(v2),

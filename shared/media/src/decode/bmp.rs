@@ -58,7 +58,7 @@ pub(super) fn decode<'a>(
         resampler.push(&pixels);
     }
     let colour = bmp.icc.map_or(Colour::Srgb, |icc| Colour::Icc(Cow::Borrowed(icc)));
-    Ok(Still { pixels: Pixels::Raster(resampler.finish()?), colour, warnings })
+    Ok(Still { pixels: Pixels::Raster(resampler.finish()?), colour, orientation: None, warnings })
 }
 
 /// Red, green and blue of every index; one that the palette lacks is black.

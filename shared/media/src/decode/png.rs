@@ -9,7 +9,7 @@
 //! - Colour is said by `cICP`, `iCCP` or `sRGB`. `gAMA` and `cHRM` alone are ignored, as browsers largely and libvips
 //!   entirely do: writers put them into files that are sRGB.
 
-mod frames;
+mod apng;
 #[cfg(test)]
 mod tests;
 mod unfilter;
@@ -22,11 +22,12 @@ use fearless_simd::Level;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use self::unfilter::{Band, SLACK};
-use super::Animated;
+use super::frames::Animation;
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::header::png::{ColourType, Png};
 use crate::limits::Limits;
+use crate::metadata;
 use crate::picture::{Colour, Pixels, Still, Want};
 use crate::raster::{Model, Samples};
 use crate::resample::Resampler;
@@ -61,35 +62,33 @@ pub(super) fn decode<'a>(
     bytes: &'a [u8],
     _header: &Header<'a>,
     want: &Want<'_>,
-    threads: usize,
 ) -> Result<Still<'a>, MediaError> {
     let png = Png::read(bytes)?;
     let data = png.data.and_then(|start| bytes.get(start..)).ok_or_else(no_pixels)?;
     let mut inflater = Inflater::new(data, *b"IDAT");
-    still(&mut inflater, &png, want, threads)
+    still(&mut inflater, &png, want)
 }
 
-/// Decodes a still whose bytes come behind `head`, which must reach to its first `IDAT` at least. Gives also the EXIF
-/// fields, if they stand behind the pixels.
-#[allow(dead_code)]
+/// Decodes a still whose bytes come behind `head`, which must reach to its first `IDAT` at least.
 pub(crate) fn stream(
     head: &[u8],
     rest: impl Read + Send,
     want: &Want<'_>,
-    threads: usize,
-) -> Result<(Still<'static>, Option<Vec<u8>>), MediaError> {
+) -> Result<Still<'static>, MediaError> {
     let png = Png::read(head)?;
     let begun = png.data.and_then(|start| head.get(start..)).ok_or_else(no_pixels)?;
     let reader = Cursor::new(begun).chain(BufReader::with_capacity(READ_BYTES, rest));
     let mut inflater = Inflater::new(reader, *b"IDAT");
-    let still = still(&mut inflater, &png, want, threads)?;
-    let exif = if png.exif.is_none() { inflater.data.exif()? } else { None };
-    Ok((still, exif))
+    let mut still = still(&mut inflater, &png, want)?;
+    if png.exif.is_none() {
+        still.orientation = inflater.data.exif()?.and_then(|exif| metadata::orientation_of(&exif));
+    }
+    Ok(still)
 }
 
 /// Starts decoding an animation; frames are decoded as they are asked for.
-pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animated<'a>, MediaError> {
-    frames::animation(bytes, limits)
+pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animation<'a>, MediaError> {
+    apng::animation(bytes, limits)
 }
 
 fn no_pixels() -> MediaError {
@@ -100,8 +99,8 @@ fn still<R: BufRead + Send>(
     inflater: &mut Inflater<R>,
     png: &Png<'_>,
     want: &Want<'_>,
-    threads: usize,
 ) -> Result<Still<'static>, MediaError> {
+    let threads = want.limits.threads;
     let size = (png.width, png.height);
     let model = model(png);
     let mut warnings = Vec::new();
@@ -123,7 +122,7 @@ fn still<R: BufRead + Send>(
         }))?;
         resampler.finish()?
     };
-    Ok(Still { pixels: Pixels::Raster(raster), colour: colour(png), warnings })
+    Ok(Still { pixels: Pixels::Raster(raster), colour: colour(png), orientation: None, warnings })
 }
 
 fn model(png: &Png<'_>) -> Model {

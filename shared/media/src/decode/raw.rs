@@ -1,1 +1,21 @@
-//! Decoding RAW.
+//! Decoding raw files: the JPEG that the camera put into them.
+
+use super::jpeg;
+use crate::error::MediaError;
+use crate::header::Header;
+use crate::picture::{Still, Want};
+
+/// Peak bytes beside the input that [`decode`] takes: those of a JPEG, whose header this is.
+pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
+    jpeg::memory(header, target)
+}
+
+/// Decodes the preview.
+pub(super) fn decode<'a>(
+    _bytes: &'a [u8],
+    header: &Header<'a>,
+    want: &Want<'_>,
+) -> Result<Still<'a>, MediaError> {
+    let preview = header.raw.as_ref().ok_or_else(|| MediaError::corrupt("there is no preview"))?;
+    jpeg::decode(preview.jpeg, header, want)
+}

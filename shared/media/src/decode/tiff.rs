@@ -44,7 +44,7 @@ pub(super) fn decode<'a>(
     let (raster, warnings) =
         if tiff.deep() { run::<u16>(bytes, &tiff, want)? } else { run::<u8>(bytes, &tiff, want)? };
     let colour = tiff.icc.map_or(Colour::Srgb, |icc| Colour::Icc(Cow::Borrowed(icc)));
-    Ok(Still { pixels: Pixels::Raster(raster), colour, warnings })
+    Ok(Still { pixels: Pixels::Raster(raster), colour, orientation: None, warnings })
 }
 
 fn run<T: Tone>(

@@ -13,7 +13,7 @@ use crate::raster::{Canvas, Model};
 pub(crate) const PNG_MAX_EDGE: u32 = i32::MAX.cast_unsigned();
 
 /// Encodes a PNG of 8 bits a sample.
-pub(crate) fn png(canvas: &Canvas) -> Result<Vec<u8>, MediaError> {
+pub(crate) fn encode(canvas: &Canvas) -> Result<Vec<u8>, MediaError> {
     let (model, pixels) = reduced(canvas);
     let colour = match model {
         Model::Gray => ColorType::Grayscale,
@@ -89,7 +89,7 @@ mod tests {
         ];
         for (model, pixels, colour) in cases {
             let canvas = canvas(model, pixels);
-            let decoded = image::load_from_memory(&png(&canvas).unwrap()).unwrap();
+            let decoded = image::load_from_memory(&encode(&canvas).unwrap()).unwrap();
             assert_eq!(decoded.color(), colour);
             assert_eq!(decoded.to_rgba8().into_raw(), canvas.rgba());
         }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn nothing_but_the_picture_is_written() {
         let pixels: Vec<u8> = (0..200 * 4).map(|at| u8::try_from(at % 251).unwrap()).collect();
-        let bytes = png(&canvas(Model::Rgba, &pixels)).unwrap();
+        let bytes = encode(&canvas(Model::Rgba, &pixels)).unwrap();
         let (mut at, mut kinds) = (8, Vec::new());
         while at < bytes.len() {
             let length = u32::from_be_bytes(*bytes[at..].first_chunk().unwrap()) as usize;

@@ -138,15 +138,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header<'_>, MediaError> {
     let bmp = Bmp::read(bytes)?;
     let pixels = u64::from(bmp.width) * u64::from(bmp.height);
     Ok(Header {
-        format: Format::Bmp,
-        width: bmp.width,
-        height: bmp.height,
         bytes_per_pixel: if bmp.has_alpha() { 4 } else { 3 },
-        frames: 1,
-        animated: false,
-        exif: None,
         icc: bmp.icc.map(Cow::Borrowed),
         held: if bmp.encoding == Encoding::Runs { pixels } else { 0 },
-        jpeg: None,
+        ..Header::new(Format::Bmp, (bmp.width, bmp.height))
     })
 }

@@ -182,15 +182,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header<'_>, MediaError> {
     let bytes_per_pixel = png.bytes_per_pixel();
     let pixels = u64::from(png.width) * u64::from(png.height);
     Ok(Header {
-        format: Format::Png,
-        width: png.width,
-        height: png.height,
         bytes_per_pixel,
         frames,
         animated: frames > 1,
         exif: png.exif,
-        icc: None,
         held: if png.interlaced { pixels.saturating_mul(bytes_per_pixel.into()) } else { 0 },
-        jpeg: None,
+        ..Header::new(Format::Png, (png.width, png.height))
     })
 }

@@ -467,15 +467,11 @@ impl<'a> Directory<'a> {
 pub(super) fn parse(bytes: &[u8]) -> Result<Header<'_>, MediaError> {
     let tiff = Tiff::read(bytes)?;
     Ok(Header {
-        format: Format::Tiff,
-        width: tiff.width,
-        height: tiff.height,
         bytes_per_pixel: tiff.channels() * if tiff.deep() { 2 } else { 1 },
         frames: tiff.pages,
-        animated: false,
         exif: Some(bytes),
         icc: tiff.icc.map(Cow::Borrowed),
         held: tiff.held(),
-        jpeg: None,
+        ..Header::new(Format::Tiff, (tiff.width, tiff.height))
     })
 }

@@ -8,6 +8,8 @@ mod damage;
 mod limits;
 mod metadata;
 mod orientations;
+mod raw;
 mod references;
 mod sniffing;
 mod support;
+mod svg;

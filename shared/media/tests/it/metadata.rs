@@ -1,7 +1,9 @@
 use serde_json::json;
 use sluice_media::metadata::read;
 
-use crate::support::{Around, derived, jpeg, png, quarters, sample, webp};
+use crate::support::{
+    Around, Field, derived, iptc, jpeg, png, quarters, sample, tiff, webp, with_segment, xmp,
+};
 
 #[test]
 fn the_photo_tells_everything() {
@@ -101,4 +103,218 @@ fn text_is_cleaned_and_bounded() {
     let description = found.description.unwrap();
     assert!(description.starts_with("a b café"), "{description}");
     assert!(description.chars().count() <= 1_024);
+}
+
+/// Everything that XMP may tell.
+fn packet() -> String {
+    xmp(
+        "xmp:Rating='4' photoshop:City='Paris' photoshop:Headline='Coffee again' \
+         exif:GPSLatitude='48,51.504N' exif:GPSLongitude='2,17.67W' exif:GPSAltitude='350/10' \
+         exif:DateTimeOriginal='2024-05-01T12:30:59.12+02:00' tiff:Orientation='6'",
+        "<photoshop:Country>France</photoshop:Country>\
+         <dc:title><rdf:Alt><rdf:li xml:lang='x-default'>Tasse</rdf:li></rdf:Alt></dc:title>\
+         <dc:description><rdf:Alt><rdf:li xml:lang='x-default'>Une tasse ☕</rdf:li></rdf:Alt></dc:description>\
+         <dc:creator><rdf:Seq><rdf:li>Ann</rdf:li></rdf:Seq></dc:creator>\
+         <dc:rights><rdf:Alt><rdf:li xml:lang='x-default'>CC0</rdf:li></rdf:Alt></dc:rights>\
+         <dc:subject><rdf:Bag><rdf:li>coffee</rdf:li><rdf:li>cup</rdf:li></rdf:Bag></dc:subject>",
+    )
+}
+
+fn told(bytes: &[u8]) -> serde_json::Value {
+    let mut map = read(bytes).to_map();
+    for facts in ["width", "height", "animated", "frames"] {
+        map.remove(facts);
+    }
+    serde_json::Value::Object(map)
+}
+
+fn by_packet() -> serde_json::Value {
+    json!({
+        "orientation": 1,
+        "title": "Tasse",
+        "headline": "Coffee again",
+        "description": "Une tasse ☕",
+        "artist": "Ann",
+        "copyright": "CC0",
+        "keywords": ["coffee", "cup"],
+        "rating": 4,
+        "city": "Paris",
+        "country": "France",
+        "taken_at": "2024-05-01T12:30:59.12+02:00",
+        "gps": {"latitude": 48.8584, "longitude": -2.2945, "altitude": 35.0},
+    })
+}
+
+/// A PNG chunk, its checksum left out: nothing here reads it.
+fn chunk(kind: &[u8], data: &[u8]) -> Vec<u8> {
+    [&u32::try_from(data.len()).unwrap().to_be_bytes(), kind, data, &[0; 4]].concat()
+}
+
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn xmp_is_read_wherever_a_format_keeps_it() {
+    let packet = packet();
+    let pixels = quarters(16, 16);
+    let image = image::DynamicImage::ImageRgb8(pixels.clone());
+    let plain = Around::default();
+
+    let jpeg = with_segment(
+        &jpeg(&pixels, &plain),
+        0xE1,
+        &[b"http://ns.adobe.com/xap/1.0/\0", packet.as_bytes()].concat(),
+    );
+    let png_with = |compressed: bool| {
+        let text = if compressed { deflated(packet.as_bytes()) } else { packet.clone().into_bytes() };
+        let head = [&b"XML:com.adobe.xmp\0"[..], &[u8::from(compressed), 0], b"en\0\0"].concat();
+        let bytes = png(&image, &plain);
+        let text = chunk(b"iTXt", &[head, text].concat());
+        // Behind the header chunk.
+        [&bytes[..33], &text, &bytes[33..]].concat()
+    };
+    let webp = {
+        let mut bytes = webp(&image, &plain);
+        let mut data = packet.clone().into_bytes();
+        let length = u32::try_from(data.len()).unwrap();
+        data.resize(data.len().next_multiple_of(2), 0);
+        bytes.extend([b"XMP ".as_slice(), &length.to_le_bytes(), &data].concat());
+        bytes
+    };
+    let gif = {
+        let mut bytes = b"GIF89a\x10\0\x10\0\0\0\0\x21\xFF\x0BXMP DataXMP".to_vec();
+        bytes.extend(packet.as_bytes());
+        bytes.push(1);
+        bytes.extend((0..=255).rev());
+        bytes.extend(b"\0;");
+        bytes
+    };
+    for (name, bytes) in [
+        ("jpeg", jpeg),
+        ("png", png_with(false)),
+        ("compressed png", png_with(true)),
+        ("webp", webp),
+        ("gif", gif),
+    ] {
+        assert_eq!(told(&bytes), by_packet(), "{name}");
+    }
+    let found = read(&tiff(b"II*\0", vec![vec![(700, Field::Bytes(packet.into_bytes()))]]));
+    assert_eq!((found.rating, found.city.as_deref()), (Some(4), Some("Paris")));
+}
+
+#[test]
+fn iptc_is_read_from_jpeg_and_tiff() {
+    let datasets: [(u8, &[u8]); 9] = [
+        (5, b"Cup"),
+        (25, b"coffee"),
+        (25, b"cup"),
+        (55, b"20240501"),
+        (60, b"123059+0200"),
+        (80, b"Ren\xE9e"),
+        (90, b"Paris"),
+        (105, b"Coffee"),
+        (120, b"A cup\nof coffee"),
+    ];
+    let resource = iptc(&datasets);
+    let expected = json!({
+        "orientation": 1,
+        "title": "Cup",
+        "headline": "Coffee",
+        "description": "A cup of coffee",
+        "artist": "Renée",
+        "keywords": ["coffee", "cup"],
+        "city": "Paris",
+        "taken_at": "2024-05-01T12:30:59+02:00",
+    });
+    let plain = jpeg(&quarters(16, 16), &Around::default());
+    assert_eq!(told(&with_segment(&plain, 0xED, &resource)), expected);
+    let iim = resource[26..].to_vec();
+    for entry in [(33_723, Field::Bytes(iim)), (34_377, Field::Bytes(resource[14..].to_vec()))] {
+        let found = read(&tiff(b"II*\0", vec![vec![entry]]));
+        assert_eq!((found.city.as_deref(), found.artist.as_deref()), (Some("Paris"), Some("Renée")));
+    }
+}
+
+#[test]
+fn exif_goes_before_xmp_and_xmp_before_iptc() {
+    let exif = tiff(
+        b"II*\0",
+        vec![vec![
+            (270, Field::Text("by EXIF")),
+            (0x4746, Field::Short(2)),
+            (
+                0x8825,
+                Field::Directory(vec![
+                    (1, Field::Text("N")),
+                    (2, Field::Fractions(vec![(1, 1), (0, 1), (0, 1)])),
+                    (3, Field::Text("E")),
+                    (4, Field::Fractions(vec![(2, 1), (0, 1), (0, 1)])),
+                ]),
+            ),
+        ]],
+    );
+    let plain = jpeg(&quarters(16, 16), &Around { exif: Some(exif), icc: None });
+    let bytes =
+        with_segment(&plain, 0xE1, &[b"http://ns.adobe.com/xap/1.0/\0", packet().as_bytes()].concat());
+    let bytes = with_segment(
+        &bytes,
+        0xED,
+        &iptc(&[(5, b"by IPTC"), (25, b"by IPTC"), (90, b"by IPTC"), (120, b"by IPTC"), (116, b"by IPTC")]),
+    );
+    let found = read(&bytes);
+    assert_eq!(found.description.as_deref(), Some("by EXIF"));
+    assert_eq!(found.rating, Some(2));
+    assert_eq!(found.gps.map(|gps| (gps.latitude, gps.longitude)), Some((1.0, 2.0)));
+    assert_eq!((found.title.as_deref(), found.city.as_deref()), (Some("Tasse"), Some("Paris")));
+    assert_eq!(found.keywords, ["coffee", "cup"]);
+    // An orientation in XMP is what an editor saw, not how the pixels are stored.
+    assert_eq!(found.orientation, Some(1));
+}
+
+#[test]
+fn hostile_packets_give_nothing_and_take_no_time() {
+    let started = std::time::Instant::now();
+    let pixels = image::DynamicImage::ImageRgb8(quarters(16, 16));
+    let png = png(&pixels, &Around::default());
+    let head = b"XML:com.adobe.xmp\0\x01\0\0\0";
+    let bomb = deflated(&vec![b' '; 64 << 20]);
+    let long = xmp("", &format!("<dc:title>{}</dc:title>", "x".repeat(10 << 20)));
+    let plain = [&b"XML:com.adobe.xmp\0\0\0\0\0"[..], long.as_bytes()].concat();
+    for data in [[&head[..], &bomb].concat(), plain, head.to_vec(), b"XML:com.adobe.xmp\0".to_vec()] {
+        let bytes = [&png[..33], &chunk(b"iTXt", &data), &png[33..]].concat();
+        assert_eq!(told(&bytes), json!({"orientation": 1}));
+    }
+    assert!(started.elapsed().as_secs() < 5);
+}
+
+mod hostile {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+        #[test]
+        fn mutated_metadata_never_panics(
+            mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            resource in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let mut xmp = [b"http://ns.adobe.com/xap/1.0/\0", packet().as_bytes()].concat();
+            let mut iptc = [iptc(&[(5, b"title"), (25, b"word"), (55, b"20240501"), (60, b"123059+0200")]), resource].concat();
+            for (at, value) in mutations {
+                let at_xmp = at.index(xmp.len());
+                xmp[at_xmp] = value;
+                let at_iptc = at.index(iptc.len());
+                iptc[at_iptc] = value;
+            }
+            let bytes = jpeg(&quarters(8, 8), &Around::default());
+            let found = read(&with_segment(&with_segment(&bytes, 0xE1, &xmp), 0xED, &iptc));
+            prop_assert!(found.keywords.len() <= 64);
+            prop_assert!(found.rating.is_none_or(|rating| (-1..=5).contains(&rating)));
+        }
+    }
 }

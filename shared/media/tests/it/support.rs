@@ -114,3 +114,106 @@ pub fn assert_close(got: &[u8], expected: &[u8], tolerance: u8) {
         got.len() == expected.len() && got.iter().zip(expected).all(|(a, b)| a.abs_diff(*b) <= tolerance);
     assert!(close, "{got:?} is not within {tolerance} of {expected:?}");
 }
+
+/// The value of one TIFF entry.
+pub enum Field {
+    Short(u16),
+    Long(u32),
+    Text(&'static str),
+    Bytes(Vec<u8>),
+    /// Pairs of numerator and denominator.
+    Fractions(Vec<(u32, u32)>),
+    /// The offset of bytes that stand elsewhere.
+    At(Vec<u8>),
+    /// The offset of another directory.
+    Directory(Vec<(u16, Field)>),
+}
+
+/// A little-endian TIFF structure, `magic` in place of `II*\0`, of one chain of directories. Everything that a
+/// directory refers to stands behind it, in the order of its entries.
+pub fn tiff(magic: &[u8], chain: Vec<Vec<(u16, Field)>>) -> Vec<u8> {
+    let mut out = magic.to_vec();
+    let mut link = 4;
+    out.resize(magic.len().max(4), 0);
+    if out.len() == 4 {
+        out.extend([0; 4]);
+    }
+    for entries in chain {
+        let here = u32::try_from(out.len()).unwrap();
+        out[link..link + 4].copy_from_slice(&here.to_le_bytes());
+        link = directory(&mut out, entries);
+    }
+    out
+}
+
+/// Writes a directory; gives where the offset of the next one stands.
+fn directory(out: &mut Vec<u8>, entries: Vec<(u16, Field)>) -> usize {
+    let start = out.len();
+    let link = start + 2 + 12 * entries.len();
+    out.extend(u16::try_from(entries.len()).unwrap().to_le_bytes());
+    out.resize(link + 4, 0);
+    for (index, (tag, field)) in entries.into_iter().enumerate() {
+        let at = start + 2 + 12 * index;
+        let end = u32::try_from(out.len()).unwrap().to_le_bytes();
+        let (kind, size, data) = match field {
+            Field::Short(value) => (3_u16, 2, value.to_le_bytes().to_vec()),
+            Field::Long(value) => (4, 4, value.to_le_bytes().to_vec()),
+            Field::Text(text) => (2, 1, [text.as_bytes(), &[0]].concat()),
+            Field::Bytes(bytes) => (7, 1, bytes),
+            Field::Fractions(pairs) => {
+                (5, 8, pairs.iter().flat_map(|(a, b)| [a.to_le_bytes(), b.to_le_bytes()].concat()).collect())
+            }
+            Field::At(bytes) => {
+                out.extend(bytes);
+                (4, 4, end.to_vec())
+            }
+            Field::Directory(entries) => {
+                directory(out, entries);
+                (4, 4, end.to_vec())
+            }
+        };
+        out[at..at + 2].copy_from_slice(&tag.to_le_bytes());
+        out[at + 2..at + 4].copy_from_slice(&kind.to_le_bytes());
+        out[at + 4..at + 8].copy_from_slice(&u32::try_from(data.len() / size).unwrap().to_le_bytes());
+        if data.len() <= 4 {
+            out[at + 8..at + 8 + data.len()].copy_from_slice(&data);
+        } else {
+            let end = u32::try_from(out.len()).unwrap().to_le_bytes();
+            out[at + 8..at + 12].copy_from_slice(&end);
+            out.extend(data);
+        }
+    }
+    link
+}
+
+/// `jpeg` with another segment right behind its start.
+pub fn with_segment(jpeg: &[u8], marker: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
+    [&jpeg[..2], &[0xFF, marker], &length, content, &jpeg[2..]].concat()
+}
+
+/// An XMP packet of properties written as attributes and as elements.
+pub fn xmp(attributes: &str, properties: &str) -> String {
+    format!(
+        "<?xpacket begin='\u{feff}' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'>\
+         <rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description rdf:about='' \
+         xmlns:dc='http://purl.org/dc/elements/1.1/' xmlns:xmp='http://ns.adobe.com/xap/1.0/' \
+         xmlns:photoshop='http://ns.adobe.com/photoshop/1.0/' xmlns:exif='http://ns.adobe.com/exif/1.0/' \
+         xmlns:tiff='http://ns.adobe.com/tiff/1.0/' {attributes}>{properties}</rdf:Description></rdf:RDF>\
+         </x:xmpmeta><?xpacket end='w'?>"
+    )
+}
+
+/// A Photoshop resource with IPTC datasets of record 2, as it stands in a JPEG's APP13.
+pub fn iptc(datasets: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut iim = Vec::new();
+    for (number, value) in datasets {
+        iim.extend([0x1C, 2, *number]);
+        iim.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
+        iim.extend(*value);
+    }
+    let mut resource = b"Photoshop 3.0\x008BIM\x04\x04\0\0".to_vec();
+    resource.extend(u32::try_from(iim.len()).unwrap().to_be_bytes());
+    resource.extend(iim);
+    resource
+}

@@ -132,12 +132,16 @@ fn paeth(left: u8, above: u8, corner: u8) -> u8 {
     [left, above, corner].into_iter().min_by_key(|sample| distance(*sample)).unwrap()
 }
 
+/// EXIF fields that say orientation 6.
+const EXIF: &[u8] = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
 const LIMITS: Limits = Limits::for_memory(1 << 30);
+/// By number of threads.
+const ON: [Limits; 3] = [LIMITS, LIMITS, Limits { threads: 2, ..LIMITS }];
 
 fn whole(bytes: &[u8], threads: usize) -> Result<Still<'_>, MediaError> {
     let header = Header::parse(bytes)?;
-    let want = Want { target: (header.width, header.height), limits: &LIMITS };
-    decode(bytes, &header, &want, threads)
+    let want = Want { target: (header.width, header.height), limits: &ON[threads] };
+    decode(bytes, &header, &want)
 }
 
 fn raster(still: &Still<'_>) -> Raster {
@@ -244,19 +248,17 @@ impl Read for Drip<'_> {
 #[test]
 fn a_stream_gives_what_the_whole_gives() {
     for mut made in every(300, 500) {
-        made.after =
-            [chunk(b"tEXt", b"a\0b"), chunk(b"eXIf", b"II*\0 fields"), chunk(b"tEXt", b"c\0d")].concat();
+        made.after = [chunk(b"tEXt", b"a\0b"), chunk(b"eXIf", EXIF), chunk(b"tEXt", b"c\0d")].concat();
         let bytes = made.file();
         let png = Png::read(&bytes).unwrap();
-        assert_eq!(png.exif, Some(&b"II*\0 fields"[..]));
+        assert_eq!(png.exif, Some(EXIF));
         let head = png.data.unwrap() + 8;
-        let want = Want { target: (300, 500), limits: &LIMITS };
         let expected = raster(&whole(&bytes, 1).unwrap());
         for threads in [1, 2] {
-            let (still, exif) = stream(&bytes[..head + 5], Drip(&bytes[head + 5..]), &want, threads).unwrap();
+            let want = Want { target: (300, 500), limits: &ON[threads] };
+            let still = stream(&bytes[..head + 5], Drip(&bytes[head + 5..]), &want).unwrap();
             assert!(raster(&still) == expected);
-            assert_eq!(still.warnings, []);
-            assert_eq!(exif.as_deref(), Some(&b"II*\0 fields"[..]));
+            assert_eq!((still.warnings, still.orientation), (Vec::new(), Some(6)));
         }
     }
 }
@@ -273,9 +275,9 @@ fn a_reader_that_fails_is_not_the_files_fault() {
         }
     }
     let bytes = Made::new(2, 8, 300, 500).file();
-    let want = Want { target: (300, 500), limits: &LIMITS };
     for (cut, threads) in [(100, 1), (bytes.len() / 2, 1), (bytes.len() / 2, 2), (bytes.len() - 12, 1)] {
-        let error = stream(&bytes[..50], Broken(&bytes[50..cut]), &want, threads).unwrap_err();
+        let want = Want { target: (300, 500), limits: &ON[threads] };
+        let error = stream(&bytes[..50], Broken(&bytes[50..cut]), &want).unwrap_err();
         assert_eq!((error.code(), error.is_permanent()), ("read_failed", false), "{cut}");
     }
 }
@@ -408,20 +410,22 @@ fn frames_are_laid_over_each_other_as_another_decoder_does() {
     writer.finish().unwrap();
     let expected = image::codecs::png::PngDecoder::new(Cursor::new(&bytes)).unwrap().apng().unwrap();
     let expected = expected.into_frames().collect_frames().unwrap();
-    let animated = animation(&bytes, &LIMITS).unwrap();
+    let mut animated = animation(&bytes, &LIMITS).unwrap();
     assert_eq!(animated.loops, 3);
-    let frames: Vec<_> = animated.frames.map(Result::unwrap).collect();
-    assert_eq!(frames.len(), expected.len());
-    for (number, ((frame, duration), expected)) in frames.iter().zip(&expected).enumerate() {
-        assert_eq!(*duration, [100, 50, 100, 150, 200, 250][number]);
-        let Samples::Eight(samples) = &frame.samples else { panic!("8 bits") };
-        let furthest = samples.iter().zip(expected.buffer().as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+    for (number, expected) in expected.iter().enumerate() {
+        let frame = animated.frames.next_frame().unwrap().unwrap();
+        assert_eq!(frame.duration_ms, [100, 50, 100, 150, 200, 250][number]);
+        let furthest = frame.pixels.iter().zip(expected.buffer().as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
         assert!(furthest <= Some(2), "frame {number}: {furthest:?}");
     }
+    assert!(animated.frames.next_frame().unwrap().is_none());
     for (cut, whole) in [(bytes.len() / 3, 1), (bytes.len() - 1_200, 4)] {
-        let shown: Vec<_> = animation(&bytes[..cut], &LIMITS).unwrap().frames.collect();
-        assert_eq!(shown.iter().filter(|frame| frame.is_ok()).count(), whole);
-        assert!(shown.last().unwrap().is_err());
+        let mut frames = animation(&bytes[..cut], &LIMITS).unwrap().frames;
+        for _ in 0..whole {
+            assert!(frames.next_frame().unwrap().is_some());
+        }
+        assert!(frames.next_frame().is_err());
+        assert!(frames.next_frame().unwrap().is_none());
     }
 }
 
@@ -445,9 +449,9 @@ proptest! {
             && header.pixels() < 1 << 22
         {
             let want = Want { target: (5, 5), limits: &LIMITS };
-            let _ = decode(&bytes, &header, &want, 1);
-            if let Ok(animated) = animation(&bytes, &LIMITS) {
-                animated.frames.take(5).for_each(drop);
+            let _ = decode(&bytes, &header, &want);
+            if let Ok(mut animated) = animation(&bytes, &LIMITS) {
+                while let Ok(Some(_)) = animated.frames.next_frame() {}
             }
         }
     }

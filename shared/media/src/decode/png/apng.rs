@@ -1,11 +1,11 @@
 //! Animated PNG (third edition, 4.9): frames, each a part of the canvas.
 
 use super::{Inflater, Row, model, rows};
-use crate::decode::Animated;
+use crate::decode::frames::{Animation, Frame, Frames, Rect};
 use crate::error::MediaError;
 use crate::header::png::Png;
 use crate::limits::Limits;
-use crate::raster::{Model, Raster, Samples};
+use crate::raster::Model;
 
 /// Browsers show a frame that claims 10 ms or less for 100 ms; files are made for that.
 const SHORTEST_FRAME_MS: u32 = 11;
@@ -15,7 +15,7 @@ const LONGEST_FRAME_MS: u32 = 655_350;
 
 /// How a frame is laid over the ones before it, and what is left of it then (PNG, third edition, 11.3.4.2).
 #[derive(Debug, Clone, Copy)]
-struct Frame {
+struct Control {
     width: u32,
     height: u32,
     left: u32,
@@ -28,7 +28,7 @@ struct Frame {
 }
 
 /// Starts decoding an animation; frames are decoded as they are asked for.
-pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animated<'a>, MediaError> {
+pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animation<'a>, MediaError> {
     let png = Png::read(bytes)?;
     let Some((count, loops)) = png.animation else {
         return Err(MediaError::corrupt("the picture has no frames"));
@@ -36,14 +36,14 @@ pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animated
     let frames = frames(bytes, &png, count.min(limits.max_frames));
     let icc = png.profile().map(Into::into);
     let pixels = vec![0; png.width as usize * png.height as usize * 4];
-    let canvas = Composer { bytes, png, frames: frames.into_iter(), pixels, shown: 0, end: End::NotYet };
-    Ok(Animated { frames: Box::new(canvas), icc, loops })
+    let canvas = Composer { bytes, png, frames: frames.into_iter(), pixels, last: None, end: None };
+    Ok(Animation { frames: Box::new(canvas), icc, loops })
 }
 
 /// The frames that the file holds, at most `count`.
-fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Frame> {
+fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Control> {
     let mut frames = Vec::new();
-    let mut control: Option<Frame> = None;
+    let mut found: Option<Control> = None;
     let mut at = 8;
     let be32 = |bytes: &[u8], at: usize| {
         bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|&bytes| u32::from_be_bytes(bytes))
@@ -53,7 +53,7 @@ fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Frame> {
         match kind {
             b"fcTL" => {
                 let chunk = bytes.get(at + 8..at + 34).unwrap_or_default();
-                control = frame(chunk).filter(|frame| {
+                found = control(chunk).filter(|frame| {
                     let inside = |start: u32, length: u32, whole: u32| {
                         length > 0 && start.checked_add(length).is_some_and(|end| end <= whole)
                     };
@@ -61,9 +61,9 @@ fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Frame> {
                 });
             }
             b"IDAT" | b"fdAT" => {
-                if let Some(frame) = control.take() {
+                if let Some(frame) = found.take() {
                     let kind = if kind == b"IDAT" { *b"IDAT" } else { *b"fdAT" };
-                    frames.push(Frame { data: (at, kind), ..frame });
+                    frames.push(Control { data: (at, kind), ..frame });
                     if frames.len() >= count as usize {
                         break;
                     }
@@ -79,7 +79,7 @@ fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Frame> {
 }
 
 /// Reads an `fcTL`.
-fn frame(chunk: &[u8]) -> Option<Frame> {
+fn control(chunk: &[u8]) -> Option<Control> {
     let (numbers, rest) = chunk.split_at_checked(20)?;
     let mut numbers = numbers.as_chunks::<4>().0.iter().map(|&bytes| u32::from_be_bytes(bytes));
     let [_, width, height, left, top] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
@@ -88,54 +88,72 @@ fn frame(chunk: &[u8]) -> Option<Frame> {
     // A denominator of 0 counts as 100.
     let duration_ms = (delay * 1000 / if unit == 0 { 100 } else { unit }).min(LONGEST_FRAME_MS);
     let duration_ms = if duration_ms < SHORTEST_FRAME_MS { INSTEAD_OF_SHORTER_MS } else { duration_ms };
-    Some(Frame { width, height, left, top, duration_ms, disposal, over: blend == 1, data: (0, [0; 4]) })
-}
-
-/// Whether no more frames come.
-enum End {
-    NotYet,
-    /// What broke has yet to be told.
-    Untold(MediaError),
-    Told,
+    Some(Control { width, height, left, top, duration_ms, disposal, over: blend == 1, data: (0, [0; 4]) })
 }
 
 /// Lays frame over frame.
 struct Composer<'a> {
     bytes: &'a [u8],
     png: Png<'a>,
-    frames: std::vec::IntoIter<Frame>,
+    frames: std::vec::IntoIter<Control>,
     /// RGBA of the whole canvas.
     pixels: Vec<u8>,
-    /// Frames that were given.
-    shown: u32,
-    end: End,
+    /// The frame that is shown, to be disposed of before the next one, and the canvas before it if that is wanted again.
+    last: Option<(Control, Option<Vec<u8>>)>,
+    /// What ended the animation early, once its last frame was given.
+    end: Option<MediaError>,
 }
 
-impl Iterator for Composer<'_> {
-    type Item = Result<(Raster, u32), MediaError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match std::mem::replace(&mut self.end, End::Told) {
-            End::NotYet => self.end = End::NotYet,
-            End::Untold(error) => return Some(Err(error)),
-            End::Told => return None,
+impl Frames for Composer<'_> {
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, MediaError> {
+        if let Some(end) = self.end.take() {
+            self.frames = Vec::new().into_iter();
+            return Err(end);
         }
-        let frame = self.frames.next()?;
-        let shown = self.show(&frame);
-        if shown.is_err() {
-            self.end = End::Told;
+        let Some(frame) = self.frames.next() else { return Ok(None) };
+        let first = self.last.is_none();
+        self.dispose();
+        let before = (frame.disposal == 2).then(|| self.pixels.clone());
+        if let Err(error) = self.draw(&frame) {
+            // A part of the first is better than nothing.
+            if !first {
+                self.frames = Vec::new().into_iter();
+                return Err(error);
+            }
+            self.end = Some(error);
         }
-        self.shown += 1;
-        Some(shown)
+        self.last = Some((frame, before));
+        let size = (self.png.width, self.png.height);
+        let opaque = self.pixels.as_chunks::<4>().0.iter().all(|pixel| pixel[3] == u8::MAX);
+        let changed = Rect { x: 0, y: 0, width: size.0, height: size.1 };
+        Ok(Some(Frame { size, pixels: &self.pixels, changed, opaque, duration_ms: frame.duration_ms }))
     }
 }
 
 impl Composer<'_> {
-    fn show(&mut self, frame: &Frame) -> Result<(Raster, u32), MediaError> {
-        let before = (frame.disposal == 2).then(|| self.pixels.clone());
+    fn stride(&self) -> usize {
+        self.png.width as usize * 4
+    }
+
+    fn dispose(&mut self) {
+        let stride = self.stride();
+        match self.last.take() {
+            Some((_, Some(before))) => self.pixels = before,
+            Some((frame, None)) if frame.disposal == 1 => {
+                let (left, length) = (frame.left as usize * 4, frame.width as usize * 4);
+                let lines = self.pixels.chunks_exact_mut(stride).skip(frame.top as usize);
+                for line in lines.take(frame.height as usize) {
+                    line[left..left + length].fill(0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn draw(&mut self, frame: &Control) -> Result<(), MediaError> {
         let data = self.bytes.get(frame.data.0..).unwrap_or_default();
         let mut inflater = Inflater::new(data, frame.data.1);
-        let stride = self.png.width as usize * 4;
+        let stride = self.stride();
         let (left, length) = (frame.left as usize * 4, frame.width as usize * 4);
         let mut lines = self.pixels.chunks_exact_mut(stride).skip(frame.top as usize);
         let model = model(&self.png);
@@ -144,27 +162,10 @@ impl Composer<'_> {
                 lay(&row, model, &mut line[left..left + length], frame.over);
             }
         });
-        if let Some(warning) = progress.check(frame.height)? {
-            let error = MediaError::corrupt(warning.message);
-            // A part of the first is better than nothing.
-            if self.shown > 0 {
-                return Err(error);
-            }
-            self.end = End::Untold(error);
+        match progress.check(frame.height)? {
+            Some(warning) => Err(MediaError::corrupt(warning.message)),
+            None => Ok(()),
         }
-        let (width, height) = (self.png.width, self.png.height);
-        let samples = Samples::Eight(self.pixels.clone());
-        match (before, frame.disposal) {
-            (Some(before), _) => self.pixels = before,
-            (None, 1) => {
-                let lines = self.pixels.chunks_exact_mut(stride).skip(frame.top as usize);
-                for line in lines.take(frame.height as usize) {
-                    line[left..left + length].fill(0);
-                }
-            }
-            _ => {}
-        }
-        Ok((Raster { width, height, model: Model::Rgba, samples }, frame.duration_ms))
     }
 }
 

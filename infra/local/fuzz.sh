@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Fuzzes everything that reads a stranger's bytes, each target for FUZZ_SECONDS (60), seeded from the tests' samples. Called
+# by `make fuzz`. What is found lies in shared/media/fuzz/artifacts and becomes a test.
+#
+# With a nightly toolchain the address sanitizer watches the C codecs' callers; on stable the coverage alone guides.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../shared/media"
+seconds=${FUZZ_SECONDS:-60}
+cargo_fuzz=0.13.2
+
+cargo fuzz --version >/dev/null 2>&1 || env -u CARGO_BUILD_TARGET cargo install --locked "cargo-fuzz@$cargo_fuzz"
+if rustup toolchain list 2>/dev/null | grep -q ^nightly; then
+  fuzz=(cargo +nightly fuzz) sanitizer=address
+else
+  fuzz=(cargo fuzz) sanitizer=none
+fi
+
+seed() { # TARGET FILE...: small samples only, mutations of large ones find little
+  local target=$1 file; shift
+  mkdir -p "fuzz/corpus/$target"
+  for file in "$@"; do
+    [ "$(stat -c %s "$file")" -gt 262144 ] || cp -n "$file" "fuzz/corpus/$target/seed-$(basename "$file")"
+  done
+}
+samples=tests/data
+seed sniff $samples/heads/* $samples/*.*
+seed metadata $samples/*.jpg $samples/*.png $samples/*.webp $samples/*.tif $samples/heads/*.heic $samples/heads/*.avif
+seed jpeg $samples/*.jpg
+seed png $samples/*.png
+seed gif_webp $samples/*.gif $samples/*.webp
+seed tiff_bmp $samples/*.tif $samples/*.bmp
+seed heif $samples/*.heic $samples/*.avif
+seed svg $samples/*.svg
+seed raw $samples/*.tif $samples/*.jpg
+
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || targets=(sniff metadata jpeg png gif_webp tiff_bmp heif svg raw)
+failed=()
+for target in "${targets[@]}"; do
+  echo "==> fuzzing $target for $seconds s"
+  "${fuzz[@]}" run --sanitizer "$sanitizer" "$target" -- \
+    -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=262144 -print_final_stats=1 2>&1 |
+    grep -E "^(stat::(number_of_executed_units|average_exec_per_sec|new_units_added)|==|SUMMARY|artifact_prefix|thread|.*panicked)" ||
+    true
+  [ "${PIPESTATUS[0]}" = 0 ] || failed+=("$target")
+done
+[ ${#failed[@]} = 0 ] || { echo "finds in: ${failed[*]}" >&2; exit 1; }

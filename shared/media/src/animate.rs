@@ -1,0 +1,101 @@
+//! Moving derivatives: every frame resized, converted and turned like a still, all sizes in one pass over the frames.
+
+use crate::decode::frames::{Animation, Frame};
+use crate::derive::Step;
+use crate::encode::webp;
+use crate::error::{MediaError, Warning};
+use crate::header::Header;
+use crate::limits::Limits;
+use crate::picture::Colour;
+use crate::raster::{Canvas, Model, Raster};
+use crate::resample::Resampler;
+use crate::{colour, decode, metadata};
+
+/// Whether all frames may be decoded. If not, the first one stands for them, with a warning.
+pub(crate) fn is_affordable(header: &Header<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {
+    let affordable = u64::from(header.frames).saturating_mul(header.pixels()) <= limits.max_pixels;
+    if !affordable {
+        warnings.push(Warning::new(
+            "animation_flattened",
+            format!(
+                "{} frames of {} pixels are more than {} pixels, only the first frame is shown",
+                header.frames,
+                header.pixels(),
+                limits.max_pixels
+            ),
+        ));
+    }
+    affordable
+}
+
+/// Writes `steps`, which go from large to small, all of them moving.
+///
+/// An animation that breaks off plays as far as it goes, with a warning.
+pub(crate) fn encode(
+    bytes: &[u8],
+    header: &Header<'_>,
+    orientation: u8,
+    limits: &Limits,
+    steps: &[&Step],
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<Vec<u8>>, MediaError> {
+    let Some(largest) = steps.first() else { return Ok(Vec::new()) };
+    let Animation { mut frames, icc, loops } = decode::animation(bytes, header, limits)?;
+    let colour = icc.map_or(Colour::Srgb, Colour::Icc);
+    // The size as stored.
+    let target = metadata::upright(largest.size, orientation);
+    let mut encoders = steps
+        .iter()
+        .map(|step| webp::Animation::new(step.size, step.quality, loops))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut shown = 0_u32;
+    loop {
+        let frame = match frames.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break,
+            Err(error) if shown == 0 => return Err(error),
+            Err(error) => {
+                warnings.push(Warning::new(
+                    "truncated",
+                    format!("the animation stops after {shown} of {} frames: {error}", header.frames),
+                ));
+                break;
+            }
+        };
+        shown += 1;
+        if shown > 1 && frame.changed.is_empty() {
+            for encoder in &mut encoders {
+                encoder.hold(frame.duration_ms);
+            }
+            continue;
+        }
+        let resized = resize(&frame, target)?;
+        let upright = colour::to_srgb_canvas(resized, &colour, warnings).orient(orientation);
+        for (encoder, picture) in encoders.iter_mut().zip(reduce(upright, steps)?) {
+            encoder.push(&picture, frame.duration_ms)?;
+        }
+    }
+    if shown == 0 {
+        return Err(MediaError::corrupt("the animation has no frame"));
+    }
+    encoders.into_iter().map(webp::Animation::finish).collect()
+}
+
+fn resize(frame: &Frame<'_>, target: (u32, u32)) -> Result<Raster, MediaError> {
+    let mut resampler = Resampler::<u8>::new(frame.size, target, Model::Rgba);
+    for row in frame.pixels.chunks_exact((frame.size.0 as usize * 4).max(1)) {
+        resampler.push(row);
+    }
+    resampler.finish()
+}
+
+/// The picture in the size of each step, each made from the next larger.
+fn reduce(largest: Canvas, steps: &[&Step]) -> Result<Vec<Canvas>, MediaError> {
+    let mut pictures: Vec<Canvas> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let larger = pictures.last().unwrap_or(&largest);
+        let picture = if larger.size() == step.size { larger.clone() } else { larger.resize(step.size)? };
+        pictures.push(picture);
+    }
+    Ok(pictures)
+}

@@ -1,0 +1,463 @@
+//! Progressive frames (ITU-T T.81, annex G): scans refine coefficients that are kept for the whole frame.
+//!
+//! Of each block only the coefficients that its scale needs are kept. Scans that concern others alone are passed
+//! over; where a scan concerns both, a bit per coefficient tells which were not 0 before, since
+//! refinements are coded by that.
+
+use super::band::{Band, LANES, Layout};
+use super::bits::{Bits, Stop};
+use super::huffman::{Codes, extend};
+use super::markers::{Frame, Markers, Scan, ZIGZAG};
+use super::{Refusal, Scale};
+
+/// A coefficient that isn't kept.
+const DROPPED: u16 = u16::MAX;
+
+/// A component's coefficients.
+struct Plane {
+    /// Blocks of the component itself, across and down.
+    blocks: (usize, usize),
+    /// Blocks in an MCU.
+    factors: (usize, usize),
+    /// Groups of a row of blocks.
+    stride: usize,
+    rows: usize,
+    /// Coefficients that are kept of each block.
+    kept: usize,
+    /// Where a coefficient is in a group by its index in zigzag order, in units of [`LANES`].
+    places: [u16; 64],
+    coefficients: Vec<i16>,
+    /// For each block, which coefficients in zigzag order aren't 0.
+    history: Vec<u64>,
+}
+
+/// Blocks across (of whole groups) and down that are kept of a component.
+fn extent(frame: &Frame, component: usize) -> (usize, usize) {
+    let mcus = frame.mcus();
+    let (across, down) =
+        frame.components().get(component).map_or((1, 1), |it| (u32::from(it.across), u32::from(it.down)));
+    ((mcus.0 * across) as usize, (mcus.1 * down) as usize)
+}
+
+/// Bytes that are kept of a component.
+pub(super) fn memory(frame: &Frame, component: usize, scale: Scale) -> u64 {
+    let (across, down) = extent(frame, component);
+    let blocks = (across.next_multiple_of(LANES) * down) as u64;
+    blocks * (u64::from(scale.across) * u64::from(scale.down) * 2 + 8)
+}
+
+impl Plane {
+    fn new(frame: &Frame, component: usize, scale: Scale) -> Self {
+        let (across, rows) = extent(frame, component);
+        let stride = across.div_ceil(LANES);
+        let samples = frame.samples(component);
+        let (width, height) = (usize::from(scale.across), usize::from(scale.down));
+        let mut places = [DROPPED; 64];
+        for (place, &natural) in places.iter_mut().zip(&ZIGZAG) {
+            let (u, v) = (usize::from(natural % 8), usize::from(natural / 8));
+            if u < width && v < height {
+                *place = (v * width + u) as u16;
+            }
+        }
+        let kept = width * height;
+        let factors = frame
+            .components()
+            .get(component)
+            .map_or((1, 1), |it| (usize::from(it.across), usize::from(it.down)));
+        Self {
+            blocks: (samples.0.div_ceil(8) as usize, samples.1.div_ceil(8) as usize),
+            factors,
+            stride,
+            rows,
+            kept,
+            places,
+            coefficients: vec![0; stride * rows * kept * LANES],
+            history: vec![0; stride * rows * LANES],
+        }
+    }
+
+    /// The index of a block's history, and of its first coefficient.
+    #[inline(always)]
+    fn block(&self, column: usize, row: usize) -> (usize, usize) {
+        let group = row * self.stride + column / LANES;
+        (group * LANES + column % LANES, group * self.kept * LANES + column % LANES)
+    }
+
+    /// Coefficient `k` of the block that starts at `base`, if it is kept.
+    #[inline(always)]
+    fn at(&mut self, base: usize, k: u32) -> Option<&mut i16> {
+        let place = self.places[k as usize & 63];
+        if place == DROPPED {
+            return None;
+        }
+        self.coefficients.get_mut(base + usize::from(place) * LANES)
+    }
+}
+
+/// A progressive frame that is being decoded.
+pub(super) struct Progressive<'a> {
+    data: &'a [u8],
+    planes: Vec<Plane>,
+    scales: [Scale; 3],
+    mcus: (usize, usize),
+    pub cut: bool,
+    pub extraneous: bool,
+}
+
+/// The state of a scan.
+struct Run<'a> {
+    bits: Bits<'a>,
+    interval: u32,
+    left: u32,
+    restart: u8,
+    /// Blocks, after this one, that end where they start.
+    ended: u32,
+    predictions: [i32; 3],
+}
+
+impl<'a> Progressive<'a> {
+    pub fn new(data: &'a [u8], frame: &Frame, scales: [Scale; 3]) -> Self {
+        let planes = (0..frame.components().len())
+            .map(|component| Plane::new(frame, component, scales[component.min(2)]))
+            .collect();
+        let mcus = (frame.mcus().0 as usize, frame.mcus().1 as usize);
+        Self { data, planes, scales, mcus, cut: false, extraneous: false }
+    }
+
+    /// Decodes a scan, and returns where the next marker is.
+    pub fn scan(&mut self, markers: &Markers<'a>, scan: &Scan) -> Result<usize, Refusal> {
+        let (start, end) = scan.spectrum;
+        let (high, low) = scan.approximation;
+        // G.1.1.1.1; a refinement is by one bit.
+        let sound = if start == 0 { end == 0 } else { start <= end && end <= 63 && scan.selected.len() == 1 };
+        if !sound || low > 13 || (high != 0 && high != low + 1) {
+            return Err(Refusal::Damaged);
+        }
+        let first = scan.selected.first().ok_or(Refusal::Damaged)?;
+        if start > 0 && start > self.scales[first.component.min(2)].last() {
+            // Nothing of it is kept.
+            return Ok(scan.data);
+        }
+        let mut run = Run {
+            bits: Bits::new(self.data, scan.data),
+            interval: markers.interval,
+            left: markers.interval,
+            restart: 0,
+            ended: 0,
+            predictions: [0; 3],
+        };
+        let result = if start == 0 {
+            self.dc(&mut run, markers, scan, high > 0, low)
+        } else {
+            let definition = markers.ac.get(first.ac).and_then(Option::as_ref).ok_or(Refusal::Damaged)?;
+            let codes = Codes::new(definition).ok_or(Refusal::Damaged)?;
+            let plane = self.planes.get_mut(first.component).ok_or(Refusal::Damaged)?;
+            if high > 0 {
+                run.blocks(plane, |run, plane, column, row| {
+                    refine(run, plane, &codes, (column, row), (start, end), low)
+                })
+            } else {
+                run.blocks(plane, |run, plane, column, row| {
+                    first_pass(run, plane, &codes, (column, row), (start, end), low)
+                })
+            }
+        };
+        match result.and_then(|()| Ok(run.bits.ready()?)) {
+            Ok(()) => {}
+            Err(Halt::Cut) => self.cut = true,
+            Err(Halt::Damaged) => return Err(Refusal::Damaged),
+        }
+        let (left, at) = run.bits.finish();
+        self.extraneous |= left && !self.cut;
+        Ok(at)
+    }
+
+    /// DC scans (G.1.2.1), which may hold several components.
+    fn dc(
+        &mut self,
+        run: &mut Run<'_>,
+        markers: &Markers<'_>,
+        scan: &Scan,
+        refining: bool,
+        low: u32,
+    ) -> Result<(), Halt> {
+        let mut tables = Vec::with_capacity(3);
+        for selected in &scan.selected {
+            let codes = if refining {
+                None
+            } else {
+                let definition = markers.dc.get(selected.dc).and_then(Option::as_ref).ok_or(Halt::Damaged)?;
+                Some(Codes::new(definition).ok_or(Halt::Damaged)?)
+            };
+            tables.push((selected.component, codes));
+        }
+        let decode = |run: &mut Run<'_>, plane: &mut Plane, codes: Option<&Codes>, at: usize, column, row| {
+            let (_, base) = plane.block(column, row);
+            run.bits.refill();
+            let Some(coefficient) = plane.at(base, 0) else { return Err(Halt::Damaged) };
+            let Some(codes) = codes else {
+                if run.bits.bit() {
+                    *coefficient |= 1 << low;
+                }
+                return Ok(());
+            };
+            let size = u32::from(codes.symbol(&mut run.bits).ok_or(Halt::Damaged)?);
+            let difference = match size {
+                0 => 0,
+                1..=15 => extend(run.bits.take(size), size),
+                _ => return Err(Halt::Damaged),
+            };
+            let prediction = &mut run.predictions[at.min(2)];
+            *prediction = prediction.wrapping_add(difference);
+            *coefficient = (*prediction << low) as i16;
+            Ok(())
+        };
+        if let [(component, codes)] = tables.as_slice() {
+            let plane = self.planes.get_mut(*component).ok_or(Halt::Damaged)?;
+            return run.blocks(plane, |run, plane, column, row| {
+                decode(run, plane, codes.as_ref(), *component, column, row)
+            });
+        }
+        let (across, down) = self.mcus;
+        for y in 0..down {
+            for x in 0..across {
+                run.unit()?;
+                for (component, codes) in &tables {
+                    let plane = self.planes.get_mut(*component).ok_or(Halt::Damaged)?;
+                    let (h, v) = plane.factors;
+                    for row in 0..v {
+                        for column in 0..h {
+                            decode(run, plane, codes.as_ref(), *component, x * h + column, y * v + row)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts row `row` of the layout's MCUs into `band`, as [`super::sequential`] would.
+    pub fn row(&self, layout: &Layout, row: usize, band: &mut Band) {
+        for part in &layout.parts {
+            let Some(plane) = self.planes.get(part.component) else { continue };
+            let width = usize::from(self.scales[part.component.min(2)].across);
+            let length = plane.kept * LANES;
+            for line in 0..part.down {
+                for group in 0..part.stride {
+                    let from = (row * part.down + line) * plane.stride + group;
+                    let to = part.offset + line * part.stride + group;
+                    let (Some(source), Some(history), Some(target), Some(extent)) = (
+                        plane.coefficients.get(from * length..(from + 1) * length),
+                        plane.history.get(from * LANES..(from + 1) * LANES),
+                        band.groups.get_mut(to),
+                        band.extents.get_mut(to),
+                    ) else {
+                        continue;
+                    };
+                    for (source, target) in
+                        source.chunks_exact(width * LANES).zip(target.as_chunks_mut::<64>().0)
+                    {
+                        target[..width * LANES].copy_from_slice(source);
+                    }
+                    let any = history.iter().fold(0, |any, history| any | history);
+                    *extent = (63 - (any | 1).leading_zeros()) as u8;
+                }
+            }
+        }
+    }
+}
+
+/// Why a scan ends early.
+enum Halt {
+    Cut,
+    Damaged,
+}
+
+impl From<Stop> for Halt {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Cut => Self::Cut,
+            Stop::Marker => Self::Damaged,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// What is due before each MCU.
+    #[inline(always)]
+    fn unit(&mut self) -> Result<(), Halt> {
+        self.bits.ready()?;
+        if self.interval > 0 {
+            if self.left == 0 {
+                self.pass_restart()?;
+            }
+            self.left -= 1;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn pass_restart(&mut self) -> Result<(), Halt> {
+        let (_, at) = self.bits.finish();
+        if self.bits.cut() {
+            return Err(Halt::Cut);
+        }
+        if self.bits.byte(at + 1) != Some(0xD0 + self.restart) {
+            return Err(Halt::Damaged);
+        }
+        self.restart = (self.restart + 1) & 7;
+        self.left = self.interval;
+        self.ended = 0;
+        self.predictions = [0; 3];
+        self.bits.start(at + 2);
+        Ok(())
+    }
+
+    /// Every block of a scan of one component.
+    #[inline(always)]
+    fn blocks(
+        &mut self,
+        plane: &mut Plane,
+        mut decode: impl FnMut(&mut Self, &mut Plane, usize, usize) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        for row in 0..plane.blocks.1 {
+            for column in 0..plane.blocks.0 {
+                self.unit()?;
+                decode(self, plane, column, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The length of a run of ended blocks, this one included (G.1.2.2).
+    #[inline(always)]
+    fn end_run(&mut self, exponent: u32) -> u32 {
+        let rest = if exponent > 0 { self.bits.take(exponent) } else { 0 };
+        (1 << exponent) + rest
+    }
+}
+
+/// The first scan of some AC coefficients (G.1.2.2).
+#[inline(always)]
+fn first_pass(
+    run: &mut Run<'_>,
+    plane: &mut Plane,
+    codes: &Codes,
+    (column, row): (usize, usize),
+    (start, end): (u32, u32),
+    low: u32,
+) -> Result<(), Halt> {
+    if run.ended > 0 {
+        run.ended -= 1;
+        return Ok(());
+    }
+    let (index, base) = plane.block(column, row);
+    let mut seen = 0_u64;
+    let mut k = start;
+    while k <= end {
+        run.bits.refill();
+        let symbol = u32::from(codes.symbol(&mut run.bits).ok_or(Halt::Damaged)?);
+        let (zeros, size) = (symbol >> 4, symbol & 15);
+        if size == 0 {
+            if zeros < 15 {
+                run.ended = run.end_run(zeros) - 1;
+                break;
+            }
+            k += 16;
+            continue;
+        }
+        k += zeros;
+        let value = extend(run.bits.take(size), size);
+        if k > end {
+            return Err(Halt::Damaged);
+        }
+        seen |= 1 << (k & 63);
+        if let Some(coefficient) = plane.at(base, k) {
+            *coefficient = (value << low) as i16;
+        }
+        k += 1;
+    }
+    if let Some(history) = plane.history.get_mut(index) {
+        *history |= seen;
+    }
+    Ok(())
+}
+
+/// A later scan of some AC coefficients (G.1.2.3).
+#[inline(always)]
+fn refine(
+    run: &mut Run<'_>,
+    plane: &mut Plane,
+    codes: &Codes,
+    (column, row): (usize, usize),
+    (start, end): (u32, u32),
+    low: u32,
+) -> Result<(), Halt> {
+    let (index, base) = plane.block(column, row);
+    let history = plane.history.get(index).copied().unwrap_or(0);
+    let mut seen = 0_u64;
+    let mut k = start;
+    let step = 1_i16 << low;
+    if run.ended == 0 {
+        while k <= end {
+            run.bits.refill();
+            let symbol = u32::from(codes.symbol(&mut run.bits).ok_or(Halt::Damaged)?);
+            let (mut zeros, size) = (symbol >> 4, symbol & 15);
+            let mut value = None;
+            match size {
+                0 if zeros < 15 => {
+                    run.ended = run.end_run(zeros);
+                    break;
+                }
+                0 => {}
+                1 => value = Some(if run.bits.bit() { step } else { -step }),
+                _ => return Err(Halt::Damaged),
+            }
+            // Past `zeros` coefficients that are 0 so far, and all that aren't, which get a bit each.
+            while k <= end {
+                if history >> (k & 63) & 1 == 1 {
+                    correct(run, plane, base, k, step);
+                } else if zeros == 0 {
+                    break;
+                } else {
+                    zeros -= 1;
+                }
+                k += 1;
+            }
+            if let Some(value) = value {
+                if k > end {
+                    return Err(Halt::Damaged);
+                }
+                seen |= 1 << (k & 63);
+                if let Some(coefficient) = plane.at(base, k) {
+                    *coefficient = value;
+                }
+            }
+            k += 1;
+        }
+    }
+    if run.ended > 0 {
+        let range = if k > end { 0 } else { (u64::MAX << (k & 63)) & (u64::MAX >> (63 - (end & 63))) };
+        let mut rest = history & range;
+        while rest != 0 {
+            correct(run, plane, base, rest.trailing_zeros(), step);
+            rest &= rest - 1;
+        }
+        run.ended -= 1;
+    }
+    if let Some(history) = plane.history.get_mut(index) {
+        *history |= seen;
+    }
+    Ok(())
+}
+
+/// Reads a coefficient's next bit.
+#[inline(always)]
+fn correct(run: &mut Run<'_>, plane: &mut Plane, base: usize, k: u32, step: i16) {
+    if run.bits.bit()
+        && let Some(coefficient) = plane.at(base, k)
+        && *coefficient & step == 0
+    {
+        *coefficient = coefficient.wrapping_add(if *coefficient >= 0 { step } else { -step });
+    }
+}
