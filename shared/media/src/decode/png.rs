@@ -30,7 +30,7 @@ use crate::limits::Limits;
 use crate::metadata;
 use crate::picture::{Colour, Pixels, Still, Want};
 use crate::raster::{Model, Samples};
-use crate::resample::Resampler;
+use crate::resample::{self, Resampler};
 use crate::simd;
 
 /// Bytes that are inflated at a time, so that they are still in the cache when their filters are undone.
@@ -51,10 +51,28 @@ pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     // A palette's row is smaller than what it becomes.
     let row = u64::from(header.width) * u64::from(header.bytes_per_pixel) + 1 + SLACK as u64;
     let band = (BAND_BYTES as u64).max(2 * row) + row;
-    let result = u64::from(target.0) * u64::from(target.1) * u64::from(header.bytes_per_pixel);
-    // The bands as inflated and one as unfiltered; a row as pixels; the rows of 32 bits that a resize has in hand.
-    let rows = (BANDS as u64 + 1) * band + row + 16 * row;
-    INFLATE_BYTES + READ_BYTES as u64 + rows + header.held + result
+    // The bands as inflated and one as unfiltered; a row as pixels.
+    let rows = (BANDS as u64 + 1) * band + row;
+    INFLATE_BYTES + READ_BYTES as u64 + rows + header.held + resizing(header, target)
+}
+
+/// Peak bytes of a resize to `target`, its result among them.
+pub(super) fn resizing(header: &Header<'_>, target: (u32, u32)) -> u64 {
+    let size = (header.width, header.height);
+    let of = |channels: u8, bytes: u64| {
+        let model = match channels {
+            1 => Model::Gray,
+            2 => Model::GrayAlpha,
+            3 => Model::Rgb,
+            _ => Model::Rgba,
+        };
+        resample::memory(size, target, model, bytes)
+    };
+    // The header doesn't tell two channels of 8 bits from one of 16.
+    let bytes = header.bytes_per_pixel;
+    let shallow = if bytes <= 4 { of(bytes, 1) } else { 0 };
+    let deep = if bytes.is_multiple_of(2) { of(bytes / 2, 2) } else { 0 };
+    shallow.max(deep)
 }
 
 /// Decodes the first or only frame of a file in memory.
