@@ -2,10 +2,10 @@
 
 use crate::decode::frames::{Animation, Frame};
 use crate::derive::Step;
-use crate::encode::webp;
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::limits::Limits;
+use crate::encode::webp;
 use crate::picture::Colour;
 use crate::raster::{Canvas, Model, Raster};
 use crate::resample::Resampler;

@@ -5,8 +5,10 @@
 //! warning: colours are never changed in silence. A profile that means sRGB in all but name costs nothing:
 //! it is tried on a few colours first and left out if none of them moves.
 
+use std::sync::Arc;
+
 use moxcms::{
-    CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace, Layout,
+    CicpColorPrimaries, CicpProfile, CmsError, ColorPrimaries, ColorProfile, DataColorSpace, Layout,
     MatrixCoefficients, ToneReprCurve, TransferCharacteristics, TransformExecutor, TransformOptions,
 };
 
@@ -15,25 +17,25 @@ use crate::picture::{Colour, Pixels, Planar, Plane};
 use crate::planes::Scratch;
 use crate::raster::{Canvas, Model, Raster, Samples};
 
-/// Rows of planes that are converted at a time; even, so that no chroma row is in two bands.
-const BAND_ROWS: usize = 32;
+/// Rows that are converted at a time, few enough to stay in the second-level cache. Even, so that no chroma row
+/// is in two bands.
+const BAND_ROWS: usize = 16;
 
-/// Converts pixels to sRGB of 8 bits.
+/// Converts pixels to sRGB of 8 bits. Opaque ones come out as planes.
 pub(crate) fn to_srgb(pixels: Pixels, colour: &Colour<'_>, warnings: &mut Vec<Warning>) -> Pixels {
-    let planar = match pixels {
-        Pixels::Planar(planar) => planar,
-        Pixels::Raster(raster) => {
+    match pixels {
+        Pixels::Planar(planar) => Pixels::Planar(planes(planar, colour, warnings)),
+        Pixels::Raster(raster) if raster.model.has_alpha() => {
             let Canvas { width, height, model, pixels } = to_srgb_canvas(raster, colour, warnings);
-            return Pixels::Raster(Raster { width, height, model, samples: Samples::Eight(pixels) });
+            Pixels::Raster(Raster { width, height, model, samples: Samples::Eight(pixels) })
         }
-    };
-    if *colour == Colour::Srgb {
-        return Pixels::Planar(planar);
-    }
-    match contained(|| planes_by_profile(&planar, colour)) {
-        Ok(converted) => Pixels::Planar(converted.unwrap_or(planar)),
-        Err(error) => {
-            ignored(error, warnings);
+        Pixels::Raster(raster) if raster.model == Model::Gray => {
+            let Canvas { width, height, pixels, .. } = to_srgb_canvas(raster, colour, warnings);
+            Pixels::Planar(Planar { luma: Plane { width, height, samples: pixels }, chroma: None })
+        }
+        Pixels::Raster(raster) => {
+            let mut planar = Planar::blank((raster.width, raster.height));
+            by_bands(&raster, colour, warnings, |top, band| planar.write_band(top, band));
             Pixels::Planar(planar)
         }
     }
@@ -41,17 +43,289 @@ pub(crate) fn to_srgb(pixels: Pixels, colour: &Colour<'_>, warnings: &mut Vec<Wa
 
 /// Converts interleaved pixels to sRGB of 8 bits.
 pub(crate) fn to_srgb_canvas(raster: Raster, colour: &Colour<'_>, warnings: &mut Vec<Warning>) -> Canvas {
-    if *colour == Colour::Srgb {
-        return without_profile(raster);
-    }
-    match contained(|| by_profile(&raster, colour)) {
-        Ok(Some(canvas)) => canvas,
-        Ok(None) => without_profile(raster),
-        Err(error) => {
-            ignored(error, warnings);
-            without_profile(raster)
+    let (width, height, model) = (raster.width, raster.height, converted(raster.model));
+    match raster.samples {
+        Samples::Eight(mut pixels) if raster.model == model => {
+            let mut converter = Converter::new(model, colour, warnings);
+            if converter.conversion.is_some() {
+                let (mut before, mut after) = (Vec::new(), Vec::new());
+                for band in pixels.chunks_mut((width as usize * model.channels() * BAND_ROWS).max(1)) {
+                    before.clear();
+                    before.extend_from_slice(band);
+                    converter.convert(&before, &mut after, warnings);
+                    band.copy_from_slice(&after);
+                }
+            }
+            Canvas { width, height, model, pixels }
+        }
+        _ => {
+            let mut pixels = Vec::with_capacity(width as usize * height as usize * model.channels());
+            by_bands(&raster, colour, warnings, |_, band| pixels.extend_from_slice(&band.pixels));
+            Canvas { width, height, model, pixels }
         }
     }
+}
+
+/// Planes are converted in place: to RGB and back by bands, grey ones sample by sample.
+fn planes(mut planar: Planar, colour: &Colour<'_>, warnings: &mut Vec<Warning>) -> Planar {
+    let model = planar.model();
+    let mut converter = Converter::<u8>::new(model, colour, warnings);
+    match &converter.conversion {
+        None => {}
+        Some(Conversion::Table(table)) => {
+            for sample in &mut planar.luma.samples {
+                *sample = table[usize::from(*sample)];
+            }
+        }
+        Some(Conversion::Transform(_)) => {
+            let (width, height) = (planar.luma.width as usize, planar.luma.height as usize);
+            let mut scratch = Scratch::new(&planar);
+            let mut pixels = vec![0; 3 * width * BAND_ROWS.min(height)];
+            let mut band = Canvas { width: planar.luma.width, height: 0, model, pixels: Vec::new() };
+            for top in (0..height).step_by(BAND_ROWS) {
+                pixels.truncate(3 * width * (height - top));
+                planar.read_band(top, &mut pixels, &mut scratch);
+                converter.convert(&pixels, &mut band.pixels, warnings);
+                planar.write_band(top, &band);
+            }
+        }
+    }
+    planar
+}
+
+/// Gives bands of `raster` in sRGB with 8 bits, each with the number of its first row, from top to bottom.
+fn by_bands(
+    raster: &Raster,
+    colour: &Colour<'_>,
+    warnings: &mut Vec<Warning>,
+    take: impl FnMut(usize, &Canvas),
+) {
+    match &raster.samples {
+        Samples::Eight(samples) => bands_of(raster, samples, colour, warnings, take),
+        Samples::Sixteen(samples) => bands_of(raster, samples, colour, warnings, take),
+    }
+}
+
+fn bands_of<T: Depth>(
+    raster: &Raster,
+    samples: &[T],
+    colour: &Colour<'_>,
+    warnings: &mut Vec<Warning>,
+    mut take: impl FnMut(usize, &Canvas),
+) {
+    let mut converter = Converter::new(raster.model, colour, warnings);
+    let model = converted(raster.model);
+    let mut band = Canvas { width: raster.width, height: 0, model, pixels: Vec::new() };
+    let length = raster.width as usize * raster.model.channels() * BAND_ROWS;
+    for (index, samples) in samples.chunks(length.max(1)).enumerate() {
+        converter.convert(samples, &mut band.pixels, warnings);
+        take(index * BAND_ROWS, &band);
+    }
+}
+
+/// What pixels of `model` are in sRGB.
+const fn converted(model: Model) -> Model {
+    if matches!(model, Model::Cmyk) { Model::Rgb } else { model }
+}
+
+/// A sample of 8 or 16 bits.
+trait Depth: Copy + Default {
+    /// How many values there are.
+    const VALUES: usize;
+
+    /// The value of the same share of white.
+    fn of(value: u8) -> Self;
+    /// The `index`th value.
+    fn nth(index: usize) -> Self;
+    fn index(self) -> usize;
+    /// Rounded to the nearest of 8 bits.
+    fn narrow(self) -> u8;
+    fn transform(profile: &ColorProfile, from: Layout, to: Layout) -> Result<Transform<Self>, CmsError>;
+}
+
+type Transform<T> = Arc<dyn TransformExecutor<T> + Send + Sync>;
+
+impl Depth for u8 {
+    const VALUES: usize = 1 << 8;
+
+    fn of(value: u8) -> Self {
+        value
+    }
+
+    fn nth(index: usize) -> Self {
+        Self::try_from(index).unwrap_or(Self::MAX)
+    }
+
+    fn index(self) -> usize {
+        self.into()
+    }
+
+    fn narrow(self) -> u8 {
+        self
+    }
+
+    fn transform(profile: &ColorProfile, from: Layout, to: Layout) -> Result<Transform<Self>, CmsError> {
+        profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default())
+    }
+}
+
+impl Depth for u16 {
+    const VALUES: usize = 1 << 16;
+
+    fn of(value: u8) -> Self {
+        257 * Self::from(value)
+    }
+
+    fn nth(index: usize) -> Self {
+        Self::try_from(index).unwrap_or(Self::MAX)
+    }
+
+    fn index(self) -> usize {
+        self.into()
+    }
+
+    fn narrow(self) -> u8 {
+        u8::try_from((u32::from(self) + 128) / 257).unwrap_or(u8::MAX)
+    }
+
+    fn transform(profile: &ColorProfile, from: Layout, to: Layout) -> Result<Transform<Self>, CmsError> {
+        profile.create_transform_16bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default())
+    }
+}
+
+/// Converts samples of one model and depth.
+struct Converter<T> {
+    model: Model,
+    /// `None` where samples are sRGB as they are, or are taken for it.
+    conversion: Option<Conversion<T>>,
+    /// Converted samples that aren't rounded to 8 bits yet.
+    wide: Vec<T>,
+}
+
+enum Conversion<T> {
+    /// From grey to grey, by value.
+    Table(Vec<u8>),
+    Transform(Transform<T>),
+}
+
+impl<T: Depth> Converter<T> {
+    fn new(model: Model, colour: &Colour<'_>, warnings: &mut Vec<Warning>) -> Self {
+        let conversion = contained(|| Conversion::new(model, colour)).unwrap_or_else(|error| {
+            ignored(error, warnings);
+            None
+        });
+        Self { model, conversion, wide: Vec::new() }
+    }
+
+    /// Replaces `pixels` by what `samples` are in sRGB. Where the profile turns out to break, the rest is converted
+    /// without it.
+    fn convert(&mut self, samples: &[T], pixels: &mut Vec<u8>, warnings: &mut Vec<Warning>) {
+        pixels.clear();
+        let wide = &mut self.wide;
+        match &self.conversion {
+            None => {}
+            Some(Conversion::Table(table)) => {
+                let channels = self.model.channels();
+                pixels.extend(samples.iter().map(|sample| sample.narrow()));
+                for (pixel, sample) in pixels.iter_mut().zip(samples).step_by(channels) {
+                    *pixel = table[sample.index()];
+                }
+                return;
+            }
+            Some(Conversion::Transform(transform)) => {
+                let length = samples.len() / self.model.channels() * converted(self.model).channels();
+                wide.resize(length, T::default());
+                match contained(|| transform.transform(samples, wide).map_err(MediaError::corrupt)) {
+                    Ok(()) => {
+                        pixels.extend(wide.iter().map(|sample| sample.narrow()));
+                        return;
+                    }
+                    Err(error) => ignored(error, warnings),
+                }
+            }
+        }
+        self.conversion = None;
+        if self.model == Model::Cmyk {
+            pixels.extend(samples.as_chunks().0.iter().flat_map(|ink| paint(ink.map(T::narrow))));
+        } else {
+            pixels.extend(samples.iter().map(|sample| sample.narrow()));
+        }
+    }
+}
+
+/// The light that inks leave by the plain formula.
+fn paint([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
+    [cyan, magenta, yellow].map(|ink| {
+        let light = u32::from(255 - ink) * u32::from(255 - black);
+        u8::try_from((light + 127) / 255).unwrap_or(u8::MAX)
+    })
+}
+
+impl<T: Depth> Conversion<T> {
+    /// `None` where `colour` means sRGB.
+    fn new(model: Model, colour: &Colour<'_>) -> Result<Option<Self>, MediaError> {
+        let Some(profile) = profile(colour)? else { return Ok(None) };
+        let grey = matches!(model, Model::Gray | Model::GrayAlpha);
+        let expected = match model {
+            // Code points tell what a neutral colour is, too.
+            Model::Gray | Model::GrayAlpha if matches!(colour, Colour::Icc(_)) => DataColorSpace::Gray,
+            Model::Cmyk => DataColorSpace::Cmyk,
+            _ => DataColorSpace::Rgb,
+        };
+        if profile.color_space != expected {
+            return Err(MediaError::corrupt(format!(
+                "it describes {:?} but the picture is {expected:?}",
+                profile.color_space
+            )));
+        }
+        let (from, to) = match expected {
+            DataColorSpace::Gray => (Layout::Gray, Layout::Rgb),
+            // moxcms takes the four inks in the layout of RGBA.
+            DataColorSpace::Cmyk => (Layout::Rgba, Layout::Rgb),
+            _ if model == Model::Rgba => (Layout::Rgba, Layout::Rgba),
+            _ => (Layout::Rgb, Layout::Rgb),
+        };
+        let transform = T::transform(&profile, from, to).map_err(MediaError::corrupt)?;
+        if grey {
+            let table = table(&*transform, from.channels())?;
+            let same = (0..=u8::MAX).all(|value| table[T::of(value).index()].abs_diff(value) <= 1);
+            return Ok((!same).then_some(Self::Table(table)));
+        }
+        let same = model != Model::Cmyk && is_identity(&*transform, from.channels())?;
+        Ok((!same).then_some(Self::Transform(transform)))
+    }
+}
+
+/// What each grey value becomes. A grey profile gives neutral colours: one channel of them says it all.
+fn table<T: Depth>(
+    transform: &(dyn TransformExecutor<T> + Send + Sync),
+    channels: usize,
+) -> Result<Vec<u8>, MediaError> {
+    let greys: Vec<T> =
+        (0..T::VALUES).flat_map(|index| std::iter::repeat_n(T::nth(index), channels)).collect();
+    let mut colours = vec![T::default(); 3 * T::VALUES];
+    transform.transform(&greys, &mut colours).map_err(MediaError::corrupt)?;
+    Ok(colours.as_chunks::<3>().0.iter().map(|[_, green, _]| green.narrow()).collect())
+}
+
+/// Whether a lattice of colours comes out as it went in, give or take one step.
+fn is_identity<T: Depth>(
+    transform: &(dyn TransformExecutor<T> + Send + Sync),
+    channels: usize,
+) -> Result<bool, MediaError> {
+    const STEPS: [u8; 6] = [0, 51, 102, 153, 204, 255];
+    let mut lattice = Vec::new();
+    for red in STEPS {
+        for green in STEPS {
+            for blue in STEPS {
+                lattice.extend([red, green, blue, 255].map(T::of).iter().take(channels));
+            }
+        }
+    }
+    let mut converted = vec![T::default(); lattice.len()];
+    transform.transform(&lattice, &mut converted).map_err(MediaError::corrupt)?;
+    let same = |(before, after): (&T, &T)| before.narrow().abs_diff(after.narrow()) <= 1;
+    Ok(lattice.iter().zip(&converted).all(same))
 }
 
 /// Tells that a profile wasn't used, once.
@@ -67,38 +341,31 @@ fn ignored(error: MediaError, warnings: &mut Vec<Warning>) {
     }
 }
 
-/// The profile that `colour` stands for, `None` where that is sRGB, checked to be of the kind of `model`.
-fn profile(colour: &Colour<'_>, model: Model) -> Result<Option<ColorProfile>, MediaError> {
-    let profile = match *colour {
-        Colour::Srgb => return Ok(None),
-        Colour::Icc(ref icc) => ColorProfile::new_from_slice(icc).map_err(MediaError::corrupt)?,
-        Colour::Cicp { primaries, transfer } => match cicp(primaries, transfer)? {
-            Some(profile) => profile,
-            None => return Ok(None),
-        },
-    };
-    let expected = match model {
-        Model::Gray | Model::GrayAlpha => DataColorSpace::Gray,
-        Model::Rgb | Model::Rgba => DataColorSpace::Rgb,
-        Model::Cmyk => DataColorSpace::Cmyk,
-    };
-    if profile.color_space != expected {
-        return Err(MediaError::corrupt(format!(
-            "it describes {:?} but the picture is {expected:?}",
-            profile.color_space
-        )));
+/// The profile that `colour` stands for, `None` where that is sRGB.
+fn profile(colour: &Colour<'_>) -> Result<Option<ColorProfile>, MediaError> {
+    match *colour {
+        Colour::Srgb => Ok(None),
+        Colour::Icc(ref icc) => ColorProfile::new_from_slice(icc).map_err(MediaError::corrupt).map(Some),
+        Colour::Cicp { primaries, transfer } => cicp(primaries, transfer),
     }
-    Ok(Some(profile))
 }
 
 /// The profile of code points of ITU-T H.273, `None` for sRGB. What is unspecified is sRGB's; so are the transfers of
 /// BT.601, BT.709 and BT.2020 (1, 6, 14, 15), which cameras write over pictures made for sRGB screens.
 fn cicp(primaries: u8, transfer: u8) -> Result<Option<ColorProfile>, MediaError> {
+    const SRGB: u8 = 13;
     let primaries = if primaries == 2 { 1 } else { primaries };
-    let transfer = if matches!(transfer, 1 | 2 | 6 | 14 | 15) { 13 } else { transfer };
-    if (primaries, transfer) == (1, 13) {
+    let transfer = if matches!(transfer, 1 | 2 | 6 | 14 | 15) { SRGB } else { transfer };
+    if (primaries, transfer) == (1, SRGB) {
         return Ok(None);
     }
+    let curve = match transfer {
+        16 => Some(tone_curve(perceptual_quantizer)),
+        18 => Some(tone_curve(hybrid_log_gamma)),
+        _ => None,
+    };
+    // With a curve of its own, a profile needs any other one until it gets it.
+    let transfer = if curve.is_some() { SRGB } else { transfer };
     let color_primaries = CicpColorPrimaries::try_from(primaries).map_err(MediaError::corrupt)?;
     let transfer_characteristics =
         TransferCharacteristics::try_from(transfer).map_err(MediaError::corrupt)?;
@@ -109,150 +376,63 @@ fn cicp(primaries: u8, transfer: u8) -> Result<Option<ColorProfile>, MediaError>
             "primaries {primaries} with transfer {transfer} aren't known"
         )));
     }
-    Ok(Some(ColorProfile::new_from_cicp(CicpProfile {
+    let mut profile = ColorProfile::new_from_cicp(CicpProfile {
         color_primaries,
         transfer_characteristics,
         matrix_coefficients: MatrixCoefficients::Identity,
         full_range: true,
-    })))
+    });
+    if curve.is_some() {
+        profile.cicp = None;
+        profile.red_trc.clone_from(&curve);
+        profile.green_trc.clone_from(&curve);
+        profile.blue_trc = curve;
+    }
+    Ok(Some(profile))
 }
 
-/// `None` when the profile means sRGB.
-fn planes_by_profile(planar: &Planar, colour: &Colour<'_>) -> Result<Option<Planar>, MediaError> {
-    let from = planar.model();
-    let Some(profile) = profile(colour, from)? else { return Ok(None) };
-    let (layout, to, model) = layouts(from);
-    let transform = profile
-        .create_transform_8bit(layout, &ColorProfile::new_srgb(), to, TransformOptions::default())
-        .map_err(MediaError::corrupt)?;
-    if is_identity(&*transform, from, model)? {
-        return Ok(None);
-    }
-    let (width, height) = planar.size();
-    if from == Model::Gray {
-        // A grey profile gives neutral colours: one channel of them says it all.
-        let converted = run(&*transform, &planar.luma.samples, from, model)?;
-        let samples = converted.chunks_exact(model.channels()).map(|pixel| pixel[0]).collect();
-        return Ok(Some(Planar { luma: Plane { width, height, samples }, chroma: None }));
-    }
-    let mut result = Planar::blank(planar.size());
-    let stride = width as usize * from.channels();
-    let mut scratch = Scratch::new(planar);
-    let mut band = vec![0; stride * BAND_ROWS.min(height as usize)];
-    let mut converted = Canvas { width, height: 0, model, pixels: vec![0; band.len()] };
-    for top in (0..height as usize).step_by(BAND_ROWS) {
-        let rows = BAND_ROWS.min(height as usize - top);
-        band.truncate(rows * stride);
-        converted.pixels.truncate(rows * stride);
-        for (y, row) in band.chunks_exact_mut(stride).enumerate() {
-            planar.rgb_row(top + y, row, &mut scratch);
-        }
-        transform.transform(&band, &mut converted.pixels).map_err(MediaError::corrupt)?;
-        result.write_band(top, &converted);
-    }
-    Ok(Some(result))
-}
+/// The light of diffuse white in a picture of high dynamic range, in cd/m² (ITU-R BT.2408, 2.1).
+const DIFFUSE_WHITE: f64 = 203.0;
 
-/// `None` when the profile means sRGB.
-fn by_profile(raster: &Raster, colour: &Colour<'_>) -> Result<Option<Canvas>, MediaError> {
-    let Some(profile) = profile(colour, raster.model)? else { return Ok(None) };
-    let srgb = ColorProfile::new_srgb();
-    let (from, to, model) = layouts(raster.model);
-    let options = TransformOptions::default();
-    let (width, height) = (raster.width, raster.height);
-    let transform = profile.create_transform_8bit(from, &srgb, to, options).map_err(MediaError::corrupt)?;
-    if raster.model != Model::Cmyk && is_identity(&*transform, raster.model, model)? {
-        return Ok(None);
-    }
-    let pixels = match &raster.samples {
-        Samples::Eight(samples) => run(&*transform, samples, raster.model, model)?,
-        Samples::Sixteen(samples) => {
-            let transform =
-                profile.create_transform_16bit(from, &srgb, to, options).map_err(MediaError::corrupt)?;
-            to_eight_bits(&run(&*transform, samples, raster.model, model)?)
-        }
+/// The curve of a picture of high dynamic range that is shown on a screen without: `light` gives the cd/m² of a signal of
+/// 0 to 1. Up to the knee light stays as it is; above, ever brighter light comes ever closer to white, which diffuse
+/// white doesn't reach, so that highlights can be told from it.
+fn tone_curve(light: fn(f64) -> f64) -> ToneReprCurve {
+    const ENTRIES: u32 = 4096;
+    const KNEE: f64 = 0.6;
+    let entry = |index: u32| {
+        let light = light(f64::from(index) / f64::from(ENTRIES - 1)) / DIFFUSE_WHITE;
+        let shown = if light <= KNEE {
+            light
+        } else {
+            KNEE + (1.0 - KNEE) * (1.0 - (-(light - KNEE) / (1.0 - KNEE)).exp())
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 65,535")]
+        let entry = (shown.clamp(0.0, 1.0) * 65_535.0).round() as u16;
+        entry
     };
-    Ok(Some(Canvas { width, height, model, pixels }))
+    ToneReprCurve::Lut((0..ENTRIES).map(entry).collect())
 }
 
-const fn layouts(model: Model) -> (Layout, Layout, Model) {
-    match model {
-        Model::Gray => (Layout::Gray, Layout::Rgb, Model::Rgb),
-        Model::GrayAlpha => (Layout::GrayAlpha, Layout::Rgba, Model::Rgba),
-        Model::Rgb => (Layout::Rgb, Layout::Rgb, Model::Rgb),
-        Model::Rgba => (Layout::Rgba, Layout::Rgba, Model::Rgba),
-        // moxcms takes the four inks in the layout of RGBA.
-        Model::Cmyk => (Layout::Rgba, Layout::Rgb, Model::Rgb),
-    }
+/// The cd/m² of a PQ signal (SMPTE ST 2084; ITU-R BT.2100, table 4).
+fn perceptual_quantizer(signal: f64) -> f64 {
+    const M1: f64 = 2610.0 / 16_384.0;
+    const M2: f64 = 2523.0 / 4096.0 * 128.0;
+    const C1: f64 = 3424.0 / 4096.0;
+    const C2: f64 = 2413.0 / 4096.0 * 32.0;
+    const C3: f64 = 2392.0 / 4096.0 * 32.0;
+    let power = signal.powf(1.0 / M2);
+    10_000.0 * ((power - C1).max(0.0) / (C2 - C3 * power)).powf(1.0 / M1)
 }
 
-fn run<T: Copy + Default>(
-    transform: &(dyn TransformExecutor<T> + Send + Sync),
-    samples: &[T],
-    from: Model,
-    to: Model,
-) -> Result<Vec<T>, MediaError> {
-    let mut converted = vec![T::default(); samples.len() / from.channels() * to.channels()];
-    transform.transform(samples, &mut converted).map_err(MediaError::corrupt)?;
-    Ok(converted)
-}
-
-/// Whether a lattice of colours comes out as it went in, give or take one step.
-fn is_identity(
-    transform: &(dyn TransformExecutor<u8> + Send + Sync),
-    from: Model,
-    to: Model,
-) -> Result<bool, MediaError> {
-    const STEPS: [u8; 6] = [0, 51, 102, 153, 204, 255];
-    let mut colours = Vec::new();
-    for red in STEPS {
-        for green in STEPS {
-            for blue in STEPS {
-                colours.push([red, green, blue]);
-            }
-        }
-    }
-    let gray = matches!(from, Model::Gray | Model::GrayAlpha);
-    let lattice: Vec<u8> = colours
-        .iter()
-        .flat_map(|&[red, green, blue]| match from {
-            Model::Gray => vec![red],
-            Model::GrayAlpha => vec![red, 255],
-            Model::Rgb => vec![red, green, blue],
-            Model::Rgba | Model::Cmyk => vec![red, green, blue, 255],
-        })
-        .collect();
-    let converted = run(transform, &lattice, from, to)?;
-    Ok(colours.iter().zip(converted.chunks_exact(to.channels())).all(|(colour, got)| {
-        let expected = if gray { [colour[0]; 3] } else { *colour };
-        expected.iter().zip(got).all(|(expected, got)| expected.abs_diff(*got) <= 1)
-    }))
-}
-
-/// Samples as they are, taken for sRGB; inks by the plain formula.
-fn without_profile(raster: Raster) -> Canvas {
-    let Raster { width, height, model, samples } = raster;
-    let samples = match samples {
-        Samples::Eight(samples) => samples,
-        Samples::Sixteen(samples) => to_eight_bits(&samples),
-    };
-    match model {
-        Model::Cmyk => {
-            let pixels = samples.as_chunks::<4>().0.iter().flat_map(|&[cyan, magenta, yellow, black]| {
-                [cyan, magenta, yellow].map(|ink| {
-                    let light = u32::from(255 - ink) * u32::from(255 - black);
-                    u8::try_from((light + 127) / 255).unwrap_or(u8::MAX)
-                })
-            });
-            Canvas { width, height, model: Model::Rgb, pixels: pixels.collect() }
-        }
-        _ => Canvas { width, height, model, pixels: samples },
-    }
-}
-
-/// Rounds each sample to the nearest of 8 bits.
-fn to_eight_bits(samples: &[u16]) -> Vec<u8> {
-    samples.iter().map(|&sample| u8::try_from((u32::from(sample) + 128) / 257).unwrap_or(u8::MAX)).collect()
+/// The cd/m² of an HLG signal on a screen of 1000 (ITU-R BT.2100, table 5), its system gamma taken by channel.
+fn hybrid_log_gamma(signal: f64) -> f64 {
+    const A: f64 = 0.178_832_77;
+    const B: f64 = 1.0 - 4.0 * A;
+    const C: f64 = 0.559_910_73;
+    const SYSTEM_GAMMA: f64 = 1.2;
+    let scene = if signal <= 0.5 { signal * signal / 3.0 } else { (((signal - C) / A).exp() + B) / 12.0 };
+    1000.0 * scene.powf(SYSTEM_GAMMA)
 }
 
 #[cfg(test)]
@@ -286,8 +466,13 @@ mod tests {
     #[test]
     fn a_profile_that_means_srgb_changes_nothing() {
         let icc = Colour::Icc(ColorProfile::new_srgb().encode().unwrap().into());
+        for (depth, conversion) in [
+            (8, Conversion::<u8>::new(Model::Rgb, &icc).unwrap().is_some()),
+            (16, Conversion::<u16>::new(Model::Rgba, &icc).unwrap().is_some()),
+        ] {
+            assert!(!conversion, "{depth}");
+        }
         let raster = one(Model::Rgb, Samples::Eight(vec![1, 128, 254]));
-        assert_eq!(by_profile(&raster, &icc), Ok(None));
         assert_eq!(to_srgb_canvas(raster, &icc, &mut Vec::new()).pixels, [1, 128, 254]);
     }
 
@@ -296,12 +481,11 @@ mod tests {
         let icc = Colour::Icc(ColorProfile::new_gray_with_gamma(1.0).encode().unwrap().into());
         let mut warnings = Vec::new();
         // Linear light of 0.5 is 188 in sRGB.
-        let canvas =
-            to_srgb_canvas(one(Model::GrayAlpha, Samples::Eight(vec![128, 77])), &icc, &mut warnings);
-        assert_eq!(warnings, []);
-        assert_eq!(canvas.model, Model::Rgba);
-        for (got, expected) in canvas.pixels.iter().zip([188_u8, 188, 188, 77]) {
-            assert!(got.abs_diff(expected) <= 1, "{:?}", canvas.pixels);
+        for samples in [Samples::Eight(vec![128, 77]), Samples::Sixteen(vec![128 * 257, 77 * 257])] {
+            let canvas = to_srgb_canvas(one(Model::GrayAlpha, samples), &icc, &mut warnings);
+            assert_eq!(warnings, []);
+            assert_eq!(canvas.model, Model::GrayAlpha);
+            assert!(canvas.pixels[0].abs_diff(188) <= 1 && canvas.pixels[1] == 77, "{:?}", canvas.pixels);
         }
     }
 
@@ -319,13 +503,96 @@ mod tests {
 
     #[test]
     fn inks_without_a_profile() {
-        let canvas = without_profile(one(Model::Cmyk, Samples::Eight(vec![255, 0, 0, 51])));
-        assert_eq!(canvas.pixels, [0, 204, 204]);
+        for samples in [Samples::Eight(vec![255, 0, 0, 51]), Samples::Sixteen(vec![65_535, 0, 0, 51 * 257])] {
+            let canvas = to_srgb_canvas(one(Model::Cmyk, samples), &Colour::Srgb, &mut Vec::new());
+            assert_eq!((canvas.model, canvas.pixels.as_slice()), (Model::Rgb, &[0, 204, 204][..]));
+        }
     }
 
     #[test]
     fn sixteen_bits_round_to_eight() {
-        assert_eq!(to_eight_bits(&[0, 128, 129, 257, 65_535, 65_406]), [0, 0, 1, 1, 255, 254]);
+        let rounded = [0, 128, 129, 257, 65_535, 65_406].map(u16::narrow);
+        assert_eq!(rounded, [0, 0, 1, 1, 255, 254]);
+    }
+
+    /// Colours over more than two bands.
+    fn colourful(model: Model) -> Canvas {
+        let (width, height) = (35, 39);
+        let pixels = (0..4 * 35 * 39_u32)
+            .map(|at| (at * 89 / 7 % 251).to_le_bytes()[0])
+            .take(35 * 39 * model.channels())
+            .collect();
+        Canvas { width, height, model, pixels }
+    }
+
+    fn wide_gamut() -> Colour<'static> {
+        Colour::Icc(ColorProfile::new_display_p3().encode().unwrap().into())
+    }
+
+    #[test]
+    fn planes_are_converted_as_their_pixels_are() {
+        let before = Planar::from_canvas(&colourful(Model::Rgb));
+        let Canvas { width, height, model, pixels } = before.to_canvas();
+        let raster = Raster { width, height, model, samples: Samples::Eight(pixels) };
+        let after = Planar::from_canvas(&to_srgb_canvas(raster, &wide_gamut(), &mut Vec::new()));
+        assert_ne!(before, after);
+        let converted = to_srgb(Pixels::Planar(before), &wide_gamut(), &mut Vec::new());
+        assert!(converted == Pixels::Planar(after));
+    }
+
+    #[test]
+    fn opaque_pixels_become_planes() {
+        for colour in [Colour::Srgb, wide_gamut()] {
+            let Canvas { width, height, model, pixels } = colourful(Model::Rgb);
+            let deep = pixels.iter().map(|&sample| u16::of(sample)).collect();
+            for (samples, tolerance) in [(Samples::Eight(pixels), 0), (Samples::Sixteen(deep), 2)] {
+                let mut warnings = Vec::new();
+                let raster = Raster { width, height, model, samples };
+                let canvas = to_srgb_canvas(raster.clone(), &colour, &mut warnings);
+                let expected = Planar::from_canvas(&canvas);
+                let Pixels::Planar(planar) = to_srgb(Pixels::Raster(raster), &colour, &mut warnings) else {
+                    panic!("opaque pixels become planes")
+                };
+                assert_eq!((planar.size(), warnings), ((width, height), vec![]));
+                for (got, expected) in planar.luma.samples.iter().zip(&expected.luma.samples) {
+                    assert!(got.abs_diff(*expected) <= tolerance);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn alpha_stays_as_it_is() {
+        let Canvas { width, height, model, pixels } = colourful(Model::Rgba);
+        let alpha = |pixels: &[u8]| pixels.iter().skip(3).step_by(4).copied().collect::<Vec<_>>();
+        let deep = pixels.iter().map(|&sample| u16::of(sample)).collect();
+        for samples in [Samples::Eight(pixels.clone()), Samples::Sixteen(deep)] {
+            let raster = Pixels::Raster(Raster { width, height, model, samples });
+            let Pixels::Raster(converted) = to_srgb(raster, &wide_gamut(), &mut Vec::new()) else {
+                panic!("transparent pixels stay interleaved")
+            };
+            let Samples::Eight(converted) = converted.samples else { panic!("of 8 bits") };
+            assert_eq!(alpha(&converted), alpha(&pixels));
+            assert_ne!(converted, pixels);
+        }
+    }
+
+    #[test]
+    fn high_dynamic_range_fits_the_screen() {
+        // Black, diffuse white and the brightest signal; BT.2408 puts diffuse white at 58 % of PQ and 75 % of HLG.
+        for (transfer, white) in [(16, 148), (18, 191)] {
+            let grey = Raster {
+                width: 3,
+                height: 1,
+                model: Model::Gray,
+                samples: Samples::Eight(vec![0, white, 255]),
+            };
+            let mut warnings = Vec::new();
+            let canvas = to_srgb_canvas(grey, &Colour::Cicp { primaries: 9, transfer }, &mut warnings);
+            assert_eq!(warnings, []);
+            let [black, white, brightest] = canvas.pixels[..] else { panic!("three pixels") };
+            assert!(black == 0 && (230..245).contains(&white) && brightest >= 254, "{:?}", canvas.pixels);
+        }
     }
 
     fn planes(pixel: [u8; 3]) -> Planar {

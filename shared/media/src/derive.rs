@@ -66,7 +66,11 @@ pub fn derive<'a>(
     })
 }
 
-fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) -> Result<Derived, MediaError> {
+fn derive_opened(
+    opened: &mut Opened<'_>,
+    profile: &Profile,
+    limits: &Limits,
+) -> Result<Derived, MediaError> {
     let (bytes, rest) = opened.parts();
     let header = Header::parse(bytes)?;
     let orientation = metadata::orientation(&header);
@@ -129,9 +133,7 @@ fn plan(profile: &Profile, picture: &Picture, moving: bool) -> Vec<Step> {
         let animated = moving && format == OutputFormat::WebP;
         let size = spec.size(picture.size());
         let step = Step { size, format, quality: spec.quality, animated, specs: vec![index] };
-        let same = |other: &&mut Step| {
-            Step { specs: Vec::new(), ..(*other).clone() } == Step { specs: Vec::new(), ..step.clone() }
-        };
+        let same = |other: &&mut Step| Step { specs: Vec::new(), ..(*other).clone() } == Step { specs: Vec::new(), ..step.clone() };
         match steps.iter_mut().find(same) {
             Some(known) => known.specs.push(index),
             None => steps.push(step),

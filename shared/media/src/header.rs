@@ -7,7 +7,7 @@
 
 pub(crate) mod bmp;
 mod gif;
-mod heif;
+pub(crate) mod heif;
 pub(crate) mod png;
 pub(crate) mod raw;
 pub(crate) mod svg;
@@ -105,6 +105,8 @@ pub(crate) struct Header<'a> {
     /// The XMP packet of formats that keep it in an item (HEIC, AVIF); elsewhere it is looked up when
     /// metadata is read.
     pub xmp: Option<&'a [u8]>,
+    /// What the container says of turning and mirroring, in EXIF's numbers; EXIF's own doesn't count then.
+    pub orientation: Option<u8>,
     /// The ICC profile where the file holds it as it is (JPEG, WebP).
     pub icc: Option<Cow<'a, [u8]>>,
     /// Bytes that the decoder must hold at once, where rows don't do: an interlaced PNG's whole picture, a TIFF's
@@ -114,6 +116,7 @@ pub(crate) struct Header<'a> {
     pub webp: Option<webp::WebPHeader<'a>>,
     /// What only a raw file has; `jpeg` is then its preview's.
     pub raw: Option<raw::Preview<'a>>,
+    pub heif: Option<heif::HeifHeader>,
 }
 
 impl<'a> Header<'a> {
@@ -128,11 +131,13 @@ impl<'a> Header<'a> {
             animated: false,
             exif: None,
             xmp: None,
+            orientation: None,
             icc: None,
             held: 0,
             jpeg: None,
             webp: None,
             raw: None,
+            heif: None,
         }
     }
 

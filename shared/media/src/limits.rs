@@ -116,14 +116,8 @@ mod tests {
         limits.check(&header, (64, 64), bytes.len())
     }
 
-    const OPEN: Limits = Limits {
-        max_pixels: u64::MAX,
-        max_frames: u32::MAX,
-        max_edge: u32::MAX,
-        max_memory: u64::MAX,
-        max_held: u64::MAX,
-        threads: 1,
-    };
+    const OPEN: Limits =
+        Limits { max_pixels: u64::MAX, max_frames: u32::MAX, max_edge: u32::MAX, max_memory: u64::MAX, max_held: u64::MAX, threads: 1 };
 
     #[test]
     fn pixels_at_the_limit_pass_and_one_more_does_not() {

@@ -239,9 +239,10 @@ fn image_header(header: &Header<'_>, orientation: u8) -> ImageHeader {
 
 /// The orientation of an image, 1 when it says none.
 pub(crate) fn orientation(header: &Header<'_>) -> u8 {
-    match &header.raw {
-        Some(raw) => raw.orientation,
-        None => header.exif.and_then(|tiff| Exif::new(tiff).orientation()).unwrap_or(1),
+    match (&header.raw, header.orientation) {
+        (Some(raw), _) => raw.orientation,
+        (None, Some(orientation)) => orientation,
+        (None, None) => header.exif.and_then(|tiff| Exif::new(tiff).orientation()).unwrap_or(1),
     }
 }
 

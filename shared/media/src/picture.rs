@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::encode::avif::Effort;
 use crate::error::{MediaError, Warning};
 use crate::limits::Limits;
 use crate::profile::OutputFormat;
@@ -147,7 +148,10 @@ impl Picture {
             (Self::Transparent(canvas), OutputFormat::WebP) => native::webp::encode(canvas, quality),
             (Self::Opaque(planar), OutputFormat::Png) => encode::png::encode(&planar.to_canvas()),
             (Self::Transparent(canvas), OutputFormat::Png) => encode::png::encode(canvas),
-            (picture, OutputFormat::Avif) => encode::avif::encode(picture, quality),
+            (Self::Opaque(planar), OutputFormat::Avif) => encode::avif::planar(planar, quality, Effort::Quick),
+            (Self::Transparent(canvas), OutputFormat::Avif) => {
+                encode::avif::canvas(canvas, quality, Effort::Quick)
+            }
         }
     }
 

@@ -11,6 +11,8 @@ use crate::raster::fit;
 const MAX_DERIVATIVES: usize = 16;
 /// Longest edge that may be asked for: WebP's own limit (RFC 9649, 2.5).
 const MAX_EDGE: u32 = 16_383;
+/// The same for AVIF, whose encoder needs seconds for more.
+const AVIF_MAX_EDGE: u32 = 2_560;
 /// Longest name; it is part of an object's key.
 const MAX_NAME: usize = 32;
 
@@ -144,6 +146,10 @@ impl Spec {
         if self.max_edge == 0 || self.max_edge > MAX_EDGE {
             return Err(format!("max_edge is {}, it may be 1 to {MAX_EDGE}", self.max_edge));
         }
+        let avif = [Some(self.format), self.transparent].contains(&Some(OutputFormat::Avif));
+        if avif && self.max_edge > AVIF_MAX_EDGE {
+            return Err(format!("max_edge is {}, with avif it may be 1 to {AVIF_MAX_EDGE}", self.max_edge));
+        }
         if self.quality == 0 || self.quality > 100 {
             return Err(format!("quality is {}, it may be 1 to 100", self.quality));
         }
@@ -164,10 +170,11 @@ mod tests {
         .unwrap();
         let [card, full] = &profile.derivatives[..] else { panic!("two were asked for") };
         assert_eq!(*card, Spec::new("card", 640, OutputFormat::Avif, 55));
-        assert_eq!(
-            (full.quality, full.format(true), full.format(false)),
-            (80, OutputFormat::Png, OutputFormat::Jpeg)
-        );
+        assert_eq!((full.quality, full.format(true), full.format(false)), (
+            80,
+            OutputFormat::Png,
+            OutputFormat::Jpeg
+        ));
     }
 
     #[test]
@@ -191,13 +198,13 @@ mod tests {
             (one(&"a".repeat(33), 9, 9), "lower case"),
             (one("a", 0, 9), "max_edge is 0"),
             (one("a", 16_384, 9), "max_edge is 16384"),
+            (r#"[{"name":"a","max_edge":2561,"format":"avif"}]"#.to_owned(), "with avif it may be 1 to 2560"),
             (one("a", 9, 0), "quality is 0"),
             (one("a", 9, 101), "quality is 101"),
             (r#"[{"name":"a","max_edge":9,"format":"bmp"}]"#.to_owned(), "unknown variant `bmp`"),
             (r#"[{"name":"a","max_edge":9,"format":"png","sharp":1}]"#.to_owned(), "unknown field `sharp`"),
             (
-                r#"[{"name":"a","max_edge":9,"format":"png"},{"name":"a","max_edge":8,"format":"png"}]"#
-                    .to_owned(),
+                r#"[{"name":"a","max_edge":9,"format":"png"},{"name":"a","max_edge":8,"format":"png"}]"#.to_owned(),
                 "two derivatives named \"a\"",
             ),
         ] {

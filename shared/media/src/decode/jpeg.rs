@@ -22,7 +22,7 @@ pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     };
     // The rows that a resize keeps are few; those of one row of MCUs are counted here, as many as it may.
     let rows = u64::from(header.width) * 3 * 64;
-    codec::memory(frame, &scales(frame, target), 2) + planes + rows
+    codec::memory(frame, scales(frame, target), 2) + planes + rows
 }
 
 /// libjpeg's coefficients, its picture and the resized one.
@@ -138,18 +138,29 @@ fn plane(resampler: Resampler<u8>) -> Result<Plane, MediaError> {
     }
 }
 
-/// For each component the smallest scale that doesn't fall below its plane of the target.
+/// How many samples, in eighths, must be there for each one of the target, by the points of a block (1 to 7), so
+/// that the block-wise reduction doesn't show. Measured against a full decode reduced by Lanczos: with these, luma
+/// is 50 dB (PSNR) or more from it on pictures of fine detail, 55 on a smooth photo. What JPEG at quality 80 loses
+/// lies near 36.
+const LUMA_MARGIN: [u32; 7] = [32, 17, 13, 11, 11, 11, 11];
+/// Chroma is smooth; this keeps it at 50 dB or more, mostly above 53.
+const CHROMA_MARGIN: [u32; 7] = [16, 10, 10, 10, 10, 10, 10];
+
+/// For each component the smallest scale that serves its plane of the target. Never below the target on either
+/// edge, unless the component itself is.
 fn scales(frame: &Frame, target: (u32, u32)) -> [Scale; 3] {
     let most = frame.most();
     let mut scales = [Scale::FULL; 3];
     for ((component, sampling), scale) in frame.components().iter().enumerate().zip(&mut scales) {
-        let halved = if component == 0 { 1 } else { 2 };
+        let (halved, margin) = if component == 0 { (1, LUMA_MARGIN) } else { (2, CHROMA_MARGIN) };
         let least = |frame: u32, target: u32, factor: u8, most: u32| {
-            let reaches = |points: &u8| {
-                u64::from(frame) * u64::from(factor) * u64::from(*points) * halved
-                    >= u64::from(target) * u64::from(most) * 8
-            };
-            (1..8).find(reaches).unwrap_or(8)
+            (1..8)
+                .zip(margin)
+                .find(|&(points, margin)| {
+                    u64::from(frame) * u64::from(factor) * u64::from(points) * halved
+                        >= u64::from(target) * u64::from(most) * u64::from(margin)
+                })
+                .map_or(8, |(points, _)| points)
         };
         *scale = Scale {
             across: least(frame.width, target.0, sampling.across, most.0),
@@ -180,4 +191,132 @@ fn raster(bytes: &[u8], header: &Header<'_>, target: (u32, u32)) -> Result<(Rast
         }
     }
     Ok((resampler.finish()?, decoded.damages))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    fn sample(name: &str) -> Vec<u8> {
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)).unwrap()
+    }
+
+    fn decoded(
+        bytes: &[u8],
+        target: (u32, u32),
+        threads: usize,
+    ) -> Result<(Pixels, Vec<Warning>), MediaError> {
+        let limits = Limits::for_memory(1 << 30);
+        let header = Header::parse(bytes).unwrap();
+        let threads = NonZero::new(threads).unwrap();
+        decode_on(bytes, &header, &Want { target, limits: &limits }, threads)
+            .map(|still| (still.pixels, still.warnings))
+    }
+
+    #[test]
+    fn scales_never_fall_below_the_target() {
+        let frame = |size: (u16, u16), factors: [u8; 3]| {
+            let (width, height) = (size.0.to_be_bytes(), size.1.to_be_bytes());
+            let mut bytes =
+                vec![0xFF, 0xD8, 0xFF, 0xC0, 0, 17, 8, height[0], height[1], width[0], width[1], 3];
+            for (id, factor) in (1..).zip(factors) {
+                bytes.extend([id, factor, 0]);
+            }
+            Frame::parse(&bytes).unwrap()
+        };
+        let at = |frame: &Frame, target| scales(frame, target).map(|scale| (scale.across, scale.down));
+        // 12, 24 and 48 MP to 2048, and the placeholder of one.
+        let twelve = frame((4000, 3000), [0x22, 0x11, 0x11]);
+        assert_eq!(at(&twelve, (2048, 1536)), [(6, 6), (6, 6), (6, 6)]);
+        assert_eq!(at(&twelve, (100, 75)), [(1, 1), (1, 1), (1, 1)]);
+        let more = frame((6000, 4000), [0x22, 0x11, 0x11]);
+        assert_eq!(at(&more, (2048, 1365)), [(4, 4), (4, 4), (4, 4)]);
+        // At full size; chroma that isn't halved in the file is on the way.
+        assert_eq!(at(&twelve, (4000, 3000)), [(8, 8), (8, 8), (8, 8)]);
+        let plain = frame((4000, 3000), [0x11, 0x11, 0x11]);
+        assert_eq!(at(&plain, (4000, 3000)), [(8, 8), (5, 5), (5, 5)]);
+        let wide = frame((4000, 3000), [0x21, 0x11, 0x11]);
+        assert_eq!(at(&wide, (4000, 3000)), [(8, 8), (8, 5), (8, 5)]);
+        for size in [(1, 1), (7, 9), (640, 479), (4001, 3001)] {
+            for factors in [[0x11, 0x11, 0x11], [0x22, 0x11, 0x11], [0x41, 0x11, 0x11], [0x12, 0x11, 0x11]] {
+                let frame = frame(size, factors);
+                for divisor in 1..20 {
+                    let target = ((u32::from(size.0) / divisor).max(1), (u32::from(size.1) / divisor).max(1));
+                    let scales = scales(&frame, target);
+                    let (width, height) = codec::scaled(&frame, 0, scales[0]);
+                    assert!(width >= target.0 && height >= target.1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn planes_have_the_size_of_the_target() {
+        for (name, gray) in
+            [("astronaut.jpg", false), ("astronaut-progressive.jpg", false), ("astronaut-grey.jpg", true)]
+        {
+            let bytes = sample(name);
+            for target in [(512, 512), (333, 333), (100, 100), (17, 17), (1, 1)] {
+                let (pixels, warnings) = decoded(&bytes, target, 1).unwrap();
+                assert_eq!(warnings, []);
+                assert_eq!(pixels, decoded(&bytes, target, 2).unwrap().0);
+                let Pixels::Planar(planar) = pixels else { panic!("{name} comes as planes") };
+                assert_eq!(planar.size(), target);
+                assert_eq!(planar.luma.samples.len(), (target.0 * target.1) as usize);
+                assert_eq!(planar.chroma.is_none(), gray);
+                for plane in planar.chroma.iter().flatten() {
+                    assert_eq!((plane.width, plane.height), Planar::chroma_size(target));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_reduced_decode_is_close_to_a_full_one() {
+        let bytes = sample("astronaut.jpg");
+        let Pixels::Planar(full) = decoded(&bytes, (512, 512), 1).unwrap().0 else { panic!("planes") };
+        for edge in [360, 262, 175, 131, 66, 32] {
+            let Pixels::Planar(planar) = decoded(&bytes, (edge, edge), 1).unwrap().0 else {
+                panic!("planes")
+            };
+            let mut resampler = Resampler::<u8>::new((512, 512), (edge, edge), Model::Gray);
+            for row in full.luma.samples.chunks_exact(512) {
+                resampler.push(row);
+            }
+            let Samples::Eight(reduced) = resampler.finish().unwrap().samples else { panic!("8 bits") };
+            let error: f64 = planar
+                .luma
+                .samples
+                .iter()
+                .zip(&reduced)
+                .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
+                .sum();
+            let samples = f64::from(edge * edge);
+            let psnr = 10.0 * (255.0 * 255.0 * samples / error.max(1e-9)).log10();
+            assert!(psnr > 48.0, "{edge}: {psnr} dB");
+        }
+    }
+
+    #[test]
+    fn libjpeg_takes_the_rest() {
+        let (pixels, warnings) = decoded(&sample("astronaut-cmyk.jpg"), (200, 200), 1).unwrap();
+        let Pixels::Raster(raster) = pixels else { panic!("inks come as a raster") };
+        assert_eq!((raster.model, raster.width, raster.height), (Model::Cmyk, 200, 200));
+        assert_eq!(warnings, []);
+        let (_, warnings) = decoded(&sample("corrupt-middle.jpg"), (200, 200), 1).unwrap();
+        assert_eq!(warnings[0].code, "corrupt_data");
+        let (_, warnings) = decoded(&sample("truncated.jpg"), (200, 200), 2).unwrap();
+        assert_eq!(warnings[0].code, "truncated");
+    }
+
+    #[test]
+    fn memory_is_that_of_a_band_and_the_target() {
+        let bytes = sample("photo-12mp-exif6-gps.jpg");
+        let header = Header::parse(&bytes).unwrap();
+        let needed = memory(&header, (1536, 2048));
+        assert!((9 << 20..14 << 20).contains(&needed), "{needed}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Reading: Huffman-coded JPEGs of 8 bits, gray or Y'CbCr, sequential or progressive, at any of DCT's scales.
+//! Reading: Huffman-coded JPEGs of 8 bits, gray or `Y'CbCr`, sequential or progressive, at any of DCT's scales.
 //!
 //! The way of the data: bits → coefficients of a row of MCUs (a [`band::Band`]) → samples of each component →
 //! a [`Sink`], row by row. A sequential frame never stands in memory as a whole; of a progressive one the
@@ -55,7 +55,7 @@ impl Scale {
     /// The last coefficient in zigzag order that is needed.
     fn last(self) -> u32 {
         let needed = |place: &u8| place % 8 < self.across && place / 8 < self.down;
-        markers::ZIGZAG.iter().rposition(needed).unwrap_or(0) as u32
+        markers::ZIGZAG.iter().zip(0..).filter(|(place, _)| needed(place)).map(|(_, k)| k).max().unwrap_or(0)
     }
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn scaled(frame: &Frame, component: usize, scale: Scale) -> (u32, u32
 }
 
 /// Bytes that [`decode`] takes beside the file and what the sink keeps.
-pub(crate) fn memory(frame: &Frame, scales: &[Scale; 3], threads: usize) -> u64 {
+pub(crate) fn memory(frame: &Frame, scales: [Scale; 3], threads: usize) -> u64 {
     let components = 0..frame.components().len();
     let mcus = u64::from(frame.mcus().0);
     let blocks: u64 =
@@ -150,7 +150,7 @@ fn decode_sequential(
             *table = markers.quantisation_of(frame, part.component).ok_or(Refusal::Damaged)?;
         }
         let rows = layout.mcus.1;
-        let mut sequential = Sequential::new(bytes, &markers, &scan, layout, &scales)?;
+        let mut sequential = Sequential::new(bytes, &markers, &scan, layout, scales)?;
         run(&mut sequential, rows, &mut painter, threads, sink)?;
         markers.at = sequential.end()?;
         found.cut |= sequential.cut;
@@ -335,19 +335,4 @@ fn transform(
     stride: usize,
 ) {
     dispatch!(level, simd => idct::row(simd, groups, extents, table, size, out, stride));
-}
-
-/// Only the entropy decoding of a sequential frame, to measure.
-#[cfg(any(test, jpeg_bench))]
-pub(crate) fn entropy(bytes: &[u8], scales: [Scale; 3]) {
-    let mut markers = Markers::new(bytes);
-    let Ok(Event::Frame(frame)) = markers.next() else { return };
-    let Ok(Event::Scan(scan)) = markers.next() else { return };
-    let Ok(layout) = Layout::new(&frame, &scan.selected) else { return };
-    let (rows, mut band) = (layout.mcus.1, Band::new(layout.groups));
-    let Ok(mut sequential) = Sequential::new(bytes, &markers, &scan, layout, &scales) else { return };
-    for _ in 0..rows {
-        let _ = sequential.row(&mut band);
-        band.clear();
-    }
 }

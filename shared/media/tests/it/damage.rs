@@ -80,8 +80,7 @@ fn every_cut_of_every_format_is_survived() {
 /// Runs everything on `bytes`.
 fn poke(bytes: &[u8]) {
     // Small, so that a mutated header can't make a case slow.
-    let limits =
-        Limits { max_pixels: 1 << 20, max_frames: 32, max_edge: 4_096, max_memory: 32 << 20, ..limits() };
+    let limits = Limits { max_pixels: 1 << 20, max_frames: 32, max_edge: 4_096, max_memory: 32 << 20, ..limits() };
     let profile = Profile {
         derivatives: vec![
             Spec::new("small", 32, OutputFormat::WebP, 50),

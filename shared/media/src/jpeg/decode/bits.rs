@@ -4,8 +4,11 @@
 //! decoder, so that a refill is one load without a look at the bytes. Behind a segment's last byte the window
 //! holds zeros for [`SPARE`] bytes, more than one MCU can take: whether the data ran out is asked once per MCU.
 
+#![expect(clippy::inline_always, reason = "the decoders' innermost loops")]
+#![expect(clippy::cast_possible_truncation, reason = "bits are cut out of words")]
+
 /// Bytes of the window, a power of two so that a masked position is in bounds by its type.
-const WINDOW: usize = 1 << 14;
+const WINDOW: usize = 1 << 13;
 /// More than the longest MCU: 10 blocks of 64 coefficients with 16 bits of code and 15 of value each, and the
 /// bytes that are loaded ahead.
 const SPARE: usize = 10 * 64 * 4 + 16;
@@ -155,7 +158,8 @@ impl<'a> Bits<'a> {
         let bytes: &[u8; 8] = self.window[at..].first_chunk().unwrap_or(&[0; 8]);
         self.buffer |= u64::from_be_bytes(*bytes) >> (self.count & 63);
         self.position += ((63 - self.count) >> 3) as usize;
-        self.count |= 56;
+        // 56 to 63 bits, those of whole bytes.
+        self.count |= 0x38;
     }
 
     #[inline(always)]

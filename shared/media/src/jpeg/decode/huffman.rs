@@ -4,6 +4,9 @@
 //! coefficients two at once where both fit. Tables for coefficients that are only passed over sum up as many
 //! as fit. Codes longer than the lookup are found by their length's bounds.
 
+#![expect(clippy::inline_always, reason = "the decoders' innermost loops")]
+#![expect(clippy::cast_possible_truncation, reason = "entries are packed from small numbers")]
+
 use super::bits::Bits;
 
 /// Bits of a lookup.
@@ -148,6 +151,14 @@ const SPECIAL: u32 = 63;
 const PASS_END: u32 = 128;
 const PASS_LONG: u32 = 64;
 
+/// What one symbol says.
+enum Single {
+    /// The block ends.
+    End,
+    /// A coefficient at an index; 0 of a long run.
+    Value(u32, i32),
+}
+
 /// AC coefficients of sequential scans.
 pub(super) struct Ac {
     codes: Codes,
@@ -227,30 +238,30 @@ impl Ac {
                     }
                 }
                 match self.single(bits, &mut k)? {
-                    Some((index, value)) => put(index, value),
-                    None => return Some(k - 1),
+                    Single::Value(index, value) => put(index, value),
+                    Single::End => return Some(k - 1),
                 }
                 continue 'refill;
             }
         }
     }
 
-    /// The slow way: one symbol. `Some(None)` where the block ends, `None` where it is broken.
+    /// The slow way: one symbol. `None` where the block is broken.
     #[inline(never)]
-    fn single(&self, bits: &mut Bits<'_>, k: &mut u32) -> Option<Option<(u32, i32)>> {
+    fn single(&self, bits: &mut Bits<'_>, k: &mut u32) -> Option<Single> {
         bits.refill();
         let symbol = u32::from(self.codes.symbol(bits)?);
         let (run, size) = (symbol >> 4, symbol & 15);
         if size == 0 && run != 15 {
             // Runs of blocks are progressive's; libjpeg takes them for an end here, too.
-            return Some(None);
+            return Some(Single::End);
         }
         let index = *k + run;
         if index > 63 {
             return None;
         }
         *k = index + 1;
-        Some(Some((index, if size == 0 { 0 } else { extend(bits.take(size), size) })))
+        Some(Single::Value(index, if size == 0 { 0 } else { extend(bits.take(size), size) }))
     }
 
     /// Passes over the block's coefficients from `k`.
@@ -258,7 +269,7 @@ impl Ac {
     fn rest(&self, bits: &mut Bits<'_>, mut k: u32) -> Option<()> {
         let Some(pass) = &self.pass else {
             while k <= 63 {
-                if self.single(bits, &mut k)?.is_none() {
+                if matches!(self.single(bits, &mut k)?, Single::End) {
                     break;
                 }
             }
@@ -275,7 +286,7 @@ impl Ac {
                         bits.skip(entry & 63);
                         return Some(());
                     }
-                    if self.single(bits, &mut k)?.is_none() || k > 63 {
+                    if matches!(self.single(bits, &mut k)?, Single::End) || k > 63 {
                         return Some(());
                     }
                     continue 'refill;

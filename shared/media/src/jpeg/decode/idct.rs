@@ -6,6 +6,8 @@
 //! even and the odd frequencies. All in 32-bit integers, which wrap on hostile input: the same bits on
 //! every processor.
 
+#![expect(clippy::inline_always, reason = "must be compiled with the instructions of the caller's level")]
+
 use fearless_simd::i32x8;
 use fearless_simd::prelude::*;
 
@@ -17,6 +19,7 @@ const BITS: u32 = 13;
 const BETWEEN: u32 = 2;
 
 /// √2·cos((2n+1)kπ/2N) in 13 bits, by N, k and n; 1 for k = 0.
+#[expect(clippy::cast_possible_truncation, reason = "small constants")]
 const fn matrix<const N: usize>() -> [[i32; N]; N] {
     let mut matrix = [[0; N]; N];
     let mut k = 0;
@@ -34,6 +37,7 @@ const fn matrix<const N: usize>() -> [[i32; N]; N] {
 }
 
 /// cos(π·a/b) for const contexts.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
 const fn cos(a: usize, b: usize) -> f64 {
     // Into the first quadrant, then the series.
     let a = a % (2 * b);
@@ -53,7 +57,7 @@ const fn cos(a: usize, b: usize) -> f64 {
 #[inline(always)]
 fn points<S: Simd, const N: usize, const IN: usize>(simd: S, x: [i32x8<S>; 8]) -> [i32x8<S>; 8] {
     if N == 8 {
-        return eight(simd, x);
+        return eight(x);
     }
     let matrix = const { matrix::<N>() };
     let zero = i32x8::splat(simd, 0);
@@ -83,7 +87,7 @@ fn points<S: Simd, const N: usize, const IN: usize>(simd: S, x: [i32x8<S>; 8]) -
 
 /// `jidctint.c`'s one dimension.
 #[inline(always)]
-fn eight<S: Simd>(_simd: S, x: [i32x8<S>; 8]) -> [i32x8<S>; 8] {
+fn eight<S: Simd>(x: [i32x8<S>; 8]) -> [i32x8<S>; 8] {
     const F0_298: i32 = 2446;
     const F0_390: i32 = 3196;
     const F0_541: i32 = 4433;
@@ -171,13 +175,13 @@ fn rows<S: Simd, const N: usize, const IN: usize>(
         for point in points.iter_mut().take(N) {
             *point = ((*point + rounding) >> SHIFT).max(zero).min(most);
         }
-        write::<S, N>(simd, points, out);
+        write::<S, N>(points, out);
     }
 }
 
 /// Writes `N` samples of each lane side by side.
 #[inline(always)]
-fn write<S: Simd, const N: usize>(simd: S, x: [i32x8<S>; 8], out: &mut [u8]) {
+fn write<S: Simd, const N: usize>(x: [i32x8<S>; 8], out: &mut [u8]) {
     let low = match N {
         1 => x[0],
         2 => x[0] | (x[1] << 8),
@@ -206,21 +210,19 @@ fn write<S: Simd, const N: usize>(simd: S, x: [i32x8<S>; 8], out: &mut [u8]) {
     let (low, high): ([i32; LANES], [i32; LANES]) = (low.into(), high.into());
     if N < 4 {
         let Some(out) = out.first_chunk_mut::<32>() else { return };
-        for lane in 0..LANES {
-            // Each lane overwrites what the one before wrote too much.
-            let bytes = low[lane].to_le_bytes();
-            for (byte, at) in bytes.iter().zip(lane * N..) {
-                out[at & 31] = *byte;
+        for (lane, low) in low.iter().enumerate() {
+            // The next lane overwrites what is too much.
+            if let Some(out) = out.get_mut(lane * N..lane * N + 4) {
+                out.copy_from_slice(&low.to_le_bytes());
             }
         }
         return;
     }
     let Some(out) = out.first_chunk_mut::<64>() else { return };
-    for lane in 0..LANES {
-        let bytes = (u64::from(low[lane].cast_unsigned()) | u64::from(high[lane].cast_unsigned()) << 32)
-            .to_le_bytes();
-        for (byte, at) in bytes.iter().zip(lane * N..) {
-            out[at & 63] = *byte;
+    for (lane, (low, high)) in low.iter().zip(high).enumerate() {
+        let both = u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32;
+        if let Some(out) = out.get_mut(lane * N..lane * N + 8) {
+            out.copy_from_slice(&both.to_le_bytes());
         }
     }
 }
@@ -242,7 +244,7 @@ fn flat<S: Simd>(
     let samples: [i32; LANES] = samples.into();
     let Some(first) = out.get_mut(..size.0 * LANES) else { return };
     for (cells, sample) in first.chunks_exact_mut(size.0).zip(samples) {
-        cells.fill(sample as u8);
+        cells.fill(u8::try_from(sample).unwrap_or(u8::MAX));
     }
     for y in 1..size.1 {
         out.copy_within(..size.0 * LANES, y * stride);
@@ -273,8 +275,8 @@ pub(super) fn row<S: Simd>(
         }
         // Up to these, the coefficients in zigzag order lie in the corner of 2 by 2 and of 4 by 4.
         match *extent {
-            ..=2 => block::<S, 2>(simd, group, table, size, out, stride, &mut work),
-            ..=9 => block::<S, 4>(simd, group, table, size, out, stride, &mut work),
+            0..=2 => block::<S, 2>(simd, group, table, size, out, stride, &mut work),
+            3..=9 => block::<S, 4>(simd, group, table, size, out, stride, &mut work),
             _ => block::<S, 8>(simd, group, table, size, out, stride, &mut work),
         }
     }

@@ -23,7 +23,7 @@ pub(crate) struct Component {
     table: u8,
 }
 
-/// A frame that is decoded here: 8 bits, Huffman-coded, gray or Y'CbCr.
+/// A frame that is decoded here: 8 bits, Huffman-coded, gray or `Y'CbCr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub width: u32,
@@ -37,15 +37,13 @@ impl Frame {
     /// Reads a file up to its frame header.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut markers = Markers::new(bytes);
-        loop {
-            match markers.next()? {
-                Event::Frame(frame) => return Ok(frame),
-                Event::Scan(_) | Event::End => return Err(Refusal::Damaged),
-            }
+        match markers.next()? {
+            Event::Frame(frame) => Ok(frame),
+            Event::Scan(_) | Event::End => Err(Refusal::Damaged),
         }
     }
 
-    /// 1 of gray, 3 of Y'CbCr.
+    /// 1 of gray, 3 of `Y'CbCr`.
     pub fn components(&self) -> &[Component] {
         &self.components[..usize::from(self.count).min(3)]
     }
@@ -157,11 +155,10 @@ impl<'a> Markers<'a> {
                     return Ok(Event::Frame(frame));
                 }
                 0xC4 => self.huffman(segment).ok_or(Refusal::Damaged)?,
-                0xC3 | 0xC5..=0xCF => return Err(Refusal::Unsupported),
+                // Other processes; a number of lines that comes later; a hierarchy.
+                0xC3 | 0xC5..=0xCF | 0xDC | 0xDE | 0xDF => return Err(Refusal::Unsupported),
                 0xDA => return Ok(Event::Scan(self.scan_header(segment).ok_or(Refusal::Damaged)?)),
                 0xDB => self.quantisation(segment).ok_or(Refusal::Damaged)?,
-                // A number of lines that comes later; a hierarchy.
-                0xDC | 0xDE | 0xDF => return Err(Refusal::Unsupported),
                 0xDD => {
                     let [high, low] = *segment else { return Err(Refusal::Damaged) };
                     self.interval = u16::from_be_bytes([high, low]).into();

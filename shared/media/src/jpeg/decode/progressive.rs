@@ -4,10 +4,13 @@
 //! over; where a scan concerns both, a bit per coefficient tells which were not 0 before, since
 //! refinements are coded by that.
 
+#![expect(clippy::inline_always, reason = "the decoders' innermost loops")]
+#![expect(clippy::cast_possible_truncation, reason = "coefficients of hostile files wrap")]
+
 use super::band::{Band, LANES, Layout};
 use super::bits::{Bits, Stop};
 use super::huffman::{Codes, extend};
-use super::markers::{Frame, Markers, Scan, ZIGZAG};
+use super::markers::{Event, Frame, Markers, Scan, ZIGZAG};
 use super::{Refusal, Scale};
 
 /// A coefficient that isn't kept.
@@ -100,8 +103,40 @@ pub(super) struct Progressive<'a> {
     planes: Vec<Plane>,
     scales: [Scale; 3],
     mcus: (usize, usize),
+    /// For each component the last coefficient that must be read, to keep those that are kept.
+    needed: [u32; 3],
     pub cut: bool,
     pub extraneous: bool,
+}
+
+/// For each component the last coefficient that must be read. A refinement of coefficients that are kept and of
+/// others can be read only if the others were, too.
+fn needed(data: &[u8], scales: [Scale; 3]) -> [u32; 3] {
+    let mut needed = scales.map(Scale::last);
+    let mut refinements = Vec::new();
+    let mut markers = Markers::new(data);
+    loop {
+        match markers.next() {
+            Ok(Event::Scan(scan)) if scan.approximation.0 > 0 && scan.spectrum.0 > 0 => {
+                refinements
+                    .extend(scan.selected.first().map(|first| (first.component.min(2), scan.spectrum)));
+            }
+            Ok(Event::Frame(_) | Event::Scan(_)) => {}
+            Ok(Event::End) | Err(_) => break,
+        }
+    }
+    // Each round but the last takes in another refinement, of at most as many as a file may have scans.
+    let mut grown = true;
+    while grown {
+        grown = false;
+        for &(component, (start, end)) in &refinements {
+            if start <= needed[component] && end > needed[component] {
+                needed[component] = end;
+                grown = true;
+            }
+        }
+    }
+    needed
 }
 
 /// The state of a scan.
@@ -121,7 +156,8 @@ impl<'a> Progressive<'a> {
             .map(|component| Plane::new(frame, component, scales[component.min(2)]))
             .collect();
         let mcus = (frame.mcus().0 as usize, frame.mcus().1 as usize);
-        Self { data, planes, scales, mcus, cut: false, extraneous: false }
+        let needed = needed(data, scales);
+        Self { data, planes, scales, mcus, needed, cut: false, extraneous: false }
     }
 
     /// Decodes a scan, and returns where the next marker is.
@@ -134,8 +170,7 @@ impl<'a> Progressive<'a> {
             return Err(Refusal::Damaged);
         }
         let first = scan.selected.first().ok_or(Refusal::Damaged)?;
-        if start > 0 && start > self.scales[first.component.min(2)].last() {
-            // Nothing of it is kept.
+        if start > 0 && start > self.needed[first.component.min(2)] {
             return Ok(scan.data);
         }
         let mut run = Run {
@@ -260,7 +295,7 @@ impl<'a> Progressive<'a> {
                         target[..width * LANES].copy_from_slice(source);
                     }
                     let any = history.iter().fold(0, |any, history| any | history);
-                    *extent = (63 - (any | 1).leading_zeros()) as u8;
+                    *extent = (any | 1).ilog2() as u8;
                 }
             }
         }

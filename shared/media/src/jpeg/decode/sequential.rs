@@ -1,5 +1,7 @@
 //! Sequential scans (ITU-T T.81, F.2): a row of MCUs at a time.
 
+#![expect(clippy::cast_possible_truncation, reason = "coefficients of hostile files wrap")]
+
 use super::band::{Band, Layout};
 use super::bits::{Bits, Stop};
 use super::huffman::{Ac, Dc};
@@ -51,7 +53,7 @@ impl<'a> Sequential<'a> {
         markers: &Markers<'a>,
         scan: &Scan,
         layout: Layout,
-        scales: &[Scale; 3],
+        scales: [Scale; 3],
     ) -> Result<Self, Refusal> {
         if scan.spectrum != (0, 63) || scan.approximation != (0, 0) {
             return Err(Refusal::Damaged);
@@ -159,9 +161,7 @@ impl<'a> Sequential<'a> {
         if self.cut {
             return Ok(());
         }
-        let mut markers = at;
-        markers += 1;
-        if self.bits.byte(markers) != Some(0xD0 + self.restart) {
+        if self.bits.byte(at + 1) != Some(0xD0 + self.restart) {
             return Err(Refusal::Damaged);
         }
         self.restart = (self.restart + 1) & 7;
@@ -169,7 +169,7 @@ impl<'a> Sequential<'a> {
         for coding in &mut self.codings {
             coding.prediction = 0;
         }
-        self.bits.start(markers + 1);
+        self.bits.start(at + 2);
         Ok(())
     }
 
