@@ -81,7 +81,6 @@ impl Flow {
             clock: world.clock.clone(),
             profile: Profile::default(),
             limits: decode,
-            max_bytes: 1 << 27,
             lease: Duration::from_secs(90),
         };
         let insurance: Vec<JobOrder> = world.queue.drain();

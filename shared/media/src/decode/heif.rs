@@ -2,7 +2,7 @@
 //!
 //! The tiles of a picture are decoded a row of them at a time, and their rows of samples go into a resize: a
 //! phone's photo, a grid of tiles of 512 × 512, never stands whole in memory. An opaque picture stays in planes.
-//! One with alpha, or by a matrix that isn't one of Y'CbCr, becomes RGB row by row before its resize, so that
+//! One with alpha, or by a matrix that isn't one of `Y'CbCr`, becomes RGB row by row before its resize, so that
 //! alpha can weigh colours.
 //!
 //! Invariants: what is decoded was asked for by the header that passed the limits; a coded picture that is
@@ -21,8 +21,8 @@ use std::borrow::Cow;
 use self::planes::Matrix;
 use self::rows::{Band, Sink};
 use crate::error::{MediaError, Warning, contained};
-use crate::header::Header;
 use crate::header::heif::{Codec, Coded, Container, Mosaic, Nclx};
+use crate::header::{Format, Header};
 use crate::limits::Limits;
 use crate::picture::{Colour, Planar, Still, Want};
 use crate::raster::Model;
@@ -75,8 +75,8 @@ pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
     let sample = if heif.deep { 2 } else { 1 };
     let tile = area(heif.tile);
-    // Measured with 4:2:0 at 8 bits: HEVC takes 5.7 bytes for a pixel, AV1 4.6; 4:4:4 takes 1.5 more.
-    let decoder = tile * (6 + 3 * (sample - 1) + 2);
+    // Measured with 4:2:0 at 8 bits: HEVC takes 5.7 bytes for a pixel, AV1 2.5; 4:4:4 takes 1.5 more.
+    let decoder = tile * if header.format == Format::Heic { 5 + 3 * sample } else { 4 * sample + 1 };
     let band = if heif.columns > 1 { tile * u64::from(heif.columns) * 3 * sample } else { 0 };
     let alpha = if heif.alpha { header.pixels() * sample + tile * 2 } else { 0 };
     let channels = if heif.alpha { 4 } else { 3 };
@@ -94,16 +94,11 @@ pub(super) fn decode<'a>(
     let container = Container::parse(bytes)?;
     let picture = container.picture()?;
     let mut faults = Faults::default();
-    let alpha = match &picture.alpha {
-        Some(alpha) => match alpha_plane(&container, alpha, picture.mosaic.size, want.limits, &mut faults) {
-            Ok(plane) => Some(plane),
-            Err(_) => {
-                faults.alpha = true;
-                None
-            }
-        },
-        None => None,
-    };
+    let alpha = picture.alpha.as_ref().and_then(|alpha| {
+        let plane = alpha_plane(&container, alpha, picture.mosaic.size, want.limits, &mut faults);
+        faults.alpha |= plane.is_err();
+        plane.ok()
+    });
     let mut sink: Option<Sink> = None;
     let mut colours = None;
     let mut skipped = 0;
@@ -262,7 +257,7 @@ fn alpha_plane(
         let band = Band::decode(container, mosaic, row, layout, faults)?;
         layout = layout.or(band.layout());
         let depth = layout.map_or(8, |layout| layout.depth);
-        for y in band.rows(mosaic, row) {
+        for y in Band::rows(mosaic, row) {
             band.sixteen(mosaic, y, depth, &mut line);
             resampler.push(&line);
         }

@@ -209,10 +209,9 @@ mod tests {
         target: (u32, u32),
         threads: usize,
     ) -> Result<(Pixels, Vec<Warning>), MediaError> {
-        let limits = Limits::for_memory(1 << 30);
+        let limits = Limits { threads, ..Limits::for_memory(1 << 30) };
         let header = Header::parse(bytes).unwrap();
-        let threads = NonZero::new(threads).unwrap();
-        decode_on(bytes, &header, &Want { target, limits: &limits }, threads)
+        decode(bytes, &header, &Want { target, limits: &limits })
             .map(|still| (still.pixels, still.warnings))
     }
 

@@ -1,6 +1,6 @@
 //! Encoding AVIF, by `rav1e`, with an effort that a function can afford.
 //!
-//! Planes go to the encoder as they are: AV1 takes JFIF's Y'CbCr with halved chroma. What is told of the file is
+//! Planes go to the encoder as they are: AV1 takes JFIF's `Y'CbCr` with halved chroma. What is told of the file is
 //! sRGB by BT.601's matrix in the full range; metadata has no way in.
 //!
 //! | effort | 768 × 1024 | 1536 × 2048 | bytes |
@@ -157,7 +157,7 @@ fn coded(
     }
 }
 
-/// Y'CbCr with halved chroma (JFIF 1.02), and alpha.
+/// `Y'CbCr` with halved chroma (JFIF 1.02), and alpha.
 fn planes(canvas: &Canvas) -> (Planar, Option<Plane>) {
     let size = canvas.size();
     let plane = |(width, height): (u32, u32), samples| Plane { width, height, samples };
@@ -201,7 +201,7 @@ fn planes(canvas: &Canvas) -> (Planar, Option<Plane>) {
 }
 
 /// A number with `bits` behind the point, rounded to a byte.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
+#[expect(clippy::cast_sign_loss, reason = "it is clamped")]
 fn byte(value: i32, bits: u32) -> u8 {
     ((value + (1 << (bits - 1))) >> bits).clamp(0, 255) as u8
 }

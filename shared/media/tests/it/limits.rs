@@ -24,9 +24,6 @@ fn the_bomb_is_refused_by_its_header() {
     assert!(expected.is_permanent());
     assert_eq!(inspect(&bomb).unwrap().width, 30_000);
 
-    // Were the pixels allowed, the memory would not be.
-    let open = Limits { max_pixels: u64::MAX, ..limits() };
-    assert_eq!(refusal(&bomb, &open).unwrap().code(), "out_of_memory_budget");
     // The header is enough.
     assert_eq!(refusal(&bomb[..64], &limits()), Some(expected));
 }
@@ -71,8 +68,10 @@ fn a_progressive_file_is_counted_with_its_coefficients() {
     };
     // 4:4:4: three components of 64 × 64 blocks of 64 coefficients of two bytes.
     let coefficients = 3 * 64 * 64 * 64 * 2;
-    assert!(needs("astronaut-progressive.jpg") > coefficients);
-    assert!(needs("astronaut.jpg") < coefficients / 2);
+    let low = coefficients / 16;
+    // For a placeholder, a fourth of the edges is enough: a sixteenth of the coefficients, and the history of each block.
+    assert!((low..coefficients).contains(&needs("astronaut-progressive.jpg")));
+    assert!(needs("astronaut.jpg") < needs("astronaut-progressive.jpg"));
 }
 
 #[test]

@@ -68,9 +68,10 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 }
 
 #[test]
-fn heic_and_tiff_are_read_without_being_decoded() {
-    for name in ["heads/rocket.heic", "heads/chelsea.tif", "heads/rocket.avif"] {
-        assert_eq!(read(&sample(name)).width, None, "{name}");
+fn heic_and_avif_are_read_without_being_decoded() {
+    for name in ["heads/rocket.heic", "heads/rocket.avif"] {
+        let found = read(&sample(name));
+        assert_eq!((found.width, found.height), (Some(640), Some(427)), "{name}");
     }
 }
 

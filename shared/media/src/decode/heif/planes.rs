@@ -1,4 +1,4 @@
-//! From a picture's own numbers to JFIF's Y'CbCr or to RGB (ITU-T H.273, 8.3).
+//! From a picture's own numbers to JFIF's `Y'CbCr` or to RGB (ITU-T H.273, 8.3).
 //!
 //! A matrix of H.273 turns R'G'B' into luma and two differences from it. Luma has the same meaning whatever the
 //! differences are, so one such form becomes another without going through RGB: chroma by a matrix of 2 × 2,
@@ -37,7 +37,7 @@ enum Kind {
 
 impl Matrix {
     /// By table 4 of H.273. What isn't told is BT.601's, as libheif and libavif have it; so are the matrices
-    /// that aren't of this kind (ICtCp, constant luminance), which no still camera writes.
+    /// that aren't of this kind (`ICtCp`, constant luminance), which no still camera writes.
     pub fn new(signal: Nclx, layout: Layout) -> Self {
         let in_full = layout.chroma == Some((0, 0));
         // Matrices 12 and 13 follow from the primaries.
@@ -62,20 +62,20 @@ impl Matrix {
     }
 
     /// Whether planes of it can become JFIF's.
-    pub fn is_luma_and_differences(&self) -> bool {
+    pub fn is_luma_and_differences(self) -> bool {
         matches!(self.kind, Kind::Luma { .. })
     }
 
     /// Where luma begins, and how many steps it and chroma have, at `depth` bits (H.273, 8.3: equations for the
     /// full and the limited range).
-    fn range(&self, depth: u8) -> (f64, f64, f64) {
+    fn range(self, depth: u8) -> (f64, f64, f64) {
         let most = f64::from((1_u32 << depth) - 1);
         let unit = f64::from(1_u32 << (depth - 8));
         if self.full_range { (0.0, most, most) } else { (16.0 * unit, 219.0 * unit, 224.0 * unit) }
     }
 
     /// To RGB from 0 to `most`.
-    pub fn to_rgb(&self, depth: u8, most: i32) -> ToRgb {
+    pub fn to_rgb(self, depth: u8, most: i32) -> ToRgb {
         let (black, luma, chroma) = self.range(depth);
         let most = f64::from(most);
         let (luma_gain, chroma_gain) = (most / luma, most / chroma);
@@ -99,7 +99,7 @@ impl Matrix {
     }
 
     /// To JFIF's, 8 bits.
-    fn to_jfif(&self, depth: u8) -> ToJfif {
+    fn to_jfif(self, depth: u8) -> ToJfif {
         let (black, luma, chroma) = self.range(depth);
         let (luma_gain, chroma_gain) = (255.0 / luma, 255.0 / chroma);
         let (red, blue) = match self.kind {
@@ -155,7 +155,7 @@ pub(super) struct ToRgb {
 
 impl ToRgb {
     /// Not clamped.
-    #[inline(always)]
+    #[inline]
     pub fn rgb(&self, first: i32, second: i32, third: i32) -> [i32; 3] {
         if self.identity {
             return [third, first, second]

@@ -37,7 +37,7 @@ impl Depth for u8 {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped before")]
+    #[expect(clippy::cast_sign_loss, reason = "it is clamped before")]
     fn from_i32(value: i32) -> Self {
         value.clamp(0, <Self as Depth>::MAX) as Self
     }
@@ -65,7 +65,7 @@ impl Depth for u16 {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped before")]
+    #[expect(clippy::cast_sign_loss, reason = "it is clamped before")]
     fn from_i32(value: i32) -> Self {
         value.clamp(0, <Self as Depth>::MAX) as Self
     }
@@ -156,8 +156,8 @@ impl Band {
         self.tiles.iter().flatten().map(|frame| frame.layout).next()
     }
 
-    /// The rows of this band that are in the picture, the `row`th of its mosaic.
-    pub fn rows(&self, mosaic: &Mosaic, row: u32) -> std::ops::Range<u32> {
+    /// The rows of a band that are in the picture, the `row`th of its mosaic.
+    pub fn rows(mosaic: &Mosaic, row: u32) -> std::ops::Range<u32> {
         let top = u64::from(row) * u64::from(mosaic.tile.1);
         let left = u64::from(mosaic.size.1).saturating_sub(top);
         0..mosaic.tile.1.min(u32::try_from(left).unwrap_or(u32::MAX))
@@ -238,7 +238,7 @@ impl<'a> Sink<'a> {
     ) -> Result<Self, MediaError> {
         if let Some((across, down)) = layout.chroma {
             let mosaic = &picture.mosaic;
-            let odd = |edge: u32, shift: u8, count: u32| count > 1 && edge % (1 << shift) != 0;
+            let odd = |edge: u32, shift: u8, count: u32| count > 1 && !edge.is_multiple_of(1 << shift);
             if odd(mosaic.tile.0, across, mosaic.columns) || odd(mosaic.tile.1, down, mosaic.rows) {
                 return Err(MediaError::corrupt("tiles end within a sample of chroma"));
             }
@@ -362,7 +362,7 @@ impl<T: Depth> Planes<T> {
         let grey = T::from_i32(1 << (layout.depth - 1));
         let top = row * mosaic.tile.1;
         let columns = crop.left..crop.left + crop.width;
-        for y in band.rows(mosaic, row) {
+        for y in Band::rows(mosaic, row) {
             if (crop.top..crop.top + crop.height).contains(&(top + y)) {
                 luma.push(band.samples(0, y, mosaic.tile.0, columns.clone(), grey, line));
             }
@@ -371,7 +371,7 @@ impl<T: Depth> Planes<T> {
         let (width, height) = subsampled((crop.width, crop.height), (across, down));
         let columns = crop.left >> across..(crop.left >> across) + width;
         let first = crop.top >> down;
-        let (_, rows) = subsampled((1, band.rows(mosaic, row).end), (across, down));
+        let (_, rows) = subsampled((1, Band::rows(mosaic, row).end), (across, down));
         for y in 0..rows {
             if (first..first + height).contains(&((top >> down) + y)) {
                 for (channel, resampler) in (1..).zip(chroma.iter_mut()) {
@@ -404,7 +404,7 @@ impl<T: Depth> Interleaved<'_, T> {
         let top = row * mosaic.tile.1;
         let columns = crop.left..crop.left + crop.width;
         let [l0, l1, l2] = &mut self.lines;
-        for y in band.rows(mosaic, row) {
+        for y in Band::rows(mosaic, row) {
             if !(crop.top..crop.top + crop.height).contains(&(top + y)) {
                 continue;
             }

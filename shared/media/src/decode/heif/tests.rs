@@ -202,7 +202,7 @@ fn truncated_files_show_what_there_is_and_say_so() {
 }
 
 /// Replaces the content of the first box of `kind`.
-fn with_box(bytes: &[u8], kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn with_box(bytes: &[u8], kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     let at = bytes.windows(4).position(|window| window == kind).unwrap() + 4;
     let mut bytes = bytes.to_vec();
     bytes[at..at + content.len()].copy_from_slice(content);
@@ -214,15 +214,15 @@ fn a_bitstream_larger_than_its_item_is_refused_before_it_is_decoded() {
     let ispe = |width: u32, height: u32| [&[0; 4][..], &width.to_be_bytes(), &height.to_be_bytes()].concat();
     for bytes in [data!("444.heic"), data!("422.heic"), data!("identity.avif")] {
         // 96 × 96 fits into what 65 × 65 may be filled up to.
-        assert!(still(&with_box(bytes, b"ispe", &ispe(65, 65)), (32, 32)).is_ok());
-        let error = still(&with_box(bytes, b"ispe", &ispe(64, 65)), (32, 32)).unwrap_err();
+        assert!(still(&with_box(bytes, *b"ispe", &ispe(65, 65)), (32, 32)).is_ok());
+        let error = still(&with_box(bytes, *b"ispe", &ispe(64, 65)), (32, 32)).unwrap_err();
         assert!(error.to_string().contains("is coded as 96 × 96"), "{error}");
         // More than there is.
-        let error = still(&with_box(bytes, b"ispe", &ispe(97, 96)), (32, 32)).unwrap_err();
+        let error = still(&with_box(bytes, *b"ispe", &ispe(97, 96)), (32, 32)).unwrap_err();
         assert!(error.to_string().contains("has only 96 × 96"), "{error}");
-        let error = still(&with_box(bytes, b"ispe", &ispe(u32::MAX, u32::MAX)), (32, 32)).unwrap_err();
+        let error = still(&with_box(bytes, *b"ispe", &ispe(u32::MAX, u32::MAX)), (32, 32)).unwrap_err();
         assert_eq!(error.code(), "edge_too_long");
-        let error = still(&with_box(bytes, b"ispe", &ispe(0, 96)), (32, 32)).unwrap_err();
+        let error = still(&with_box(bytes, *b"ispe", &ispe(0, 96)), (32, 32)).unwrap_err();
         assert_eq!(error.code(), "corrupt_image");
     }
 }
@@ -233,7 +233,7 @@ fn frames_that_never_show_are_counted() {
     // A sequence header and a great many frame headers.
     let sequence = av1_sequence(96, 96);
     let item = |frames: usize| [sequence.clone(), [0x1A, 1, 0].repeat(frames)].concat();
-    let file = |frames| Builder::new(1).item(1, b"av01", &item(frames), &[ispe(96, 96)]).build();
+    let file = |frames| Builder::new(1).item(1, *b"av01", &item(frames), &[ispe(96, 96)]).build();
     let reason = |frames| still(&file(frames), (8, 8)).unwrap_err().to_string();
     assert!(reason(9).contains("more than 8 frames"));
     assert!(!reason(8).contains("more than 8 frames"));
@@ -241,21 +241,18 @@ fn frames_that_never_show_are_counted() {
 
 /// A reduced sequence header in its unit.
 fn av1_sequence(width: u32, height: u32) -> Vec<u8> {
-    let mut bits = String::from("000" /* profile */);
-    bits += "1" /* still */;
-    bits += "1" /* reduced */;
-    bits += "00000" /* level */;
-    bits += "1111" /* bits of width */;
-    bits += "1111";
-    bits += &format!("{:016b}{:016b}", width - 1, height - 1);
-    bits += "000" /* superblocks, intra */;
-    bits += "000" /* superresolution, CDEF, restoration */;
-    bits += "0" /* depth */;
-    bits += "0" /* grey */;
-    bits += "1" /* colours */;
-    bits += &format!("{:08b}{:08b}{:08b}", 9, 16, 9);
-    bits += "1" /* full range */;
-    bits += "0000000000";
+    let bits = [
+        // Profile, still, reduced, level.
+        "000110000011111111",
+        // Width and height, of 16 bits.
+        &format!("{:016b}{:016b}", width - 1, height - 1),
+        // Tools; 8 bits, colours that are told.
+        "000000001",
+        &format!("{:08b}{:08b}{:08b}", 9, 16, 9),
+        // The full range.
+        "10000000000",
+    ]
+    .concat();
     let bytes: Vec<u8> = bits
         .as_bytes()
         .chunks_exact(8)

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-pub(crate) fn boxed(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn boxed(kind: [u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = 8 + parts.iter().map(|part| part.len()).sum::<usize>();
     let mut bytes = u32::try_from(length).unwrap().to_be_bytes().to_vec();
     bytes.extend(kind);
@@ -12,7 +12,7 @@ pub(crate) fn boxed(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-fn full_box(kind: &[u8; 4], version: u8, flags: u8, parts: &[&[u8]]) -> Vec<u8> {
+fn full_box(kind: [u8; 4], version: u8, flags: u8, parts: &[&[u8]]) -> Vec<u8> {
     boxed(kind, &[&[version, 0, 0, flags], &parts.concat()])
 }
 
@@ -33,10 +33,10 @@ impl Builder {
         Self { primary, ..Self::default() }
     }
 
-    pub fn item(mut self, id: u16, kind: &[u8; 4], data: &[u8], properties: &[Vec<u8>]) -> Self {
+    pub fn item(mut self, id: u16, kind: [u8; 4], data: &[u8], properties: &[Vec<u8>]) -> Self {
         let id = id.to_be_bytes();
-        let strings: &[u8] = if kind == b"mime" { b"\0application/rdf+xml\0" } else { b"\0" };
-        self.infos.push(full_box(b"infe", 2, 0, &[&id, &[0, 0], kind, strings]));
+        let strings: &[u8] = if &kind == b"mime" { b"\0application/rdf+xml\0" } else { b"\0" };
+        self.infos.push(full_box(*b"infe", 2, 0, &[&id, &[0, 0], &kind, strings]));
         let offset = u32::try_from(self.data.len()).unwrap().to_be_bytes();
         let length = u32::try_from(data.len()).unwrap().to_be_bytes();
         self.locations.extend([&id[..], &[0, 1, 0, 0, 0, 1], &offset, &length].concat());
@@ -50,7 +50,7 @@ impl Builder {
         self
     }
 
-    pub fn reference(mut self, kind: &[u8; 4], from: u16, to: &[u16]) -> Self {
+    pub fn reference(mut self, kind: [u8; 4], from: u16, to: &[u16]) -> Self {
         let to: Vec<u8> = to.iter().flat_map(|id| id.to_be_bytes()).collect();
         let count = u16::try_from(to.len() / 2).unwrap().to_be_bytes();
         self.references.push(boxed(kind, &[&from.to_be_bytes(), &count, &to]));
@@ -60,42 +60,42 @@ impl Builder {
     pub fn build(self) -> Vec<u8> {
         let count = u16::try_from(self.infos.len()).unwrap().to_be_bytes();
         let meta = full_box(
-            b"meta",
+            *b"meta",
             0,
             0,
             &[
-                &full_box(b"pitm", 0, 0, &[&self.primary.to_be_bytes()]),
-                &full_box(b"iloc", 1, 0, &[&[0x44, 0], &count, &self.locations]),
-                &full_box(b"iinf", 0, 0, &[&count, &self.infos.concat()]),
-                &full_box(b"iref", 0, 0, &[&self.references.concat()]),
+                &full_box(*b"pitm", 0, 0, &[&self.primary.to_be_bytes()]),
+                &full_box(*b"iloc", 1, 0, &[&[0x44, 0], &count, &self.locations]),
+                &full_box(*b"iinf", 0, 0, &[&count, &self.infos.concat()]),
+                &full_box(*b"iref", 0, 0, &[&self.references.concat()]),
                 &boxed(
-                    b"iprp",
+                    *b"iprp",
                     &[
-                        &boxed(b"ipco", &[&self.properties.concat()]),
-                        &full_box(b"ipma", 0, 0, &[&[0, 0], &count, &self.associations]),
+                        &boxed(*b"ipco", &[&self.properties.concat()]),
+                        &full_box(*b"ipma", 0, 0, &[&[0, 0], &count, &self.associations]),
                     ],
                 ),
-                &boxed(b"idat", &[&self.data]),
+                &boxed(*b"idat", &[&self.data]),
             ],
         );
-        [boxed(b"ftyp", &[b"avif", &[0; 4], b"avifmif1miaf"]), meta].concat()
+        [boxed(*b"ftyp", &[b"avif", &[0; 4], b"avifmif1miaf"]), meta].concat()
     }
 }
 
 pub(crate) fn ispe(width: u32, height: u32) -> Vec<u8> {
-    full_box(b"ispe", 0, 0, &[&width.to_be_bytes(), &height.to_be_bytes()])
+    full_box(*b"ispe", 0, 0, &[&width.to_be_bytes(), &height.to_be_bytes()])
 }
 
 fn irot(quarters: u8) -> Vec<u8> {
-    boxed(b"irot", &[&[quarters]])
+    boxed(*b"irot", &[&[quarters]])
 }
 
 fn imir(axis: u8) -> Vec<u8> {
-    boxed(b"imir", &[&[axis]])
+    boxed(*b"imir", &[&[axis]])
 }
 
 fn clap(numbers: [i32; 8]) -> Vec<u8> {
-    boxed(b"clap", &[&numbers.map(i32::to_be_bytes).concat()])
+    boxed(*b"clap", &[&numbers.map(i32::to_be_bytes).concat()])
 }
 
 pub(crate) fn grid(columns: u8, rows: u8, width: u16, height: u16) -> Vec<u8> {
@@ -103,7 +103,7 @@ pub(crate) fn grid(columns: u8, rows: u8, width: u16, height: u16) -> Vec<u8> {
 }
 
 fn single(properties: &[Vec<u8>]) -> Vec<u8> {
-    Builder::new(1).item(1, b"av01", b"data", properties).build()
+    Builder::new(1).item(1, *b"av01", b"data", properties).build()
 }
 
 fn header(bytes: &[u8]) -> Result<Header<'_>, MediaError> {
@@ -197,11 +197,11 @@ fn a_clean_aperture_is_cut_out_around_its_centre() {
 #[test]
 fn metadata_is_found_behind_its_prefix() {
     let bytes = Builder::new(1)
-        .item(1, b"av01", b"data", &[ispe(3, 2)])
-        .item(2, b"Exif", b"\0\0\0\x06Exif\0\0MM\0*tiff", &[])
-        .item(3, b"mime", b"<x:xmpmeta/>", &[])
-        .reference(b"cdsc", 2, &[1])
-        .reference(b"cdsc", 3, &[1])
+        .item(1, *b"av01", b"data", &[ispe(3, 2)])
+        .item(2, *b"Exif", b"\0\0\0\x06Exif\0\0MM\0*tiff", &[])
+        .item(3, *b"mime", b"<x:xmpmeta/>", &[])
+        .reference(*b"cdsc", 2, &[1])
+        .reference(*b"cdsc", 3, &[1])
         .build();
     let header = header(&bytes).unwrap();
     assert_eq!(header.exif, Some(&b"MM\0*tiff"[..]));
@@ -209,8 +209,8 @@ fn metadata_is_found_behind_its_prefix() {
     assert_eq!((header.width, header.height, header.frames), (3, 2, 1));
     // A prefix that leads out of the item.
     let bytes = Builder::new(1)
-        .item(1, b"av01", b"data", &[ispe(3, 2)])
-        .item(2, b"Exif", b"\xFF\xFF\xFF\xFFMM\0*", &[])
+        .item(1, *b"av01", b"data", &[ispe(3, 2)])
+        .item(2, *b"Exif", b"\xFF\xFF\xFF\xFFMM\0*", &[])
         .build();
     assert_eq!(super::Header::parse(&bytes).unwrap().exif, None);
 }
@@ -219,12 +219,12 @@ fn metadata_is_found_behind_its_prefix() {
 fn grids_are_covered_by_tiles_of_one_size() {
     let with = |columns: u8, rows: u8, width: u16, height: u16, last: Vec<u8>| {
         let ids: Vec<u16> = (2..2 + u16::from(columns) * u16::from(rows)).collect();
-        let mut builder = Builder::new(1).item(1, b"grid", &grid(columns, rows, width, height), &[]);
+        let mut builder = Builder::new(1).item(1, *b"grid", &grid(columns, rows, width, height), &[]);
         for &id in &ids {
             let size = if Some(&id) == ids.last() { last.clone() } else { ispe(64, 64) };
-            builder = builder.item(id, b"av01", b"data", &[size]);
+            builder = builder.item(id, *b"av01", b"data", &[size]);
         }
-        builder.reference(b"dimg", 1, &ids).build()
+        builder.reference(*b"dimg", 1, &ids).build()
     };
     let bytes = with(3, 2, 130, 128, ispe(64, 64));
     let parsed = header(&bytes).unwrap();
@@ -239,30 +239,30 @@ fn grids_are_covered_by_tiles_of_one_size() {
     }
     assert!(reason(&with(3, 2, 130, 128, ispe(64, 65))).contains("differ in size"));
     let short = Builder::new(1)
-        .item(1, b"grid", &grid(2, 1, 100, 64), &[])
-        .item(2, b"av01", b"data", &[ispe(64, 64)])
-        .reference(b"dimg", 1, &[2])
+        .item(1, *b"grid", &grid(2, 1, 100, 64), &[])
+        .item(2, *b"av01", b"data", &[ispe(64, 64)])
+        .reference(*b"dimg", 1, &[2])
         .build();
     assert!(reason(&short).contains("has 1 tiles"));
 }
 
 #[test]
 fn loops_end() {
-    let itself = Builder::new(1).item(1, b"iden", b"", &[ispe(3, 2)]).reference(b"dimg", 1, &[1]).build();
+    let itself = Builder::new(1).item(1, *b"iden", b"", &[ispe(3, 2)]).reference(*b"dimg", 1, &[1]).build();
     assert!(reason(&itself).contains("without end"));
     let grid = Builder::new(1)
-        .item(1, b"grid", &grid(1, 1, 3, 2), &[ispe(3, 2)])
-        .reference(b"dimg", 1, &[1])
+        .item(1, *b"grid", &grid(1, 1, 3, 2), &[ispe(3, 2)])
+        .reference(*b"dimg", 1, &[1])
         .build();
     assert_eq!(header(&grid).unwrap_err().code(), "unsupported_image");
     let each_other = Builder::new(1)
-        .item(1, b"iden", b"", &[])
-        .item(2, b"iden", b"", &[])
-        .reference(b"dimg", 1, &[2])
-        .reference(b"dimg", 2, &[1])
+        .item(1, *b"iden", b"", &[])
+        .item(2, *b"iden", b"", &[])
+        .reference(*b"dimg", 1, &[2])
+        .reference(*b"dimg", 2, &[1])
         .build();
     assert!(reason(&each_other).contains("without end"));
-    let nowhere = Builder::new(1).item(1, b"iden", b"", &[]).reference(b"dimg", 1, &[9]).build();
+    let nowhere = Builder::new(1).item(1, *b"iden", b"", &[]).reference(*b"dimg", 1, &[9]).build();
     assert!(reason(&nowhere).contains("no item 9"));
 }
 
@@ -306,7 +306,7 @@ fn extents_together_are_no_longer_than_the_file() {
 
 #[test]
 fn sequences_without_a_still_are_told() {
-    let bytes = [boxed(b"ftyp", &[b"avis", &[0; 4], b"avismsf1"]), boxed(b"moov", &[])].concat();
+    let bytes = [boxed(*b"ftyp", &[b"avis", &[0; 4], b"avismsf1"]), boxed(*b"moov", &[])].concat();
     assert_eq!(Container::parse(&bytes).unwrap_err().code(), "unsupported_image");
 }
 
@@ -322,12 +322,12 @@ proptest! {
         length in any::<prop::sample::Index>(),
     ) {
         let mut bytes = Builder::new(1)
-            .item(1, b"grid", &grid(2, 1, 100, 64), &[irot(1), imir(0), clap([60, 1, 40, 1, 0, 1, 0, 1])])
-            .item(2, b"av01", b"data", &[ispe(64, 64)])
-            .item(3, b"av01", b"more", &[ispe(64, 64)])
-            .item(4, b"iden", b"", &[])
-            .reference(b"dimg", 1, &[2, 3])
-            .reference(b"auxl", 4, &[1])
+            .item(1, *b"grid", &grid(2, 1, 100, 64), &[irot(1), imir(0), clap([60, 1, 40, 1, 0, 1, 0, 1])])
+            .item(2, *b"av01", b"data", &[ispe(64, 64)])
+            .item(3, *b"av01", b"more", &[ispe(64, 64)])
+            .item(4, *b"iden", b"", &[])
+            .reference(*b"dimg", 1, &[2, 3])
+            .reference(*b"auxl", 4, &[1])
             .build();
         for (place, byte) in places {
             let at = place.index(bytes.len());

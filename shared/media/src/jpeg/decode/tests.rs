@@ -3,7 +3,6 @@
 #![expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "small numbers")]
 
 use std::path::Path;
-use std::time::Instant;
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
@@ -23,14 +22,6 @@ struct Kept {
 impl Sink for Kept {
     fn row(&mut self, component: usize, row: &[u8]) {
         self.rows[component].extend_from_slice(row);
-    }
-}
-
-struct Nothing(u64);
-
-impl Sink for Nothing {
-    fn row(&mut self, component: usize, row: &[u8]) {
-        self.0 += u64::from(row[0]) + component as u64;
     }
 }
 
@@ -377,67 +368,4 @@ fn mutated_files_never_panic() {
             Ok(())
         })
         .unwrap();
-}
-
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    let path = std::env::var("JPEG").unwrap_or_default();
-    let bytes =
-        if path.is_empty() { sample("photo-12mp-exif6-gps.jpg") } else { std::fs::read(path).unwrap() };
-    let frame = Frame::parse(&bytes).unwrap();
-    println!("{frame:?} {} bytes", bytes.len());
-    let least = |mut work: Box<dyn FnMut()>| {
-        (0..std::env::var("RUNS").map_or(15, |runs| runs.parse().unwrap()))
-            .map(|_| {
-                let start = Instant::now();
-                work();
-                start.elapsed()
-            })
-            .min()
-            .unwrap()
-            .as_secs_f64()
-            * 1e3
-    };
-    for n in [8, 5, 4, 2, 1] {
-        let scale = Scale { across: n, down: n };
-        let bytes = bytes.clone();
-        let entropy = if frame.progressive {
-            0.0
-        } else {
-            let bytes = bytes.clone();
-            least(Box::new(move || {
-                let mut markers = Markers::new(&bytes);
-                let Ok(Event::Frame(frame)) = markers.next() else { panic!() };
-                let Ok(Event::Scan(scan)) = markers.next() else { panic!() };
-                let layout = Layout::new(&frame, &scan.selected).unwrap();
-                let (rows, groups) = (layout.mcus.1, layout.groups);
-                let mut sequential = Sequential::new(&bytes, &markers, &scan, layout, [scale; 3]).unwrap();
-                let mut band = Band::new(groups);
-                for _ in 0..rows {
-                    sequential.row(&mut band).unwrap();
-                    band.clear();
-                }
-            }))
-        };
-        let whole = [1, 2].map(|threads| {
-            let bytes = bytes.clone();
-            least(Box::new(move || {
-                let mut sink = Nothing(0);
-                decode(&bytes, [scale; 3], threads, crate::simd::level(), &mut sink).unwrap();
-                std::hint::black_box(sink.0);
-            }))
-        });
-        println!(
-            "{n}/8: entropy {entropy:.2} ms, whole {:.2} ms, on two threads {:.2} ms",
-            whole[0], whole[1]
-        );
-    }
-    let theirs = least(Box::new(move || {
-        let mut decoder = mozjpeg::Decompress::new_mem(&bytes).unwrap().raw().unwrap();
-        let mut planes = [Vec::new(), Vec::new(), Vec::new()];
-        let [a, b, c] = &mut planes;
-        decoder.read_raw_data(&mut [a, b, c]);
-    }));
-    println!("libjpeg, raw, full size: {theirs:.2} ms");
 }
