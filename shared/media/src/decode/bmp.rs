@@ -7,6 +7,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+use super::png::resizing;
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::header::bmp::{Bmp, Encoding};
@@ -16,9 +17,7 @@ use crate::resample::Resampler;
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
-    let row = u64::from(header.width) * 4;
-    // A row as pixels, and the rows of 32 bits that a resize has in hand.
-    header.held + 17 * row + u64::from(target.0) * u64::from(target.1) * u64::from(header.bytes_per_pixel)
+    header.held + 4 * u64::from(header.width) + resizing(header, target)
 }
 
 /// Decodes the picture.

@@ -9,6 +9,7 @@
 //! - Colour is said by `cICP`, `iCCP` or `sRGB`. `gAMA` and `cHRM` alone are ignored, as browsers largely and libvips
 //!   entirely do: writers put them into files that are sRGB.
 
+mod apng;
 #[cfg(test)]
 mod tests;
 mod unfilter;
@@ -21,7 +22,7 @@ use fearless_simd::Level;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use self::unfilter::{Band, SLACK};
-use super::frames::{Animation, Frame, Frames, Rect};
+use super::frames::Animation;
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::header::png::{ColourType, Png};
@@ -29,7 +30,7 @@ use crate::limits::Limits;
 use crate::metadata;
 use crate::picture::{Colour, Pixels, Still, Want};
 use crate::raster::{Model, Samples};
-use crate::resample::Resampler;
+use crate::resample::{self, Resampler};
 use crate::simd;
 
 /// Bytes that are inflated at a time, so that they are still in the cache when their filters are undone.
@@ -44,21 +45,34 @@ const INFLATE_BYTES: u64 = 64 << 10;
 const MAX_EXIF_BYTES: u32 = 1 << 20;
 /// H.273's code points of sRGB: primaries of BT.709, transfer of IEC 61966-2-1.
 const CICP_SRGB: (u8, u8) = (1, 13);
-/// Browsers show a frame that claims 10 ms or less for 100 ms; files are made for that.
-const SHORTEST_FRAME_MS: u32 = 11;
-const INSTEAD_OF_SHORTER_MS: u32 = 100;
-/// The longest that a GIF can say: a viewer that is shown more stands still.
-const LONGEST_FRAME_MS: u32 = 655_350;
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     // A palette's row is smaller than what it becomes.
     let row = u64::from(header.width) * u64::from(header.bytes_per_pixel) + 1 + SLACK as u64;
     let band = (BAND_BYTES as u64).max(2 * row) + row;
-    let result = u64::from(target.0) * u64::from(target.1) * u64::from(header.bytes_per_pixel);
-    // The bands as inflated and one as unfiltered; a row as pixels; the rows of 32 bits that a resize has in hand.
-    let rows = (BANDS as u64 + 1) * band + row + 16 * row;
-    INFLATE_BYTES + READ_BYTES as u64 + rows + header.held + result
+    // The bands as inflated and one as unfiltered; a row as pixels.
+    let rows = (BANDS as u64 + 1) * band + row;
+    INFLATE_BYTES + READ_BYTES as u64 + rows + header.held + resizing(header, target)
+}
+
+/// Peak bytes of a resize to `target`, its result among them.
+pub(super) fn resizing(header: &Header<'_>, target: (u32, u32)) -> u64 {
+    let size = (header.width, header.height);
+    let of = |channels: u8, bytes: u64| {
+        let model = match channels {
+            1 => Model::Gray,
+            2 => Model::GrayAlpha,
+            3 => Model::Rgb,
+            _ => Model::Rgba,
+        };
+        resample::memory(size, target, model, bytes)
+    };
+    // The header doesn't tell two channels of 8 bits from one of 16.
+    let bytes = header.bytes_per_pixel;
+    let shallow = if bytes <= 4 { of(bytes, 1) } else { 0 };
+    let deep = if bytes.is_multiple_of(2) { of(bytes / 2, 2) } else { 0 };
+    shallow.max(deep)
 }
 
 /// Decodes the first or only frame of a file in memory.
@@ -88,6 +102,11 @@ pub(crate) fn stream(
         still.orientation = inflater.data.exif()?.and_then(|exif| metadata::orientation_of(&exif));
     }
     Ok(still)
+}
+
+/// Starts decoding an animation; frames are decoded as they are asked for.
+pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animation<'a>, MediaError> {
+    apng::animation(bytes, limits)
 }
 
 fn no_pixels() -> MediaError {
@@ -738,203 +757,6 @@ fn spread<T: Copy>(line: &mut [T], channels: usize, across: usize) {
             for at in channels..block.len() {
                 block[at] = block[at - channels];
             }
-        }
-    }
-}
-
-/// How a frame is laid over the ones before it, and what is left of it then (PNG, third edition, 11.3.4.2).
-#[derive(Debug, Clone, Copy)]
-struct Control {
-    width: u32,
-    height: u32,
-    left: u32,
-    top: u32,
-    duration_ms: u32,
-    disposal: u8,
-    over: bool,
-    /// Where its first chunk of pixels begins, and that chunk's type.
-    data: (usize, [u8; 4]),
-}
-
-/// Starts decoding an animation; frames are decoded as they are asked for.
-pub(super) fn animation<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Animation<'a>, MediaError> {
-    let png = Png::read(bytes)?;
-    let Some((count, loops)) = png.animation else {
-        return Err(MediaError::corrupt("the picture has no frames"));
-    };
-    let frames = frames(bytes, &png, count.min(limits.max_frames));
-    let icc = png.profile().map(Into::into);
-    let pixels = vec![0; png.width as usize * png.height as usize * 4];
-    let canvas = Composer { bytes, png, frames: frames.into_iter(), pixels, last: None, end: None };
-    Ok(Animation { frames: Box::new(canvas), icc, loops })
-}
-
-/// The frames that the file holds, at most `count`.
-fn frames(bytes: &[u8], png: &Png<'_>, count: u32) -> Vec<Control> {
-    let mut frames = Vec::new();
-    let mut control: Option<Control> = None;
-    let mut at = 8;
-    let be32 = |bytes: &[u8], at: usize| {
-        bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|&bytes| u32::from_be_bytes(bytes))
-    };
-    while let (Some(length), Some(kind)) = (be32(bytes, at), bytes.get(at + 4..at + 8)) {
-        let length = length as usize;
-        match kind {
-            b"fcTL" => {
-                let chunk = bytes.get(at + 8..at + 34).unwrap_or_default();
-                control = frame(chunk).filter(|frame| {
-                    let inside = |start: u32, length: u32, whole: u32| {
-                        length > 0 && start.checked_add(length).is_some_and(|end| end <= whole)
-                    };
-                    inside(frame.left, frame.width, png.width) && inside(frame.top, frame.height, png.height)
-                });
-            }
-            b"IDAT" | b"fdAT" => {
-                if let Some(frame) = control.take() {
-                    let kind = if kind == b"IDAT" { *b"IDAT" } else { *b"fdAT" };
-                    frames.push(Control { data: (at, kind), ..frame });
-                    if frames.len() >= count as usize {
-                        break;
-                    }
-                }
-            }
-            b"IEND" => break,
-            _ => {}
-        }
-        let Some(next) = length.checked_add(12).and_then(|size| at.checked_add(size)) else { break };
-        at = next;
-    }
-    frames
-}
-
-/// Reads an `fcTL`.
-fn frame(chunk: &[u8]) -> Option<Control> {
-    let (numbers, rest) = chunk.split_at_checked(20)?;
-    let mut numbers = numbers.as_chunks::<4>().0.iter().map(|&bytes| u32::from_be_bytes(bytes));
-    let [_, width, height, left, top] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
-    let &[n1, n0, d1, d0, disposal, blend] = rest else { return None };
-    let (delay, unit) = (u32::from(u16::from_be_bytes([n1, n0])), u32::from(u16::from_be_bytes([d1, d0])));
-    // A denominator of 0 counts as 100.
-    let duration_ms = (delay * 1000 / if unit == 0 { 100 } else { unit }).min(LONGEST_FRAME_MS);
-    let duration_ms = if duration_ms < SHORTEST_FRAME_MS { INSTEAD_OF_SHORTER_MS } else { duration_ms };
-    Some(Control { width, height, left, top, duration_ms, disposal, over: blend == 1, data: (0, [0; 4]) })
-}
-
-/// Lays frame over frame.
-struct Composer<'a> {
-    bytes: &'a [u8],
-    png: Png<'a>,
-    frames: std::vec::IntoIter<Control>,
-    /// RGBA of the whole canvas.
-    pixels: Vec<u8>,
-    /// The frame that is shown, to be disposed of before the next one, and the canvas before it if that is wanted again.
-    last: Option<(Control, Option<Vec<u8>>)>,
-    /// What ended the animation early, once its last frame was given.
-    end: Option<MediaError>,
-}
-
-impl Frames for Composer<'_> {
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, MediaError> {
-        if let Some(end) = self.end.take() {
-            self.frames = Vec::new().into_iter();
-            return Err(end);
-        }
-        let Some(frame) = self.frames.next() else { return Ok(None) };
-        let first = self.last.is_none();
-        self.dispose();
-        let before = (frame.disposal == 2).then(|| self.pixels.clone());
-        if let Err(error) = self.draw(&frame) {
-            // A part of the first is better than nothing.
-            if !first {
-                self.frames = Vec::new().into_iter();
-                return Err(error);
-            }
-            self.end = Some(error);
-        }
-        self.last = Some((frame, before));
-        let size = (self.png.width, self.png.height);
-        let opaque = self.pixels.as_chunks::<4>().0.iter().all(|pixel| pixel[3] == u8::MAX);
-        let changed = Rect { x: 0, y: 0, width: size.0, height: size.1 };
-        Ok(Some(Frame { size, pixels: &self.pixels, changed, opaque, duration_ms: frame.duration_ms }))
-    }
-}
-
-impl Composer<'_> {
-    fn stride(&self) -> usize {
-        self.png.width as usize * 4
-    }
-
-    fn dispose(&mut self) {
-        let stride = self.stride();
-        match self.last.take() {
-            Some((_, Some(before))) => self.pixels = before,
-            Some((frame, None)) if frame.disposal == 1 => {
-                let (left, length) = (frame.left as usize * 4, frame.width as usize * 4);
-                let lines = self.pixels.chunks_exact_mut(stride).skip(frame.top as usize);
-                for line in lines.take(frame.height as usize) {
-                    line[left..left + length].fill(0);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn draw(&mut self, frame: &Control) -> Result<(), MediaError> {
-        let data = self.bytes.get(frame.data.0..).unwrap_or_default();
-        let mut inflater = Inflater::new(data, frame.data.1);
-        let stride = self.stride();
-        let (left, length) = (frame.left as usize * 4, frame.width as usize * 4);
-        let mut lines = self.pixels.chunks_exact_mut(stride).skip(frame.top as usize);
-        let model = model(&self.png);
-        let progress = rows(&mut inflater, &self.png, (frame.width, frame.height), 1, &mut |row| {
-            if let Some(line) = lines.next() {
-                lay(&row, model, &mut line[left..left + length], frame.over);
-            }
-        });
-        match progress.check(frame.height)? {
-            Some(warning) => Err(MediaError::corrupt(warning.message)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Lays a row of a frame onto the canvas.
-fn lay(row: &Row<'_>, model: Model, line: &mut [u8], over: bool) {
-    let channels = model.channels();
-    let places = line.as_chunks_mut::<4>().0.iter_mut().enumerate();
-    for (x, place) in places {
-        let sample = |at: usize| match row {
-            Row::Eight(row) => row.get(x * channels + at).copied().unwrap_or(0),
-            Row::Sixteen(row) => {
-                let deep = row.get(x * channels + at).map_or(0, |&sample| u32::from(sample));
-                u8::try_from((deep + 128) / 257).unwrap_or(u8::MAX)
-            }
-        };
-        let source = match model {
-            Model::Gray => [sample(0), sample(0), sample(0), u8::MAX],
-            Model::GrayAlpha => [sample(0), sample(0), sample(0), sample(1)],
-            Model::Rgb => [sample(0), sample(1), sample(2), u8::MAX],
-            Model::Rgba | Model::Cmyk => [sample(0), sample(1), sample(2), sample(3)],
-        };
-        *place = if over { blend(source, *place) } else { source };
-    }
-}
-
-/// `source` over `below`, neither premultiplied.
-fn blend(source: [u8; 4], below: [u8; 4]) -> [u8; 4] {
-    let (alpha, under) = (u32::from(source[3]), u32::from(below[3]));
-    match alpha {
-        0 => below,
-        255 => source,
-        _ => {
-            // In 255ths of 255ths.
-            let whole = alpha * 255 + under * (255 - alpha);
-            let mix = |at: usize| {
-                let sum = u32::from(source[at]) * alpha * 255 + u32::from(below[at]) * under * (255 - alpha);
-                u8::try_from((sum + whole / 2) / whole).unwrap_or(u8::MAX)
-            };
-            let alpha = u8::try_from((whole + 127) / 255).unwrap_or(u8::MAX);
-            [mix(0), mix(1), mix(2), alpha]
         }
     }
 }

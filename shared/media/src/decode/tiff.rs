@@ -16,6 +16,7 @@ use fax::decoder::{DecodeStatus, Group3Decoder, Group4Decoder};
 use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
 
+use super::png::resizing;
 use crate::error::{MediaError, Warning, contained};
 use crate::header::Header;
 use crate::header::tiff::{Alpha, Compression, DECOMPRESSOR_BYTES, Photometric, Tiff, Values};
@@ -27,11 +28,9 @@ use crate::resample::{Resampler, Sample};
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
-    let pixel = u64::from(header.bytes_per_pixel);
-    let row = u64::from(header.width) * pixel.max(8);
-    let result = u64::from(target.0) * u64::from(target.1) * pixel;
-    // As stored, as samples, as pixels, and the rows of 32 bits that a resize has in hand.
-    header.held + 4 * row + 16 * row + result
+    // As stored, as samples and as pixels.
+    let rows = 4 * u64::from(header.width) * u64::from(header.bytes_per_pixel.max(8));
+    header.held + rows + resizing(header, target)
 }
 
 /// Decodes the first page.
@@ -254,7 +253,7 @@ impl<'a> Source<'a> {
                         LzwStatus::Done | LzwStatus::NoProgress if done < out.len() => {
                             return Err(Fault::Short);
                         }
-                        LzwStatus::Ok | LzwStatus::Done | LzwStatus::NoProgress => {}
+                        _ => {}
                     }
                 }
                 Ok(())

@@ -50,8 +50,7 @@ pub(super) fn decode<'a>(
 ) -> Result<Still<'a>, MediaError> {
     let webp = header.webp.ok_or_else(|| MediaError::corrupt("the header is no WebP's"))?;
     let size = (header.width, header.height);
-    let (pixels, end) =
-        if webp.framed { first_frame(bytes, size, want)? } else { still(&webp, size, want)? };
+    let (pixels, end) = if webp.framed { first_frame(bytes, size, want)? } else { still(&webp, size, want)? };
     let colour = header.icc.clone().map_or(Colour::Srgb, Colour::Icc);
     let warnings = match end {
         End::Complete => Vec::new(),
@@ -357,7 +356,7 @@ fn first_frame(bytes: &[u8], size: (u32, u32), want: &Want<'_>) -> Result<(Pixel
         return Err(MediaError::corrupt("no row of the image could be decoded"));
     }
     let shown = canvas.show(0);
-    let mut resampler = Resampler::new(size, target, Model::Rgba);
+    let mut resampler = Resampler::new(size, want.target, Model::Rgba);
     shown.pixels.chunks_exact(4 * size.0 as usize).for_each(|row| resampler.push(row));
     Ok((Pixels::Raster(resampler.finish()?), end))
 }

@@ -1,13 +1,17 @@
 //! Writing PNG, for derivatives that must stay transparent or without loss.
 //!
 //! The picture is written with no more channels than it needs and no chunk but those that hold it. Each row's filter
-//! is chosen by the smallest sum of differences; the compression is quick rather than tight, which costs a tenth of
-//! the size and saves most of the time.
+//! is chosen by the smallest sum of differences. Deflate's third level, by `zlib-rs`: of a graphic of 3 megapixels,
+//! level 6 makes 0.6 of the size in 2.6 times the time, of a photo 0.96 in 5 times. `fdeflate`'s one level takes a
+//! quarter of the time on a photo, but finds nothing that repeats: a graphic becomes 16 times as large.
 
-use png::{BitDepth, ColorType, Compression, Encoder, Filter};
+use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
 
 use crate::error::MediaError;
 use crate::raster::{Canvas, Model};
+
+/// Deflate's effort, 1 to 9.
+const LEVEL: u8 = 3;
 
 /// Encodes a PNG of 8 bits a sample.
 pub(crate) fn encode(canvas: &Canvas) -> Result<Vec<u8>, MediaError> {
@@ -23,7 +27,7 @@ pub(crate) fn encode(canvas: &Canvas) -> Result<Vec<u8>, MediaError> {
     let mut encoder = Encoder::new(&mut bytes, canvas.width, canvas.height);
     encoder.set_color(colour);
     encoder.set_depth(BitDepth::Eight);
-    encoder.set_compression(Compression::Fast);
+    encoder.set_deflate_compression(DeflateCompression::Level(LEVEL));
     encoder.set_filter(Filter::Adaptive);
     let mut writer = encoder.write_header().map_err(MediaError::encode)?;
     writer.write_image_data(&pixels).map_err(MediaError::encode)?;

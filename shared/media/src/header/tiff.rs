@@ -4,6 +4,7 @@
 //! a count in the file never becomes an allocation.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use super::{Format, Header, cut_short};
 use crate::error::MediaError;
@@ -12,6 +13,8 @@ use crate::error::MediaError;
 const MAX_PAGES: u32 = 1_000;
 /// Fields that are read of a directory; about 80 are defined.
 const MAX_FIELDS: u64 = 4_096;
+/// Most samples of a pixel.
+const MAX_SAMPLES: u16 = 64;
 /// The longest edge of a tile that is larger than the picture.
 const MAX_TILE_EDGE: u32 = 1 << 16;
 /// What a strip or tile takes that is read where it lies.
@@ -80,8 +83,8 @@ pub(crate) enum Alpha {
 }
 
 /// The first full picture of a file.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of the format")]
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "fields of the file, each of which has two values")]
 pub(crate) struct Tiff<'a> {
     pub big_endian: bool,
     pub width: u32,
@@ -137,115 +140,39 @@ impl<'a> Tiff<'a> {
         Self::of(&fields, pages)
     }
 
-    #[expect(clippy::too_many_lines, reason = "a field of the directory after the other")]
     fn of(fields: &Directory<'a>, pages: u32) -> Result<Self, MediaError> {
-        let number = |tag: u16| fields.number(tag);
-        let edge = |tag: u16| number(tag).and_then(|edge| u32::try_from(edge).ok());
-        let (Some(width), Some(height)) = (edge(256), edge(257)) else {
+        let (Some(width), Some(height)) = (fields.edge(256), fields.edge(257)) else {
             return Err(MediaError::corrupt("the directory tells no size"));
         };
         if width == 0 || height == 0 {
             return Err(MediaError::corrupt("an edge is 0 pixels long"));
         }
-        let unsupported = |found: String| Err(MediaError::Unsupported { found });
-
-        let compression = match number(259).unwrap_or(1) {
-            1 => Compression::None,
-            // Options: bit 0, two-dimensional; bit 1, uncompressed parts.
-            3 if number(292).unwrap_or(0).trailing_zeros() >= 2 => Compression::Fax3,
-            4 => Compression::Fax4,
-            5 => Compression::Lzw,
-            7 => Compression::Jpeg,
-            8 | 32_946 => Compression::Deflate,
-            32_773 => Compression::PackBits,
-            other => return unsupported(format!("a TIFF of compression {other}")),
-        };
-        let samples = number(277).unwrap_or(1).try_into().unwrap_or(u16::MAX);
-        let photometric = match number(262) {
-            Some(0) => Photometric::WhiteIsZero,
-            // Required, and left out now and then.
-            None if samples >= 3 => Photometric::Rgb,
-            Some(1) | None => Photometric::BlackIsZero,
-            Some(2) => Photometric::Rgb,
-            Some(3) => Photometric::Palette,
-            Some(5) if number(332).unwrap_or(1) == 1 => Photometric::Cmyk,
-            Some(6) => Photometric::YCbCr,
-            Some(other) => return unsupported(format!("a TIFF of photometric interpretation {other}")),
-        };
-        let depths = fields.values(258);
-        let bits = depths.and_then(|depths| depths.get(0)).unwrap_or(1);
-        if depths.is_some_and(|depths| (1..depths.len().min(16)).any(|at| depths.get(at) != Some(bits))) {
-            return unsupported("a TIFF with samples of several depths".to_owned());
-        }
-        let format = number(339).unwrap_or(1);
-        let (bits, float) = match (bits, format) {
-            (1..=16 | 32, 1 | 4) => (u8::try_from(bits).unwrap_or(0), false),
-            (32, 3) => (32, true),
-            _ => return unsupported(format!("a TIFF with samples of {bits} bits in format {format}")),
-        };
-        let colours = photometric.colours();
-        if samples < colours || samples > 64 {
+        let compression = fields.compression()?;
+        let samples = fields.number(277).unwrap_or(1).try_into().unwrap_or(u16::MAX);
+        let photometric = fields.photometric(samples)?;
+        if samples < photometric.colours() || samples > MAX_SAMPLES {
             return Err(MediaError::corrupt(format!("a pixel has {samples} samples")));
         }
-        let alpha = match (samples - colours, number(338)) {
-            (0, _) => Alpha::None,
-            (_, Some(1)) => Alpha::Associated,
-            (_, Some(2)) => Alpha::Unassociated,
-            // Unspecified: as everybody else reads it.
-            (1, None | Some(0)) if photometric == Photometric::Rgb => Alpha::Unassociated,
-            _ => Alpha::None,
-        };
-        let alpha = match photometric {
-            Photometric::Cmyk | Photometric::Palette | Photometric::YCbCr => Alpha::None,
-            _ => alpha,
-        };
-        if compression == Compression::Jpeg && bits != 8 {
-            return unsupported(format!("a TIFF of JPEG with {bits} bits a sample"));
-        }
-        if matches!(compression, Compression::Fax3 | Compression::Fax4) && (bits, samples) != (1, 1) {
-            return Err(MediaError::corrupt("a fax has one sample of one bit"));
-        }
-        if photometric == Photometric::Palette && bits > 8 {
-            return unsupported(format!("a TIFF with a palette of {bits} bits"));
-        }
-        let planar = number(284) == Some(2) && samples > 1;
-        if photometric == Photometric::YCbCr && compression != Compression::Jpeg {
-            let factors = fields.values(530);
-            let whole = factors.is_some_and(|values| (values.get(0), values.get(1)) == (Some(1), Some(1)));
-            if !whole || bits != 8 {
-                return unsupported("a TIFF of subsampled Y'CbCr without JPEG".to_owned());
+        let (bits, float) = fields.depth()?;
+        let planar = fields.number(284) == Some(2) && samples > 1;
+        // What belongs together, and what isn't read.
+        let impossible = match (compression, photometric) {
+            (Compression::Jpeg, _) if bits != 8 => Some("JPEG of other than 8 bits a sample"),
+            (Compression::Jpeg, Photometric::YCbCr) if planar => Some("JPEG planes"),
+            (Compression::Jpeg, Photometric::YCbCr) => None,
+            (Compression::Fax3 | Compression::Fax4, _) if (bits, samples) != (1, 1) => {
+                Some("a fax of other than one bit a pixel")
             }
-        }
-        if planar && compression == Compression::Jpeg && photometric == Photometric::YCbCr {
-            return unsupported("a TIFF of JPEG planes".to_owned());
-        }
-        let differences = match number(317).unwrap_or(1) {
-            1 => false,
-            2 if matches!(compression, Compression::Lzw | Compression::Deflate) => true,
-            // It belongs to those two alone.
-            _ if !matches!(compression, Compression::Lzw | Compression::Deflate) => false,
-            other => return unsupported(format!("a TIFF of predictor {other}")),
+            (_, Photometric::Palette) if bits > 8 => Some("a palette of more than 8 bits"),
+            (_, Photometric::YCbCr) if bits != 8 || !fields.every_chroma_sample() => {
+                Some("subsampled Y'CbCr without JPEG")
+            }
+            _ => None,
         };
-        if differences && !matches!(bits, 8 | 16) {
-            return unsupported(format!("a TIFF with differences of {bits} bits"));
+        if let Some(found) = impossible {
+            return Err(MediaError::Unsupported { found: format!("a TIFF with {found}") });
         }
-        let tiled = fields.values(324).is_some();
-        let (tile, offsets, counts) = if tiled {
-            let (Some(across), Some(down)) = (edge(322), edge(323)) else {
-                return Err(MediaError::corrupt("the tiles have no size"));
-            };
-            ((across, down), fields.values(324), fields.values(325))
-        } else {
-            let rows = edge(278).unwrap_or(height).min(height);
-            ((width, rows), fields.values(273), fields.values(279))
-        };
-        // Tiles are multiples of 16 both ways (TIFF 6.0, section 15); only a single one may be any size.
-        if tile.1 == 0 || tile.0 < width.min(16) || tile.0 > MAX_TILE_EDGE.max(width) {
-            return Err(MediaError::corrupt(format!("a strip or tile has {} × {} pixels", tile.0, tile.1)));
-        }
-        let Some(offsets) = offsets else {
-            return Err(MediaError::corrupt("the directory tells no place of the pixels"));
-        };
+        let (tile, offsets, counts) = fields.tiles(width, height)?;
         Ok(Self {
             big_endian: fields.file.big_endian,
             width,
@@ -253,15 +180,15 @@ impl<'a> Tiff<'a> {
             bits,
             float,
             samples,
-            alpha,
+            alpha: fields.alpha(photometric, samples),
             photometric,
             compression,
-            differences,
+            differences: fields.differences(compression, bits)?,
             planar,
-            low_bit_first: number(266) == Some(2),
+            low_bit_first: fields.number(266) == Some(2),
             tile,
             offsets,
-            counts: counts.unwrap_or_default(),
+            counts,
             palette: fields.values(320).unwrap_or_default(),
             jpeg_tables: fields.values(347).map(|values| values.bytes()),
             icc: fields.values(34_675).map(|values| values.bytes()).filter(|icc| !icc.is_empty()),
@@ -334,6 +261,10 @@ impl Photometric {
     }
 }
 
+fn unsupported(what: impl Display) -> MediaError {
+    MediaError::Unsupported { found: format!("a TIFF {what}") }
+}
+
 /// The byte order and the offsets' size.
 #[derive(Debug, Clone, Copy)]
 struct File<'a> {
@@ -393,6 +324,106 @@ impl<'a> File<'a> {
 impl<'a> Directory<'a> {
     fn number(&self, tag: u16) -> Option<u64> {
         self.values(tag)?.get(0)
+    }
+
+    fn edge(&self, tag: u16) -> Option<u32> {
+        self.number(tag).and_then(|edge| u32::try_from(edge).ok())
+    }
+
+    fn compression(&self) -> Result<Compression, MediaError> {
+        Ok(match self.number(259).unwrap_or(1) {
+            1 => Compression::None,
+            // Options: two-dimensional; parts that are uncompressed.
+            3 if matches!(self.number(292), None | Some(0 | 4)) => Compression::Fax3,
+            4 => Compression::Fax4,
+            5 => Compression::Lzw,
+            7 => Compression::Jpeg,
+            8 | 32_946 => Compression::Deflate,
+            32_773 => Compression::PackBits,
+            other => return Err(unsupported(format!("of compression {other}"))),
+        })
+    }
+
+    fn photometric(&self, samples: u16) -> Result<Photometric, MediaError> {
+        // Required, and left out now and then.
+        Ok(match self.number(262).unwrap_or(if samples >= 3 { 2 } else { 1 }) {
+            0 => Photometric::WhiteIsZero,
+            1 => Photometric::BlackIsZero,
+            2 => Photometric::Rgb,
+            3 => Photometric::Palette,
+            5 if self.number(332).unwrap_or(1) == 1 => Photometric::Cmyk,
+            6 => Photometric::YCbCr,
+            other => return Err(unsupported(format!("of photometric interpretation {other}"))),
+        })
+    }
+
+    /// Bits of a sample, and whether it is a float.
+    fn depth(&self) -> Result<(u8, bool), MediaError> {
+        let depths = self.values(258);
+        let bits = depths.and_then(|depths| depths.get(0)).unwrap_or(1);
+        let other = |depths: Values<'_>| {
+            (1..depths.len().min(MAX_SAMPLES.into())).any(|at| depths.get(at) != Some(bits))
+        };
+        if depths.is_some_and(other) {
+            return Err(unsupported("with samples of several depths"));
+        }
+        let format = self.number(339).unwrap_or(1);
+        match (bits, format) {
+            (1..=16 | 32, 1 | 4) => Ok((u8::try_from(bits).unwrap_or(u8::MAX), false)),
+            (32, 3) => Ok((32, true)),
+            _ => Err(unsupported(format!("with samples of {bits} bits in format {format}"))),
+        }
+    }
+
+    fn alpha(&self, photometric: Photometric, samples: u16) -> Alpha {
+        if matches!(photometric, Photometric::Cmyk | Photometric::Palette | Photometric::YCbCr) {
+            return Alpha::None;
+        }
+        match (samples - photometric.colours(), self.number(338)) {
+            (1.., Some(1)) => Alpha::Associated,
+            (1.., Some(2)) => Alpha::Unassociated,
+            // Unspecified: as everybody else reads it.
+            (1, None | Some(0)) if photometric == Photometric::Rgb => Alpha::Unassociated,
+            _ => Alpha::None,
+        }
+    }
+
+    /// Whether `Y'CbCr` has as many samples of colour as of luma.
+    fn every_chroma_sample(&self) -> bool {
+        self.values(530).is_some_and(|factors| (factors.get(0), factors.get(1)) == (Some(1), Some(1)))
+    }
+
+    fn differences(&self, compression: Compression, bits: u8) -> Result<bool, MediaError> {
+        // A predictor belongs to these two alone.
+        if !matches!(compression, Compression::Lzw | Compression::Deflate) {
+            return Ok(false);
+        }
+        match self.number(317).unwrap_or(1) {
+            1 => Ok(false),
+            2 if matches!(bits, 8 | 16) => Ok(true),
+            other => Err(unsupported(format!("of predictor {other} with {bits} bits"))),
+        }
+    }
+
+    /// The size of strips or tiles, where each begins, and how long each is.
+    fn tiles(&self, width: u32, height: u32) -> Result<((u32, u32), Values<'a>, Values<'a>), MediaError> {
+        let (tile, offsets, counts) = if let Some(offsets) = self.values(324) {
+            let (Some(across), Some(down)) = (self.edge(322), self.edge(323)) else {
+                return Err(MediaError::corrupt("the tiles have no size"));
+            };
+            ((across, down), Some(offsets), self.values(325))
+        } else {
+            let rows = self.edge(278).unwrap_or(height).min(height);
+            ((width, rows), self.values(273), self.values(279))
+        };
+        // Tiles are multiples of 16 both ways (TIFF 6.0, section 15); only a single one may be any size.
+        if tile.1 == 0 || tile.0 < width.min(16) || tile.0 > MAX_TILE_EDGE.max(width) {
+            return Err(MediaError::corrupt(format!("a strip or tile has {} × {} pixels", tile.0, tile.1)));
+        }
+        let Some(offsets) = offsets else {
+            return Err(MediaError::corrupt("the directory tells no place of the pixels"));
+        };
+        Ok((tile, offsets, counts.unwrap_or_default()))
     }
 
     /// The values of a field of whole numbers or bytes.

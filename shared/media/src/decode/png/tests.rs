@@ -5,9 +5,8 @@ use flate2::{Compression, Crc};
 use image::{AnimationDecoder, DynamicImage};
 use proptest::prelude::*;
 
-use crate::raster::Raster;
-
 use super::*;
+use crate::raster::Raster;
 
 /// Numbers that look random and are always the same.
 struct Noise(u32);
@@ -19,12 +18,12 @@ impl Noise {
     }
 }
 
-fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn chunk(kind: &[u8], data: &[u8]) -> Vec<u8> {
     let mut crc = Crc::new();
     crc.update(kind);
     crc.update(data);
     let length = u32::try_from(data.len()).unwrap().to_be_bytes();
-    [&length, &kind[..], data, &crc.sum().to_be_bytes()].concat()
+    [&length, kind, data, &crc.sum().to_be_bytes()].concat()
 }
 
 fn zlib(data: &[u8]) -> Vec<u8> {
@@ -123,7 +122,7 @@ impl Made {
 }
 
 fn average(left: u8, above: u8) -> u8 {
-    u8::try_from((u16::from(left) + u16::from(above)) / 2).unwrap()
+    left.midpoint(above)
 }
 
 /// As the standard writes it (9.4).

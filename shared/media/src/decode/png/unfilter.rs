@@ -1,16 +1,19 @@
 //! Undoing PNG's row filters (PNG, third edition, 9.2).
 //!
 //! Average and Paeth need the pixel to the left, so that a row is one long chain of dependent steps: a processor
-//! waits for results most of the time. Two rows are therefore undone at once, the lower one a few pixels behind the
-//! upper: two chains in flight take the time of one. Photos are filtered by those two almost throughout.
+//! waits for results most of the time. Up to four rows are therefore undone at once, each a few pixels behind the one
+//! above, two to a vector: four chains take the time of one. Photos are filtered by those two almost throughout.
 //!
 //! Invariant: a [`Band`] has [`SLACK`] bytes behind its last row, and its rows are as many bytes apart, so that blocks
 //! of 16 bytes may reach over the end of a row. What lies there is never looked at.
 
-#![expect(clippy::inline_always, reason = "what is dispatched by vector level must end up in one function")]
+#![expect(
+    clippy::inline_always,
+    reason = "what isn't inlined isn't compiled for the processor's instructions"
+)]
 
 use fearless_simd::prelude::*;
-use fearless_simd::{Level, Simd, dispatch, i16x8, u8x16, u16x8};
+use fearless_simd::{Level, Simd, dispatch, i16x8, u8x16, u16x8, u64x2};
 
 /// Bytes that a row's last block may reach over its end.
 pub(super) const SLACK: usize = 32;
@@ -68,28 +71,20 @@ fn rows<S: Simd>(simd: S, band: &mut Band, raw: &[u8], count: usize) -> Result<(
     while at < count {
         let (above, rest) = samples[at * stride..].split_at_mut(stride);
         let upper = &raw[at * (length + 1)..];
-        let lower = (at + 1 < count).then(|| &raw[(at + 1) * (length + 1)..]);
-        let paired = match lower {
-            Some(lower) => {
-                let pair = Pair { above, upper, lower, out: rest, length, stride };
-                match (upper[0], lower[0], pixel) {
-                    (3, 3, 3) => pair.undo::<S, Average, Average, 3, 4>(simd),
-                    (3, 4, 3) => pair.undo::<S, Average, Paeth, 3, 4>(simd),
-                    (4, 3, 3) => pair.undo::<S, Paeth, Average, 3, 4>(simd),
-                    (4, 4, 3) => pair.undo::<S, Paeth, Paeth, 3, 4>(simd),
-                    (3, 3, 4) => pair.undo::<S, Average, Average, 4, 4>(simd),
-                    (3, 4, 4) => pair.undo::<S, Average, Paeth, 4, 4>(simd),
-                    (4, 3, 4) => pair.undo::<S, Paeth, Average, 4, 4>(simd),
-                    (4, 4, 4) => pair.undo::<S, Paeth, Paeth, 4, 4>(simd),
-                    _ => false,
-                }
+        let chained = |row: usize| at + row < count && matches!(upper[row * (length + 1)], 3 | 4);
+        let group = Group { above, raw: upper, out: rest, length, stride };
+        if matches!(pixel, 3 | 4) && chained(0) && chained(1) {
+            let four = chained(2) && chained(3);
+            match (four, pixel) {
+                (true, 3) => group.undo::<S, 3, 2>(simd),
+                (true, _) => group.undo::<S, 4, 2>(simd),
+                (false, 3) => group.undo::<S, 3, 1>(simd),
+                (false, _) => group.undo::<S, 4, 1>(simd),
             }
-            None => false,
-        };
-        if paired {
-            at += 2;
+            at += if four { 4 } else { 2 };
             continue;
         }
+        let Group { above, out: rest, .. } = group;
         let (filter, source) = (upper[0], &upper[1..]);
         let one = One { above, source, out: rest, length };
         match (filter, pixel) {
@@ -259,65 +254,158 @@ impl One<'_> {
     }
 }
 
-struct Pair<'b> {
+/// Rows that are filtered by Average or Paeth, with pixels of 3 or 4 bytes.
+struct Group<'b> {
     above: &'b [u8],
-    /// With the filter's byte, as is `lower`.
-    upper: &'b [u8],
-    lower: &'b [u8],
-    /// Two rows.
+    /// With the filters' bytes.
+    raw: &'b [u8],
     out: &'b mut [u8],
     length: usize,
     stride: usize,
 }
 
-impl Pair<'_> {
-    /// Always true: it is done.
+/// Pixels of a block.
+const PIXELS: usize = 4;
+
+impl Group<'_> {
+    /// Undoes 2 × `V` rows of pixels of `B` bytes.
+    ///
+    /// A vector holds a pixel of one row in its low half and one of the row below, a block behind, in its high half.
+    /// What stands above a pixel was made a block before, and is still in a register.
     #[inline(always)]
-    fn undo<S: Simd, U: Filter<S>, L: Filter<S>, const B: usize, const N: usize>(self, simd: S) -> bool {
+    fn undo<S: Simd, const B: usize, const V: usize>(self, simd: S) {
         let zero = i16x8::splat(simd, 0);
-        let (upper_out, lower_out) = self.out.split_at_mut(self.stride);
-        let (mut left, mut corner) = (zero, zero);
-        let (mut lower_left, mut lower_corner) = (zero, zero);
-        let (upper, lower) = (&self.upper[1..], &self.lower[1..]);
-        // The block of the upper row that the lower one is about to stand below.
-        let mut waiting = [zero; N];
-        let step = B * N;
-        for at in (0..self.length).step_by(step) {
-            let source = load::<S, B, N>(simd, &upper[at..]);
-            let above = load::<S, B, N>(simd, &self.above[at..]);
-            let mut block = source;
-            if at == 0 {
-                for i in 0..N {
-                    left = U::undo(source[i], left, above[i], corner);
-                    corner = above[i];
-                    block[i] = left;
-                }
-            } else {
-                let lower = load::<S, B, N>(simd, &lower[at - step..]);
-                let mut lower_block = lower;
-                for i in 0..N {
-                    left = U::undo(source[i], left, above[i], corner);
-                    lower_left = L::undo(lower[i], lower_left, waiting[i], lower_corner);
-                    corner = above[i];
-                    lower_corner = waiting[i];
-                    block[i] = left;
-                    lower_block[i] = lower_left;
-                }
-                store::<S, B, N>(simd, &lower_block, &mut lower_out[at - step..]);
+        let Self { above, raw, out, length, stride } = self;
+        let step = PIXELS * B;
+        let blocks = length.div_ceil(step);
+        let source: [&[u8]; 4] =
+            std::array::from_fn(|row| if row < 2 * V { &raw[row * (length + 1) + 1..] } else { &[][..] });
+        let mut averaged = [zero; V];
+        for (at, averaged) in averaged.iter_mut().enumerate() {
+            let half = |row: usize| if raw[(2 * at + row) * (length + 1)] == 3 { -1 } else { 0 };
+            let (upper, lower) = (half(0), half(1));
+            *averaged = i16x8::from_slice(simd, &[upper, upper, upper, upper, lower, lower, lower, lower]);
+        }
+        let spread = Spread::new::<B>(simd);
+        let (mut left, mut corner) = ([zero; V], [zero; V]);
+        let mut before = [[zero; PIXELS]; V];
+        for k in 0..blocks + 2 * V - 1 {
+            let nothing = u8x16::splat(simd, 0);
+            // Rows stand a block apart. Before its first, `wrapping_sub` gives a number above all of them.
+            let block = |row: usize| k.wrapping_sub(row);
+            let load = |bytes: &[u8], at: usize| {
+                if at < blocks { u8x16::from_slice(simd, &bytes[at * step..][..16]) } else { nothing }
+            };
+            let top = load(above, k);
+            let mut stored = [[nothing; 2]; V];
+            for (v, stored) in stored.iter_mut().enumerate() {
+                *stored = [load(source[2 * v], block(2 * v)), load(source[2 * v + 1], block(2 * v + 1))];
             }
-            store::<S, B, N>(simd, &block, &mut upper_out[at..]);
-            waiting = block;
+            #[expect(clippy::needless_range_loop, reason = "a pixel of several blocks")]
+            for i in 0..PIXELS {
+                let mut over = [zero; V];
+                for v in 0..V {
+                    over[v] = if v == 0 {
+                        let upper: u64x2<S> = top.swizzle_dyn_precise(spread.low[i]).bitcast();
+                        let lower: u64x2<S> = before[0][i].bitcast();
+                        upper.zip_low(lower).bitcast()
+                    } else {
+                        before[v - 1][i].slide::<4>(before[v][i])
+                    };
+                }
+                for v in 0..V {
+                    let upper = stored[v][0].swizzle_dyn_precise(spread.low[i]);
+                    let lower = stored[v][1].swizzle_dyn_precise(spread.high[i]);
+                    left[v] = mixed((upper | lower).bitcast(), left[v], over[v], corner[v], averaged[v]);
+                    corner[v] = over[v];
+                    before[v][i] = left[v];
+                }
+            }
+            for v in 0..V {
+                let first: u8x16<S> =
+                    before[v][0].bitcast::<u16x8<S>>().relaxed_narrow(before[v][1].bitcast());
+                let second: u8x16<S> =
+                    before[v][2].bitcast::<u16x8<S>>().relaxed_narrow(before[v][3].bitcast());
+                let upper =
+                    first.swizzle_dyn_precise(spread.upper[0]) | second.swizzle_dyn_precise(spread.upper[1]);
+                let lower =
+                    first.swizzle_dyn_precise(spread.lower[0]) | second.swizzle_dyn_precise(spread.lower[1]);
+                if block(2 * v) < blocks {
+                    upper.store_slice(&mut out[2 * v * stride + block(2 * v) * step..][..16]);
+                }
+                if block(2 * v + 1) < blocks {
+                    lower.store_slice(&mut out[(2 * v + 1) * stride + block(2 * v + 1) * step..][..16]);
+                }
+                // A row that hasn't begun has nothing to its left.
+                if k <= 2 * v {
+                    let begun = if k < 2 * v { 0 } else { -1 };
+                    let begun = i16x8::from_slice(simd, &[begun, begun, begun, begun, 0, 0, 0, 0]);
+                    left[v] &= begun;
+                    corner[v] &= begun;
+                }
+            }
         }
-        let at = self.length.saturating_sub(1) / step * step;
-        let lower = load::<S, B, N>(simd, &lower[at..]);
-        let mut lower_block = lower;
-        for i in 0..N {
-            lower_left = L::undo(lower[i], lower_left, waiting[i], lower_corner);
-            lower_corner = waiting[i];
-            lower_block[i] = lower_left;
+    }
+}
+
+/// Average in the lanes where `averaged` has all bits, Paeth in the others.
+#[inline(always)]
+fn mixed<S: Simd>(
+    stored: i16x8<S>,
+    left: i16x8<S>,
+    above: i16x8<S>,
+    corner: i16x8<S>,
+    averaged: i16x8<S>,
+) -> i16x8<S> {
+    let (low, high) = (left.min(above), left.max(above));
+    let threshold = (corner + corner + (corner - above)) - left;
+    let average = (left + above) >> 1;
+    let inner = high.simd_gt(threshold).select(corner, low);
+    let paeth = threshold.simd_gt(low).select(inner, high);
+    let chosen = averaged.simd_lt(0).select(average, paeth);
+    (stored + chosen) & 255
+}
+
+/// Indices that spread 16 bytes over the halves of vectors, a pixel each, and gather them again.
+struct Spread<S: Simd> {
+    low: [u8x16<S>; PIXELS],
+    high: [u8x16<S>; PIXELS],
+    upper: [u8x16<S>; 2],
+    lower: [u8x16<S>; 2],
+}
+
+impl<S: Simd> Spread<S> {
+    #[inline(always)]
+    fn new<const B: usize>(simd: S) -> Self {
+        let none = u8x16::splat(simd, 0);
+        let mut spread =
+            Self { low: [none; PIXELS], high: [none; PIXELS], upper: [none; 2], lower: [none; 2] };
+        for i in 0..PIXELS {
+            let (mut low, mut high) = ([u8::MAX; 16], [u8::MAX; 16]);
+            for lane in 0..B {
+                #[expect(clippy::cast_possible_truncation, reason = "below 16")]
+                let index = (i * B + lane) as u8;
+                low[2 * lane] = index;
+                high[8 + 2 * lane] = index;
+            }
+            spread.low[i] = u8x16::from_slice(simd, &low);
+            spread.high[i] = u8x16::from_slice(simd, &high);
         }
-        store::<S, B, N>(simd, &lower_block, &mut lower_out[at..]);
-        true
+        for pair in 0..2 {
+            let (mut upper, mut lower) = ([u8::MAX; 16], [u8::MAX; 16]);
+            for lane in 0..B {
+                #[expect(clippy::cast_possible_truncation, reason = "below 16")]
+                let index = lane as u8;
+                for second in 0..2 {
+                    let place = (2 * pair + usize::from(second)) * B + lane;
+                    upper[place] = 8 * second + index;
+                    lower[place] = 8 * second + 4 + index;
+                }
+            }
+            spread.upper[pair] = u8x16::from_slice(simd, &upper);
+            spread.lower[pair] = u8x16::from_slice(simd, &lower);
+        }
+        spread
     }
 }
 
