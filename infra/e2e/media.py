@@ -4,7 +4,7 @@ import os
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageCms, ImageStat
 
 MIB = 1024 * 1024
 PART = 5 * MIB
@@ -61,7 +61,15 @@ def fitted(width: int, height: int, edge: int) -> tuple[int, int]:
     return round(width * scale), round(height * scale)
 
 
+def in_srgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    image = image.convert("RGB")
+    if not profile:
+        return image
+    return ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB"))
+
+
 def difference(one: bytes, other: bytes) -> float:
-    """How far two pictures of one size are apart: the mean over pixels and channels, of 255."""
-    pictures = [opened(content).convert("RGB") for content in (one, other)]
+    """How far two pictures of one size are apart in sRGB: the mean over pixels and channels, of 255."""
+    pictures = [in_srgb(opened(content)) for content in (one, other)]
     return sum(ImageStat.Stat(ImageChops.difference(*pictures)).mean) / 3
