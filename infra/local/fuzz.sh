@@ -5,6 +5,7 @@
 # With a nightly toolchain the address sanitizer watches the C codecs' callers; on stable the coverage alone guides.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../shared/media"
+shopt -s nullglob
 seconds=${FUZZ_SECONDS:-60}
 cargo_fuzz=0.13.2
 
