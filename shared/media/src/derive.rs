@@ -130,10 +130,8 @@ fn plan(profile: &Profile, picture: &Picture, moving: bool) -> Vec<Step> {
         let animated = moving && format == OutputFormat::WebP;
         let size = spec.size(picture.size());
         let step = Step { size, format, quality: spec.quality, animated, specs: vec![index] };
-        let same = |other: &&mut Step| {
-            Step { specs: Vec::new(), ..(*other).clone() } == Step { specs: Vec::new(), ..step.clone() }
-        };
-        match steps.iter_mut().find(same) {
+        let file = |step: &Step| (step.size, step.format, step.quality, step.animated);
+        match steps.iter_mut().find(|known| file(known) == file(&step)) {
             Some(known) => known.specs.push(index),
             None => steps.push(step),
         }

@@ -1,17 +1,11 @@
 //! Animated PNG (third edition, 4.9): frames, each a part of the canvas.
 
 use super::{Inflater, Row, model, rows};
-use crate::decode::frames::{Animation, Frame, Frames, Rect};
+use crate::decode::frames::{Animation, Frame, Frames, Rect, shown_ms};
 use crate::error::MediaError;
 use crate::header::png::Png;
 use crate::limits::Limits;
 use crate::raster::Model;
-
-/// Browsers show a frame that claims 10 ms or less for 100 ms; files are made for that.
-const SHORTEST_FRAME_MS: u32 = 11;
-const INSTEAD_OF_SHORTER_MS: u32 = 100;
-/// The longest that a GIF can say: a viewer that is shown more stands still.
-const LONGEST_FRAME_MS: u32 = 655_350;
 
 /// How a frame is laid over the ones before it, and what is left of it then (PNG, third edition, 11.3.4.2).
 #[derive(Debug, Clone, Copy)]
@@ -86,8 +80,7 @@ fn control(chunk: &[u8]) -> Option<Control> {
     let &[n1, n0, d1, d0, disposal, blend] = rest else { return None };
     let (delay, unit) = (u32::from(u16::from_be_bytes([n1, n0])), u32::from(u16::from_be_bytes([d1, d0])));
     // A denominator of 0 counts as 100.
-    let duration_ms = (delay * 1000 / if unit == 0 { 100 } else { unit }).min(LONGEST_FRAME_MS);
-    let duration_ms = if duration_ms < SHORTEST_FRAME_MS { INSTEAD_OF_SHORTER_MS } else { duration_ms };
+    let duration_ms = shown_ms(delay * 1000 / if unit == 0 { 100 } else { unit });
     Some(Control { width, height, left, top, duration_ms, disposal, over: blend == 1, data: (0, [0; 4]) })
 }
 

@@ -24,7 +24,6 @@ struct Plane {
     factors: (usize, usize),
     /// Groups of a row of blocks.
     stride: usize,
-    rows: usize,
     /// Coefficients that are kept of each block.
     kept: usize,
     /// Where a coefficient is in a group by its index in zigzag order, in units of [`LANES`].
@@ -71,7 +70,6 @@ impl Plane {
             blocks: (samples.0.div_ceil(8) as usize, samples.1.div_ceil(8) as usize),
             factors,
             stride,
-            rows,
             kept,
             places,
             coefficients: vec![0; stride * rows * kept * LANES],
