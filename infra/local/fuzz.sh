@@ -41,8 +41,7 @@ for target in "${targets[@]}"; do
   echo "==> fuzzing $target for $seconds s"
   "${fuzz[@]}" run --sanitizer "$sanitizer" "$target" -- \
     -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=262144 -print_final_stats=1 2>&1 |
-    grep -E "^(stat::(number_of_executed_units|average_exec_per_sec|new_units_added)|==|SUMMARY|artifact_prefix|thread|.*panicked)" ||
-    true
-  [ "${PIPESTATUS[0]}" = 0 ] || failed+=("$target")
+    { grep -E "^(stat::(number_of_executed_units|average_exec_per_sec|new_units_added)|==|error|SUMMARY|artifact_prefix|thread|.*panicked)" || true; } ||
+    failed+=("$target")
 done
 [ ${#failed[@]} = 0 ] || { echo "finds in: ${failed[*]}" >&2; exit 1; }

@@ -13,6 +13,7 @@ mod band;
 mod bits;
 mod huffman;
 mod idct;
+mod lanes;
 mod markers;
 mod progressive;
 mod sequential;
@@ -24,14 +25,17 @@ use std::thread;
 
 use fearless_simd::{Level, dispatch};
 
-use self::band::{Band, Group, LANES, Layout};
+use self::band::{Band, Block, Layout};
 pub(crate) use self::markers::{Component, Frame};
 use self::markers::{Event, Markers, Selected};
 use self::progressive::Progressive;
 use self::sequential::Sequential;
 
-/// Bands under way between two threads.
-const BANDS: usize = 3;
+/// Bands that one thread hands another at once. With single ones, a thread that waits is woken so often that a
+/// scheduler which wakes it beside the other, on the same processor, has them run in turns.
+const BATCH: usize = 8;
+/// Batches under way between two threads.
+const BATCHES: usize = 3;
 
 /// Why a file isn't decoded here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +94,7 @@ pub(crate) fn memory(frame: &Frame, scales: [Scale; 3], threads: usize) -> u64 {
     let mcus = u64::from(frame.mcus().0);
     let blocks: u64 =
         frame.components().iter().map(|it| u64::from(it.across) * u64::from(it.down)).sum::<u64>();
-    // A group is filled up to eight blocks; one byte a group tells its extent.
+    // A row is filled up to eight blocks; a byte a block tells its extent.
     let band = (mcus * blocks + 8 * 12) * (128 + 1);
     let strips = mcus * 4 * 64 + 8 * 1024;
     // Windows and tables.
@@ -98,9 +102,9 @@ pub(crate) fn memory(frame: &Frame, scales: [Scale; 3], threads: usize) -> u64 {
     let kept: u64 = if frame.progressive {
         components.map(|component| progressive::memory(frame, component, scales[component.min(2)])).sum()
     } else {
-        0
+        sequential::MEMORY
     };
-    band * if threads > 1 { BANDS as u64 } else { 1 } + strips + fixed + kept
+    band * if threads > 1 { (BATCH * BATCHES) as u64 } else { 1 } + strips + fixed + kept
 }
 
 /// Decodes a file, each component at its scale. With more than one of `threads`, a second one decodes the
@@ -150,7 +154,7 @@ fn decode_sequential(
             *table = markers.quantisation_of(frame, part.component).ok_or(Refusal::Damaged)?;
         }
         let rows = layout.mcus.1;
-        let mut sequential = Sequential::new(bytes, &markers, &scan, layout, scales)?;
+        let mut sequential = Sequential::new(bytes, &markers, &scan, layout)?;
         run(&mut sequential, rows, &mut painter, threads, sink)?;
         markers.at = sequential.end()?;
         found.cut |= sequential.cut;
@@ -183,44 +187,47 @@ fn run(
     // Not worth a thread.
     const FEW: usize = 4;
     if threads < 2 || rows < FEW {
-        let mut band = Band::new(painter.layout.groups);
+        let mut band = Band::new(painter.layout.blocks);
         for _ in 0..rows {
             sequential.row(&mut band)?;
             painter.paint(&band, sink);
-            band.clear();
         }
         return Ok(());
     }
-    let groups = painter.layout.groups;
+    let blocks = painter.layout.blocks;
     thread::scope(|scope| {
-        let (used, unused) = mpsc::sync_channel::<Band>(BANDS);
-        let (decoded, bands) = mpsc::sync_channel(BANDS);
+        let (used, unused) = mpsc::sync_channel::<Vec<Band>>(BATCHES);
+        let (decoded, batches) = mpsc::sync_channel(BATCHES);
         let worker = scope.spawn(move || {
             let mut made = 0;
-            for _ in 0..rows {
-                let band = if made < BANDS {
+            let mut left = rows;
+            while left > 0 {
+                let batch = if made < BATCHES {
                     made += 1;
-                    Ok(Band::new(groups))
+                    Ok((0..BATCH).map(|_| Band::new(blocks)).collect())
                 } else {
                     unused.recv()
                 };
                 // The other side gave up.
-                let Ok(mut band) = band else { return };
-                band.clear();
-                let result = sequential.row(&mut band);
+                let Ok(mut batch) = batch else { return };
+                batch.truncate(left);
+                left -= batch.len();
+                let result = batch.iter_mut().try_for_each(|band| sequential.row(band));
                 let failed = result.is_err();
-                if decoded.send(result.map(|()| band)).is_err() || failed {
+                if decoded.send(result.map(|()| batch)).is_err() || failed {
                     return;
                 }
             }
         });
         let mut result = Ok(());
-        for band in bands {
-            match band {
-                Ok(band) => {
-                    painter.paint(&band, sink);
+        for batch in batches {
+            match batch {
+                Ok(batch) => {
+                    for band in &batch {
+                        painter.paint(band, sink);
+                    }
                     // Refused when the worker has its last.
-                    let _ = used.send(band);
+                    let _ = used.send(batch);
                 }
                 Err(refusal) => result = Err(refusal),
             }
@@ -269,7 +276,7 @@ fn decode_progressive(
     for (table, found) in painter.tables.iter_mut().zip(tables) {
         *table = found.unwrap_or([1; 64]);
     }
-    let mut band = Band::new(layout.groups);
+    let mut band = Band::new(layout.blocks);
     for row in 0..layout.mcus.1 {
         progressive.row(&layout, row, &mut band);
         painter.paint(&band, sink);
@@ -304,16 +311,16 @@ impl<'f> Painter<'f> {
             let scale = self.scales[component];
             let size = (usize::from(scale.across), usize::from(scale.down));
             let width = scaled(self.frame, component, scale).0 as usize;
-            let stride = part.stride * LANES * size.0 + idct::SLACK;
+            let stride = part.stride * size.0 + idct::SLACK;
             self.strip.resize(self.strip.len().max(stride * 8), 0);
             for line in 0..part.down {
                 let first = part.offset + line * part.stride;
                 let range = first..first + part.stride;
-                let (Some(groups), Some(extents)) = (band.groups.get(range.clone()), band.extents.get(range))
+                let (Some(blocks), Some(extents)) = (band.blocks.get(range.clone()), band.extents.get(range))
                 else {
                     continue;
                 };
-                transform(self.level, groups, extents, table, size, &mut self.strip, stride);
+                transform(self.level, blocks, extents, table, scale, &mut self.strip, stride);
                 for row in self.strip.chunks_exact(stride).take(size.1) {
                     if self.left[component] > 0 {
                         self.left[component] -= 1;
@@ -327,12 +334,12 @@ impl<'f> Painter<'f> {
 
 fn transform(
     level: Level,
-    groups: &[Group],
+    blocks: &[Block],
     extents: &[u8],
     table: &[u16; 64],
-    size: (usize, usize),
+    scale: Scale,
     out: &mut [u8],
     stride: usize,
 ) {
-    dispatch!(level, simd => idct::row(simd, groups, extents, table, size, out, stride));
+    dispatch!(level, simd => idct::row(simd, blocks, extents, table, scale, out, stride));
 }

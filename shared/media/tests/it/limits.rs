@@ -71,7 +71,8 @@ fn a_progressive_file_is_counted_with_its_coefficients() {
     let low = coefficients / 16;
     // For a placeholder, a fourth of the edges is enough: a sixteenth of the coefficients, and the history of each block.
     assert!((low..coefficients).contains(&needs("astronaut-progressive.jpg")));
-    assert!(needs("astronaut.jpg") < needs("astronaut-progressive.jpg"));
+    // A sequential one never has all of them at once.
+    assert!(needs("astronaut.jpg") < coefficients);
 }
 
 #[test]

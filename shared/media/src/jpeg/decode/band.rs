@@ -1,14 +1,21 @@
-//! Coefficients of a row of MCUs, laid out for [`super::idct`]: eight blocks side by side share a group, in which
-//! the eight lanes of one coefficient lie together. So each vector of the transform is one load, and neither
-//! pass has to transpose.
+//! Coefficients of a row of MCUs: for each component, rows of blocks from left to right.
 
 use super::Refusal;
 use super::markers::{Frame, Selected};
 
-/// Blocks of a group.
+/// Blocks that are transformed at once.
 pub(super) const LANES: usize = 8;
-/// Coefficients of eight blocks, by row, column and lane.
-pub(super) type Group = [i16; 64 * LANES];
+
+/// The coefficients of a block, in zigzag order.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Block(pub [i16; 64]);
+
+impl Default for Block {
+    fn default() -> Self {
+        Self([0; 64])
+    }
+}
 
 /// Where a component lies in a band.
 #[derive(Debug, Clone, Copy)]
@@ -18,9 +25,9 @@ pub(super) struct Part {
     /// Blocks of an MCU, across and down.
     pub across: usize,
     pub down: usize,
-    /// Groups of a row of blocks.
+    /// Blocks of a row, a multiple of [`LANES`].
     pub stride: usize,
-    /// The first group.
+    /// The first block.
     pub offset: usize,
 }
 
@@ -29,8 +36,8 @@ pub(super) struct Part {
 pub(super) struct Layout {
     pub parts: Vec<Part>,
     pub mcus: (usize, usize),
-    /// Groups of a band.
-    pub groups: usize,
+    /// Blocks of a band.
+    pub blocks: usize,
 }
 
 impl Layout {
@@ -45,48 +52,51 @@ impl Layout {
             _ => frame.mcus(),
         };
         let mcus = (mcus.0 as usize, mcus.1 as usize);
-        let (mut groups, mut blocks) = (0, 0);
+        let (mut blocks, mut of_mcu) = (0, 0);
         let mut parts = Vec::with_capacity(selected.len());
         for selected in selected {
             let component = frame.components().get(selected.component).ok_or(Refusal::Damaged)?;
             let (across, down) =
                 if alone { (1, 1) } else { (component.across.into(), component.down.into()) };
-            let stride = (mcus.0 * across).div_ceil(LANES);
-            parts.push(Part { component: selected.component, across, down, stride, offset: groups });
-            groups += stride * down;
-            blocks += across * down;
+            let stride = (mcus.0 * across).next_multiple_of(LANES);
+            parts.push(Part { component: selected.component, across, down, stride, offset: blocks });
+            blocks += stride * down;
+            of_mcu += across * down;
         }
         // B.2.3.
-        if blocks > 10 {
+        if of_mcu > 10 {
             return Err(Refusal::Damaged);
         }
-        Ok(Self { parts, mcus, groups })
+        Ok(Self { parts, mcus, blocks })
     }
 }
 
 /// Coefficients of a row of MCUs.
 #[derive(Debug, Default)]
 pub(super) struct Band {
-    pub groups: Vec<Group>,
-    /// For each group, the index in zigzag order behind which all coefficients are 0.
+    pub blocks: Vec<Block>,
+    /// For each block, the index in zigzag order behind which all coefficients are 0.
     pub extents: Vec<u8>,
 }
 
 impl Band {
-    pub fn new(groups: usize) -> Self {
-        Self { groups: vec![[0; 64 * LANES]; groups], extents: vec![0; groups] }
+    pub fn new(blocks: usize) -> Self {
+        Self { blocks: vec![Block::default(); blocks], extents: vec![0; blocks] }
     }
 
-    /// Makes all coefficients 0 again, as far as they aren't.
-    pub fn clear(&mut self) {
-        for (group, extent) in self.groups.iter_mut().zip(&mut self.extents) {
-            match *extent {
-                0 => group[..LANES].fill(0),
-                // The coefficients up to `extent` are in the rows up to it.
-                1..8 => group[..(usize::from(*extent) + 1) * 8 * LANES].fill(0),
-                _ => group.fill(0),
+    /// Makes the coefficients of the MCUs from `mcu` on 0.
+    pub fn clear(&mut self, layout: &Layout, mcu: usize) {
+        for part in &layout.parts {
+            for row in 0..part.down {
+                let range = part.offset + row * part.stride..part.offset + (row + 1) * part.stride;
+                let first = mcu * part.across;
+                if let (Some(blocks), Some(extents)) =
+                    (self.blocks.get_mut(range.clone()), self.extents.get_mut(range))
+                {
+                    blocks.iter_mut().skip(first).for_each(|block| block.0 = [0; 64]);
+                    extents.iter_mut().skip(first).for_each(|extent| *extent = 0);
+                }
             }
-            *extent = 0;
         }
     }
 }

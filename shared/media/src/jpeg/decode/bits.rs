@@ -1,17 +1,21 @@
-//! Entropy-coded data as a row of bits, 64 at a time.
+//! Entropy-coded data as rows of bits, 64 at a time.
 //!
-//! Segments are unstuffed (ITU-T T.81, F.1.2.3: 0xFF is followed by 0) into a small window ahead of the
-//! decoder, so that a refill is one load without a look at the bytes. Behind a segment's last byte the window
-//! holds zeros for [`SPARE`] bytes, more than one MCU can take: whether the data ran out is asked once per MCU.
+//! A [`Segment`] is unstuffed (ITU-T T.81, F.1.2.3: 0xFF is followed by 0) into a window ahead of its readers, so
+//! that a refill is one load without a look at the bytes. Behind a segment's last byte stand zeros.
 
 #![expect(clippy::inline_always, reason = "the decoders' innermost loops")]
 #![expect(clippy::cast_possible_truncation, reason = "bits are cut out of words")]
+#![expect(clippy::large_stack_arrays, reason = "boxed at once")]
 
-/// Bytes of the window, a power of two so that a masked position is in bounds by its type.
-const WINDOW: usize = 1 << 13;
-/// More than the longest MCU: 10 blocks of 64 coefficients with 16 bits of code and 15 of value each, and the
-/// bytes that are loaded ahead.
-const SPARE: usize = 10 * 64 * 4 + 16;
+/// Bytes of a window, a power of two: a masked position is in bounds by its type.
+const WINDOW: usize = 1 << 15;
+/// A window, and what may be loaded behind its last byte.
+pub(super) type Window = [u8; WINDOW + 8];
+/// Bytes of a segment that a window holds.
+pub(super) const HELD: usize = WINDOW - MCU;
+/// More bytes than the longest MCU takes: 10 blocks of 64 coefficients with 16 bits of code and 15 of value each,
+/// and those that are loaded ahead.
+pub(super) const MCU: usize = 10 * 64 * 4 + 16;
 
 /// Where the bits of a segment end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,54 +37,42 @@ pub(super) enum Stop {
     Marker,
 }
 
-pub(super) struct Bits<'a> {
+/// The bytes between two markers, of which some stand in a window.
+pub(super) struct Segment<'a> {
     data: &'a [u8],
     /// The next byte of the file that isn't in the window.
     at: usize,
-    window: Box<[u8; WINDOW + 8]>,
-    /// Next byte of the window to load.
-    position: usize,
-    /// End of the segment's bytes in the window.
+    window: Box<Window>,
+    /// Bytes of the window that are the segment's.
     end: usize,
-    /// Past this position, [`Bits::more`] must be asked.
-    low: usize,
     state: End,
-    /// The next bits, from the top.
-    pub buffer: u64,
-    /// How many bits of `buffer` count.
-    pub count: u32,
 }
 
-impl<'a> Bits<'a> {
+impl<'a> Segment<'a> {
     /// The segment that starts at `at`.
     pub fn new(data: &'a [u8], at: usize) -> Self {
         let window = Box::new([0; WINDOW + 8]);
-        let mut bits =
-            Self { data, at, window, position: 0, end: 0, low: 0, state: End::Open, buffer: 0, count: 0 };
-        bits.start(at);
-        bits
+        let mut segment = Self { data, at, window, end: 0, state: End::Open };
+        segment.start(at);
+        segment
     }
 
     /// Goes on with the segment that starts at `at`.
     pub fn start(&mut self, at: usize) {
         self.at = at;
         self.state = End::Open;
-        (self.position, self.end, self.buffer, self.count) = (0, 0, 0, 0);
-        self.fill();
+        self.end = 0;
+        self.fill(0);
     }
 
-    /// Moves what is left to the window's front and unstuffs more behind it.
-    #[cold]
-    fn fill(&mut self) {
-        // Bits in the buffer are counted back from the position.
-        let start = self.position.min(self.end).saturating_sub(8);
-        self.window.copy_within(start..self.end, 0);
-        self.position -= start;
-        self.end -= start;
-        while self.state == End::Open && self.end < WINDOW - SPARE {
-            let room = WINDOW - SPARE - self.end;
+    /// Moves what stands from `from` on to the window's front, and unstuffs more behind it.
+    pub fn fill(&mut self, from: usize) {
+        let from = from.min(self.end);
+        self.window.copy_within(from..self.end, 0);
+        self.end -= from;
+        while self.state == End::Open && self.end < HELD {
             let ahead = self.data.get(self.at..).unwrap_or_default();
-            let chunk = &ahead[..room.min(ahead.len())];
+            let chunk = &ahead[..(HELD - self.end).min(ahead.len())];
             let plain = memchr::memchr(0xFF, chunk).unwrap_or(chunk.len());
             if let Some(target) = self.window.get_mut(self.end..self.end + plain) {
                 target.copy_from_slice(&chunk[..plain]);
@@ -101,31 +93,39 @@ impl<'a> Bits<'a> {
                 (_, None) | (None, _) => self.state = End::File,
             }
         }
-        if self.state == End::Open {
-            self.low = self.end - SPARE;
-        } else {
-            let padded = (self.end + SPARE).min(WINDOW + 8);
-            self.window[self.end..padded].fill(0);
-            self.low = self.end;
+        if self.state != End::Open {
+            self.window[self.end..].fill(0);
         }
     }
 
-    /// Before each MCU: sees to it that its bits are there, and tells if those of the last one were not.
+    /// What stands in the window, zeros behind it included.
     #[inline(always)]
-    pub fn ready(&mut self) -> Result<(), Stop> {
-        if self.position > self.low { self.more() } else { Ok(()) }
+    pub fn window(&self) -> &Window {
+        &self.window
     }
 
-    #[cold]
-    fn more(&mut self) -> Result<(), Stop> {
-        if self.state == End::Open {
-            self.fill();
+    /// Bytes of the window that are the segment's.
+    #[inline(always)]
+    pub fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Whether more bytes follow the window.
+    #[inline(always)]
+    pub fn open(&self) -> bool {
+        self.state == End::Open
+    }
+
+    /// Whether the data holds the bits up to `position` of the window.
+    #[inline(always)]
+    pub fn holds(&self, position: usize) -> Result<(), Stop> {
+        if position <= self.end * 8 {
+            return Ok(());
         }
-        let taken = self.position * 8 - self.count as usize;
         match self.state {
-            End::Marker if taken > self.end * 8 => Err(Stop::Marker),
-            End::File if taken > self.end * 8 => Err(Stop::Cut),
-            _ => Ok(()),
+            End::Open => Ok(()),
+            End::Marker => Err(Stop::Marker),
+            End::File => Err(Stop::Cut),
         }
     }
 
@@ -139,50 +139,123 @@ impl<'a> Bits<'a> {
         self.data.get(at).copied()
     }
 
-    /// Goes to the end of the segment: whether whole bytes were left over, and where the marker starts.
-    pub fn finish(&mut self) -> (bool, usize) {
-        let taken = (self.position * 8 - self.count as usize).div_ceil(8);
-        let mut left = self.end > taken;
+    /// Goes to the end of the segment: whether whole bytes are left over behind the bits up to `position`, and where
+    /// the marker starts.
+    pub fn finish(&mut self, position: usize) -> (bool, usize) {
+        let mut left = self.end > position.div_ceil(8);
         while self.state == End::Open {
-            self.position = self.end;
-            self.fill();
-            left |= self.position < self.end;
+            self.fill(self.end);
+            left |= self.end > 0;
         }
         (left, self.at)
     }
+}
 
-    /// Fills up to at least 56 bits.
+/// A place in a segment's window.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reader {
+    /// The next bits, from the top, as far as they are loaded.
+    pub buffer: u64,
+    /// The next bit of the window.
+    pub position: usize,
+}
+
+impl Reader {
+    /// From bit `position` of the window.
     #[inline(always)]
-    pub fn refill(&mut self) {
-        let at = self.position & (WINDOW - 1);
-        let bytes: &[u8; 8] = self.window[at..].first_chunk().unwrap_or(&[0; 8]);
-        self.buffer |= u64::from_be_bytes(*bytes) >> (self.count & 63);
-        self.position += ((63 - self.count) >> 3) as usize;
-        // 56 to 63 bits, those of whole bytes.
-        self.count |= 0x38;
+    pub fn new(window: &Window, position: usize) -> Self {
+        let mut reader = Self { buffer: 0, position };
+        reader.refill(window);
+        reader
+    }
+
+    /// Loads the next 57 bits, or more.
+    #[inline(always)]
+    pub fn refill(&mut self, window: &Window) {
+        let at = (self.position / 8) & (WINDOW - 1);
+        let bytes = window[at..].first_chunk().unwrap_or(&[0; 8]);
+        self.buffer = u64::from_be_bytes(*bytes) << (self.position & 7);
     }
 
     #[inline(always)]
     pub fn skip(&mut self, length: u32) {
         self.buffer <<= length & 63;
-        // Never below zero: a refill gives more than a step takes.
-        self.count = self.count.wrapping_sub(length);
+        self.position += length as usize;
     }
 
-    /// The next bit, refilled if need be.
-    #[inline(always)]
-    pub fn bit(&mut self) -> bool {
-        if self.count == 0 {
-            self.refill();
-        }
-        self.take(1) != 0
-    }
-
-    /// The next `length` bits (1 to 32), which must be in the buffer.
+    /// The next `length` bits (1 to 32), which must be loaded.
     #[inline(always)]
     pub fn take(&mut self, length: u32) -> u32 {
         let value = (self.buffer >> ((64 - length) & 63)) as u32;
         self.skip(length);
         value
+    }
+}
+
+/// One reader through a whole segment.
+pub(super) struct Bits<'a> {
+    segment: Segment<'a>,
+    pub reader: Reader,
+}
+
+impl<'a> Bits<'a> {
+    /// The segment that starts at `at`.
+    pub fn new(data: &'a [u8], at: usize) -> Self {
+        Self { segment: Segment::new(data, at), reader: Reader::default() }
+    }
+
+    /// Goes on with the segment that starts at `at`.
+    pub fn start(&mut self, at: usize) {
+        self.segment.start(at);
+        self.reader = Reader::default();
+    }
+
+    /// Before each MCU: sees to it that its bits are there, and tells if those of the last one were not.
+    #[inline(always)]
+    pub fn ready(&mut self) -> Result<(), Stop> {
+        if self.reader.position / 8 + MCU > self.segment.end() { self.more() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn more(&mut self) -> Result<(), Stop> {
+        if self.segment.open() {
+            self.segment.fill(self.reader.position / 8);
+            self.reader.position %= 8;
+        }
+        self.segment.holds(self.reader.position)
+    }
+
+    /// Whether the file ends with this segment.
+    pub fn cut(&self) -> bool {
+        self.segment.cut()
+    }
+
+    /// A byte of the file.
+    pub fn byte(&self, at: usize) -> Option<u8> {
+        self.segment.byte(at)
+    }
+
+    /// Goes to the end of the segment: whether whole bytes were left over, and where the marker starts.
+    pub fn finish(&mut self) -> (bool, usize) {
+        self.segment.finish(self.reader.position)
+    }
+
+    /// Loads the next 57 bits, or more.
+    #[inline(always)]
+    pub fn refill(&mut self) {
+        self.reader.refill(self.segment.window());
+    }
+
+    /// The next bit, loaded or not; what was loaded is void after it.
+    #[inline(always)]
+    pub fn bit(&mut self) -> bool {
+        self.refill();
+        self.take(1) != 0
+    }
+
+    /// The next `length` bits (1 to 32), which must be loaded.
+    #[inline(always)]
+    pub fn take(&mut self, length: u32) -> u32 {
+        self.reader.take(length)
     }
 }

@@ -8,15 +8,31 @@
 
 #![expect(clippy::inline_always, reason = "must be compiled with the instructions of the caller's level")]
 
-use fearless_simd::i32x8;
 use fearless_simd::prelude::*;
+use fearless_simd::{i16x8, i32x8};
 
-use super::band::{Group, LANES};
+use super::Scale;
+use super::band::{Block, LANES};
+use super::markers::ZIGZAG;
 
 /// Bits of the constants' fractions.
 const BITS: u32 = 13;
 /// Bits that are kept between the passes.
 const BETWEEN: u32 = 2;
+
+/// Coefficients of eight blocks, by index in zigzag order and block: each vector of the transform is one load.
+type Group = [[i16; LANES]; 64];
+
+/// The index in zigzag order of each row's and column's coefficient.
+const INDEX: [usize; 64] = {
+    let mut index = [0; 64];
+    let mut k = 0;
+    while k < 64 {
+        index[ZIGZAG[k] as usize] = k;
+        k += 1;
+    }
+    index
+};
 
 /// √2·cos((2n+1)kπ/2N) in 13 bits, by N, k and n; 1 for k = 0.
 #[expect(clippy::cast_possible_truncation, reason = "small constants")]
@@ -138,11 +154,10 @@ fn columns<S: Simd, const N: usize, const IN: usize>(
 ) {
     let zero = i32x8::splat(simd, 0);
     let rounding = i32x8::splat(simd, 1 << (BITS - BETWEEN - 1));
-    let (lanes, _) = group.as_chunks::<LANES>();
     for u in 0..width.min(IN).min(8) {
         let mut x = [zero; 8];
         for v in 0..if IN < N { IN } else { N } {
-            let wide: [i32; LANES] = lanes[v * 8 + u].map(i32::from);
+            let wide: [i32; LANES] = group[INDEX[v * 8 + u]].map(i32::from);
             x[v] = i32x8::simd_from(simd, wide) * i32::from(table[v * 8 + u]);
         }
         let out = points::<S, N, IN>(simd, x);
@@ -227,17 +242,42 @@ fn write<S: Simd, const N: usize>(x: [i32x8<S>; 8], out: &mut [u8]) {
     }
 }
 
-/// Samples of groups that hold nothing but DC.
+/// Transposes the coefficients of eight blocks up to index `last`.
+#[inline(always)]
+fn gather<S: Simd>(simd: S, blocks: &[Block; LANES], last: u32, group: &mut Group) {
+    for (v, group) in group.as_chunks_mut::<8>().0.iter_mut().enumerate().take(last as usize / 8 + 1) {
+        let mut x = [i16x8::splat(simd, 0); 8];
+        for (x, block) in x.iter_mut().zip(blocks) {
+            *x = i16x8::simd_from(simd, block.0.as_chunks::<8>().0[v & 7]);
+        }
+        // Each round interleaves the halves; after three, rows are columns.
+        for _ in 0..3 {
+            let mut next = x;
+            for i in 0..4 {
+                (next[2 * i], next[2 * i + 1]) = x[i].interleave(x[i + 4]);
+            }
+            x = next;
+        }
+        for (column, lanes) in group.iter_mut().zip(x) {
+            *column = lanes.into();
+        }
+    }
+}
+
+/// Samples of blocks that hold nothing but DC.
 #[inline(always)]
 fn flat<S: Simd>(
     simd: S,
-    group: &Group,
+    blocks: &[Block; LANES],
     table: &[u16; 64],
     size: (usize, usize),
     out: &mut [u8],
     stride: usize,
 ) {
-    let wide: [i32; LANES] = group.first_chunk::<LANES>().unwrap_or(&[0; LANES]).map(i32::from);
+    let mut wide = [0; LANES];
+    for (wide, block) in wide.iter_mut().zip(blocks) {
+        *wide = block.0[0].into();
+    }
     let dc = i32x8::simd_from(simd, wide) * i32::from(table[0]);
     let zero = i32x8::splat(simd, 0);
     let samples = ((dc + ((128 << 3) + 4)) >> 3).max(zero).min(i32x8::splat(simd, 255));
@@ -254,30 +294,44 @@ fn flat<S: Simd>(
 /// Bytes behind the last sample of a row that may be written, too.
 pub(super) const SLACK: usize = 64;
 
-/// Transforms a row of groups to `size` (across, down) samples a block, into rows of `stride` bytes, of which
+/// Transforms a row of blocks, a multiple of [`LANES`], each to `scale`, into rows of `stride` bytes, of which
 /// [`SLACK`] lie behind the samples.
 #[inline(always)]
 pub(super) fn row<S: Simd>(
     simd: S,
-    groups: &[Group],
+    blocks: &[Block],
     extents: &[u8],
     table: &[u16; 64],
-    size: (usize, usize),
+    scale: Scale,
     out: &mut [u8],
     stride: usize,
 ) {
     let mut work: Work = [[[0; LANES]; 8]; 8];
-    for (index, (group, extent)) in groups.iter().zip(extents).enumerate() {
+    let mut group: Group = [[0; LANES]; 64];
+    let last = scale.last();
+    let size = (usize::from(scale.across), usize::from(scale.down));
+    let (blocks, extents) = (blocks.as_chunks::<LANES>().0, extents.as_chunks::<LANES>().0);
+    for (index, (blocks, extents)) in blocks.iter().zip(extents).enumerate() {
         let Some(out) = out.get_mut(index * size.0 * LANES..) else { return };
-        if *extent == 0 || size == (1, 1) {
-            flat(simd, group, table, size, out, stride);
+        let extent = extents.iter().fold(0, |most, extent| most.max(*extent));
+        if extent == 0 || size == (1, 1) {
+            flat(simd, blocks, table, size, out, stride);
             continue;
         }
         // Up to these, the coefficients in zigzag order lie in the corner of 2 by 2 and of 4 by 4.
-        match *extent {
-            0..=2 => block::<S, 2>(simd, group, table, size, out, stride, &mut work),
-            3..=9 => block::<S, 4>(simd, group, table, size, out, stride, &mut work),
-            _ => block::<S, 8>(simd, group, table, size, out, stride, &mut work),
+        match extent {
+            0..=2 => {
+                gather(simd, blocks, last.min(4), &mut group);
+                block::<S, 2>(simd, &group, table, size, out, stride, &mut work);
+            }
+            3..=9 => {
+                gather(simd, blocks, last.min(24), &mut group);
+                block::<S, 4>(simd, &group, table, size, out, stride, &mut work);
+            }
+            _ => {
+                gather(simd, blocks, last, &mut group);
+                block::<S, 8>(simd, &group, table, size, out, stride, &mut work);
+            }
         }
     }
 }

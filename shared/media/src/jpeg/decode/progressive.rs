@@ -7,7 +7,7 @@
 #![expect(clippy::inline_always, reason = "the decoders' innermost loops")]
 #![expect(clippy::cast_possible_truncation, reason = "coefficients of hostile files wrap")]
 
-use super::band::{Band, LANES, Layout};
+use super::band::{Band, Layout};
 use super::bits::{Bits, Stop};
 use super::huffman::{Codes, extend};
 use super::markers::{Event, Frame, Markers, Scan, ZIGZAG};
@@ -22,18 +22,18 @@ struct Plane {
     blocks: (usize, usize),
     /// Blocks in an MCU.
     factors: (usize, usize),
-    /// Groups of a row of blocks.
+    /// Blocks of a row, those that only fill up an MCU included.
     stride: usize,
-    /// Coefficients that are kept of each block.
-    kept: usize,
-    /// Where a coefficient is in a group by its index in zigzag order, in units of [`LANES`].
+    /// Where a coefficient is among those of its block by its index in zigzag order.
     places: [u16; 64],
+    /// Which coefficients are kept of each block: their indexes in zigzag order.
+    indexes: Vec<u8>,
     coefficients: Vec<i16>,
     /// For each block, which coefficients in zigzag order aren't 0.
     history: Vec<u64>,
 }
 
-/// Blocks across (of whole groups) and down that are kept of a component.
+/// Blocks across and down that are kept of a component.
 fn extent(frame: &Frame, component: usize) -> (usize, usize) {
     let mcus = frame.mcus();
     let (across, down) =
@@ -44,24 +44,22 @@ fn extent(frame: &Frame, component: usize) -> (usize, usize) {
 /// Bytes that are kept of a component.
 pub(super) fn memory(frame: &Frame, component: usize, scale: Scale) -> u64 {
     let (across, down) = extent(frame, component);
-    let blocks = (across.next_multiple_of(LANES) * down) as u64;
+    let blocks = (across * down) as u64;
     blocks * (u64::from(scale.across) * u64::from(scale.down) * 2 + 8)
 }
 
 impl Plane {
     fn new(frame: &Frame, component: usize, scale: Scale) -> Self {
-        let (across, rows) = extent(frame, component);
-        let stride = across.div_ceil(LANES);
+        let (stride, rows) = extent(frame, component);
         let samples = frame.samples(component);
-        let (width, height) = (usize::from(scale.across), usize::from(scale.down));
         let mut places = [DROPPED; 64];
-        for (place, &natural) in places.iter_mut().zip(&ZIGZAG) {
-            let (u, v) = (usize::from(natural % 8), usize::from(natural / 8));
-            if u < width && v < height {
-                *place = (v * width + u) as u16;
+        let mut indexes = Vec::with_capacity(64);
+        for ((k, place), &natural) in (0..).zip(&mut places).zip(&ZIGZAG) {
+            if natural % 8 < scale.across && natural / 8 < scale.down {
+                *place = indexes.len() as u16;
+                indexes.push(k);
             }
         }
-        let kept = width * height;
         let factors = frame
             .components()
             .get(component)
@@ -70,18 +68,18 @@ impl Plane {
             blocks: (samples.0.div_ceil(8) as usize, samples.1.div_ceil(8) as usize),
             factors,
             stride,
-            kept,
             places,
-            coefficients: vec![0; stride * rows * kept * LANES],
-            history: vec![0; stride * rows * LANES],
+            coefficients: vec![0; stride * rows * indexes.len()],
+            indexes,
+            history: vec![0; stride * rows],
         }
     }
 
     /// The index of a block's history, and of its first coefficient.
     #[inline(always)]
     fn block(&self, column: usize, row: usize) -> (usize, usize) {
-        let group = row * self.stride + column / LANES;
-        (group * LANES + column % LANES, group * self.kept * LANES + column % LANES)
+        let index = row * self.stride + column;
+        (index, index * self.indexes.len())
     }
 
     /// Coefficient `k` of the block that starts at `base`, if it is kept.
@@ -91,7 +89,7 @@ impl Plane {
         if place == DROPPED {
             return None;
         }
-        self.coefficients.get_mut(base + usize::from(place) * LANES)
+        self.coefficients.get_mut(base + usize::from(place))
     }
 }
 
@@ -99,7 +97,6 @@ impl Plane {
 pub(super) struct Progressive<'a> {
     data: &'a [u8],
     planes: Vec<Plane>,
-    scales: [Scale; 3],
     mcus: (usize, usize),
     /// For each component the last coefficient that must be read, to keep those that are kept.
     needed: [u32; 3],
@@ -155,7 +152,7 @@ impl<'a> Progressive<'a> {
             .collect();
         let mcus = (frame.mcus().0 as usize, frame.mcus().1 as usize);
         let needed = needed(data, scales);
-        Self { data, planes, scales, mcus, needed, cut: false, extraneous: false }
+        Self { data, planes, mcus, needed, cut: false, extraneous: false }
     }
 
     /// Decodes a scan, and returns where the next marker is.
@@ -234,7 +231,7 @@ impl<'a> Progressive<'a> {
                 }
                 return Ok(());
             };
-            let size = u32::from(codes.symbol(&mut run.bits).ok_or(Halt::Damaged)?);
+            let size = u32::from(codes.symbol(&mut run.bits.reader).ok_or(Halt::Damaged)?);
             let difference = match size {
                 0 => 0,
                 1..=15 => extend(run.bits.take(size), size),
@@ -273,27 +270,25 @@ impl<'a> Progressive<'a> {
     pub fn row(&self, layout: &Layout, row: usize, band: &mut Band) {
         for part in &layout.parts {
             let Some(plane) = self.planes.get(part.component) else { continue };
-            let width = usize::from(self.scales[part.component.min(2)].across);
-            let length = plane.kept * LANES;
+            let kept = plane.indexes.len();
             for line in 0..part.down {
-                for group in 0..part.stride {
-                    let from = (row * part.down + line) * plane.stride + group;
-                    let to = part.offset + line * part.stride + group;
-                    let (Some(source), Some(history), Some(target), Some(extent)) = (
-                        plane.coefficients.get(from * length..(from + 1) * length),
-                        plane.history.get(from * LANES..(from + 1) * LANES),
-                        band.groups.get_mut(to),
-                        band.extents.get_mut(to),
-                    ) else {
-                        continue;
-                    };
-                    for (source, target) in
-                        source.chunks_exact(width * LANES).zip(target.as_chunks_mut::<64>().0)
-                    {
-                        target[..width * LANES].copy_from_slice(source);
+                let from = (row * part.down + line) * plane.stride;
+                let to = part.offset + line * part.stride;
+                let (Some(coefficients), Some(history), Some(blocks), Some(extents)) = (
+                    plane.coefficients.get(from * kept..(from + plane.stride) * kept),
+                    plane.history.get(from..from + plane.stride),
+                    band.blocks.get_mut(to..to + plane.stride),
+                    band.extents.get_mut(to..to + plane.stride),
+                ) else {
+                    continue;
+                };
+                for (source, target) in coefficients.chunks_exact(kept).zip(blocks) {
+                    for (source, k) in source.iter().zip(&plane.indexes) {
+                        target.0[usize::from(*k) & 63] = *source;
                     }
-                    let any = history.iter().fold(0, |any, history| any | history);
-                    *extent = (any | 1).ilog2() as u8;
+                }
+                for (history, extent) in history.iter().zip(extents) {
+                    *extent = (history | 1).ilog2() as u8;
                 }
             }
         }
@@ -389,7 +384,7 @@ fn first_pass(
     let mut k = start;
     while k <= end {
         run.bits.refill();
-        let symbol = u32::from(codes.symbol(&mut run.bits).ok_or(Halt::Damaged)?);
+        let symbol = u32::from(codes.symbol(&mut run.bits.reader).ok_or(Halt::Damaged)?);
         let (zeros, size) = (symbol >> 4, symbol & 15);
         if size == 0 {
             if zeros < 15 {
@@ -434,7 +429,7 @@ fn refine(
     if run.ended == 0 {
         while k <= end {
             run.bits.refill();
-            let symbol = u32::from(codes.symbol(&mut run.bits).ok_or(Halt::Damaged)?);
+            let symbol = u32::from(codes.symbol(&mut run.bits.reader).ok_or(Halt::Damaged)?);
             let (mut zeros, size) = (symbol >> 4, symbol & 15);
             let mut value = None;
             match size {

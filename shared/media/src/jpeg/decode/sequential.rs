@@ -1,41 +1,62 @@
-//! Sequential scans (ITU-T T.81, F.2): a row of MCUs at a time.
+//! Sequential scans (ITU-T T.81, F.2): a row of MCUs at a time, from blocks that [`lanes`] decode in rounds.
 
 #![expect(clippy::cast_possible_truncation, reason = "coefficients of hostile files wrap")]
 
-use super::band::{Band, Layout};
-use super::bits::{Bits, Stop};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::Refusal;
+use super::band::{Band, Block, Layout};
+use super::bits::{MCU, Segment, Stop, Window};
 use super::huffman::{Ac, Dc};
-use super::markers::{Markers, Scan, ZIGZAG};
-use super::{Refusal, Scale};
+use super::lanes::{self, Lane, Mark, Phase, Store};
+use super::markers::{Markers, Scan};
 
-/// Where a coefficient's lanes start in a group, by its index in zigzag order.
-const PLACE: [u16; 64] = {
-    let mut place = [0; 64];
-    let mut k = 0;
-    while k < 64 {
-        place[k] = ZIGZAG[k] as u16 * 8;
-        k += 1;
-    }
-    place
-};
+/// Bytes that a lane decodes in a round, at most.
+const TERRITORY: usize = 8 << 10;
+/// With less than this, lanes find each other too late to be worth it.
+const LEAST: usize = 1 << 10;
+/// Bytes that a lane goes on into the next one's territory before it looks for a common block.
+const OVERLAP: usize = 256;
+/// Blocks of a lane in a round, at most.
+const BLOCKS: usize = 1 << 10;
+/// What a lane may load behind its end.
+const AHEAD: usize = 64;
+/// Bytes that a scan takes.
+pub(super) const MEMORY: u64 =
+    (lanes::COUNT * BLOCKS * (size_of::<Block>() + size_of::<Mark>()) + size_of::<Window>()) as u64;
 
-/// The tables and the state of a component.
-struct Coding {
+/// A block of an MCU.
+struct Place {
+    /// Whose it is, by index among the parts.
+    part: usize,
+    /// Where it lies in the MCU's blocks of the part.
+    row: usize,
+    column: usize,
+    /// Indexes of its tables.
     dc: usize,
     ac: usize,
-    /// The last coefficient that is kept.
-    limit: u32,
-    /// The DC coefficient of the block before.
-    prediction: i32,
 }
 
 /// A scan that is being decoded.
 pub(super) struct Sequential<'a> {
-    bits: Bits<'a>,
+    segment: Segment<'a>,
     layout: Layout,
-    codings: Vec<Coding>,
-    dc: Vec<Option<Dc>>,
-    ac: Vec<Option<Ac>>,
+    /// The blocks of an MCU.
+    places: Vec<Place>,
+    dc: Vec<Dc>,
+    ac: Vec<Ac>,
+    /// For each part the DC coefficient of the block before.
+    predictions: Vec<i32>,
+    stores: Vec<Store>,
+    /// The blocks of the stores that come next, by store.
+    ready: VecDeque<(usize, Range<usize>)>,
+    /// The first bit, in the window, and the place of the block behind those.
+    behind: (usize, u8),
+    /// Bytes of a lane in the next round.
+    territory: usize,
+    /// MCUs to the end of the scan.
+    rest: usize,
     interval: u32,
     /// MCUs to the next restart.
     left: u32,
@@ -48,44 +69,37 @@ pub(super) struct Sequential<'a> {
 }
 
 impl<'a> Sequential<'a> {
-    pub fn new(
-        data: &'a [u8],
-        markers: &Markers<'a>,
-        scan: &Scan,
-        layout: Layout,
-        scales: [Scale; 3],
-    ) -> Result<Self, Refusal> {
+    pub fn new(data: &'a [u8], markers: &Markers<'a>, scan: &Scan, layout: Layout) -> Result<Self, Refusal> {
         if scan.spectrum != (0, 63) || scan.approximation != (0, 0) {
             return Err(Refusal::Damaged);
         }
-        let mut dc: Vec<Option<Dc>> = (0..4).map(|_| None).collect();
-        let mut ac: Vec<Option<Ac>> = (0..4).map(|_| None).collect();
-        let mut codings = Vec::with_capacity(scan.selected.len());
-        let limits: Vec<u32> =
-            scan.selected.iter().map(|selected| scales[selected.component.min(2)].last()).collect();
-        for (selected, &limit) in scan.selected.iter().zip(&limits) {
+        let (mut dc, mut ac, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (selected, part)) in scan.selected.iter().zip(&layout.parts).enumerate() {
             let definition = markers.dc.get(selected.dc).and_then(Option::as_ref).ok_or(Refusal::Damaged)?;
-            if dc[selected.dc].is_none() {
-                dc[selected.dc] = Some(Dc::new(definition).ok_or(Refusal::Damaged)?);
-            }
+            dc.push(Dc::new(definition).ok_or(Refusal::Damaged)?);
+            // Tables are often shared; those in use should fit the first cache.
+            let shared = scan.selected[..index].iter().position(|other| other.ac == selected.ac);
             let definition = markers.ac.get(selected.ac).and_then(Option::as_ref).ok_or(Refusal::Damaged)?;
-            if ac[selected.ac].is_none() {
-                let passing = scan
-                    .selected
-                    .iter()
-                    .zip(&limits)
-                    .any(|(other, limit)| other.ac == selected.ac && *limit < 63);
-                ac[selected.ac] = Some(Ac::new(definition, passing).ok_or(Refusal::Damaged)?);
+            ac.push(Ac::new(definition).ok_or(Refusal::Damaged)?);
+            for row in 0..part.down {
+                for column in 0..part.across {
+                    places.push(Place { part: index, row, column, dc: index, ac: shared.unwrap_or(index) });
+                }
             }
-            codings.push(Coding { dc: selected.dc, ac: selected.ac, limit, prediction: 0 });
         }
         let interval = markers.interval;
         Ok(Self {
-            bits: Bits::new(data, scan.data),
-            layout,
-            codings,
+            segment: Segment::new(data, scan.data),
+            places,
             dc,
             ac,
+            predictions: vec![0; layout.parts.len()],
+            stores: (0..lanes::COUNT).map(|_| Store::new(BLOCKS)).collect(),
+            ready: VecDeque::new(),
+            behind: (0, 0),
+            territory: TERRITORY,
+            rest: layout.mcus.0 * layout.mcus.1,
+            layout,
             interval,
             left: interval,
             restart: 0,
@@ -94,65 +108,127 @@ impl<'a> Sequential<'a> {
         })
     }
 
-    /// Decodes the next row of MCUs into `band`, which is all 0.
+    /// Decodes the next row of MCUs.
     pub fn row(&mut self, band: &mut Band) -> Result<(), Refusal> {
-        let mut done = 0;
-        while done < self.layout.mcus.0 && !self.cut {
-            let mut run = self.layout.mcus.0 - done;
-            if self.interval > 0 {
-                if self.left == 0 {
-                    self.restart()?;
-                    continue;
-                }
-                run = run.min(self.left as usize);
-                self.left -= run as u32;
+        for mcu in 0..self.layout.mcus.0 {
+            if self.interval > 0 && self.left == 0 && !self.cut {
+                self.restart()?;
             }
-            self.mcus(band, done, run)?;
-            done += run;
+            if !self.cut {
+                self.hold()?;
+            }
+            if self.cut {
+                band.clear(&self.layout, mcu);
+                return Ok(());
+            }
+            self.mcu(band, mcu)?;
+            self.rest = self.rest.saturating_sub(1);
+            self.left = self.left.saturating_sub(1);
         }
         Ok(())
     }
 
-    /// Decodes `count` MCUs without a restart between them.
-    fn mcus(&mut self, band: &mut Band, start: usize, count: usize) -> Result<(), Refusal> {
-        for mcu in start..start + count {
-            match self.bits.ready() {
-                Ok(()) => {}
-                Err(Stop::Cut) => {
-                    self.cut = true;
-                    return Ok(());
-                }
-                Err(Stop::Marker) => return Err(Refusal::Damaged),
-            }
-            for (part, coding) in self.layout.parts.iter().zip(&mut self.codings) {
-                let (Some(Some(dc)), Some(Some(ac))) = (self.dc.get(coding.dc), self.ac.get(coding.ac))
-                else {
-                    return Err(Refusal::Damaged);
-                };
-                for row in 0..part.down {
-                    for column in 0..part.across {
-                        let block = mcu * part.across + column;
-                        let at = part.offset + row * part.stride + block / 8;
-                        let (Some(group), Some(extent)) = (band.groups.get_mut(at), band.extents.get_mut(at))
-                        else {
-                            return Err(Refusal::Damaged);
-                        };
-                        let lane = block % 8;
-                        let difference = dc.next(&mut self.bits).ok_or(Refusal::Damaged)?;
-                        coding.prediction = coding.prediction.wrapping_add(difference);
-                        group[lane] = coding.prediction as i16;
-                        let last = ac
-                            .block(&mut self.bits, coding.limit, |k, value| {
-                                let place = usize::from(PLACE[k as usize & 63]) + lane;
-                                group[place & 511] = value as i16;
-                            })
-                            .ok_or(Refusal::Damaged)?;
-                        *extent = (*extent).max(last as u8);
-                    }
+    /// Puts the next MCU into `band`.
+    fn mcu(&mut self, band: &mut Band, mcu: usize) -> Result<(), Refusal> {
+        for place in 0..self.places.len() {
+            while self.ready.front().is_none_or(|(_, range)| range.is_empty()) {
+                self.ready.pop_front();
+                if self.ready.is_empty() {
+                    self.round()?;
                 }
             }
+            let (Some(place), Some((store, range))) = (self.places.get(place), self.ready.front_mut()) else {
+                return Err(Refusal::Damaged);
+            };
+            let index = range.start;
+            range.start += 1;
+            let part = &self.layout.parts[place.part];
+            let at = part.offset + place.row * part.stride + mcu * part.across + place.column;
+            let store = &self.stores[*store];
+            let (Some(block), Some(mark), Some(target), Some(extent)) = (
+                store.blocks.get(index),
+                store.marks.get(index),
+                band.blocks.get_mut(at),
+                band.extents.get_mut(at),
+            ) else {
+                return Err(Refusal::Damaged);
+            };
+            if mark.broken {
+                return Err(Refusal::Damaged);
+            }
+            target.0.copy_from_slice(&block.0);
+            let prediction = &mut self.predictions[place.part];
+            *prediction = prediction.wrapping_add(block.0[0].into());
+            target.0[0] = *prediction as i16;
+            *extent = mark.extent;
         }
         Ok(())
+    }
+
+    /// Decodes the next blocks into the stores.
+    fn round(&mut self) -> Result<(), Refusal> {
+        let phases: Vec<Phase<'_>> = self
+            .places
+            .iter()
+            .zip(1..)
+            .map(|(place, next)| Phase {
+                dc: &self.dc[place.dc],
+                ac: &self.ac[place.ac],
+                next: if usize::from(next) < self.places.len() { next } else { 0 },
+            })
+            .collect();
+        self.segment.fill(self.behind.0 / 8);
+        let start = (self.behind.0 % 8, self.behind.1);
+        let (window, held) = (self.segment.window(), self.segment.end());
+        let territory = (held / lanes::COUNT).min(self.territory);
+        let mut round =
+            Round { phases: &phases, window, stores: &mut self.stores, counts: [0; lanes::COUNT] };
+        let closed = !self.segment.open();
+        if territory < LEAST {
+            // To the last block, with zeros in place of what is missing.
+            let mcus = if self.interval > 0 { self.rest.min(self.left as usize) } else { self.rest };
+            let wanted = mcus.saturating_mul(phases.len()).saturating_sub(usize::from(start.1));
+            let end = if closed { held + MCU - AHEAD } else { held.saturating_sub(AHEAD) };
+            round.lanes(start, 1, territory, |_| end, wanted.min(BLOCKS - 1) + 1);
+            self.ready.push_back((0, 0..round.counts[0]));
+            self.behind = round.behind(0);
+        } else {
+            let last = if territory == held / lanes::COUNT && closed {
+                held + AHEAD / 2
+            } else {
+                (lanes::COUNT * territory).min(held - AHEAD)
+            };
+            let end = |lane: usize| ((lane + 1) * territory + OVERLAP).min(last);
+            round.lanes(start, lanes::COUNT, territory, end, BLOCKS);
+            self.behind = round.join(last, &mut self.ready);
+        }
+        let blocks: usize = self.ready.iter().map(|(_, range)| range.len()).sum();
+        if blocks == 0 {
+            return Err(Refusal::Damaged);
+        }
+        // So that a lane needs three quarters of its blocks.
+        let bytes = (self.behind.0 - start.0) * (BLOCKS * 3 / 4) / (8 * blocks);
+        self.territory = bytes.clamp(LEAST, TERRITORY);
+        Ok(())
+    }
+
+    /// The first bit, in the window, of the next block.
+    fn position(&self) -> usize {
+        let next = self.ready.iter().find(|(_, range)| !range.is_empty());
+        next.and_then(|(store, range)| self.stores[*store].marks.get(range.start))
+            .map_or(self.behind.0, |mark| mark.start as usize)
+    }
+
+    /// Whether the data ended before the next MCU.
+    fn hold(&mut self) -> Result<(), Refusal> {
+        match self.segment.holds(self.position()) {
+            Ok(()) => Ok(()),
+            Err(Stop::Cut) => {
+                self.cut = true;
+                Ok(())
+            }
+            Err(Stop::Marker) => Err(Refusal::Damaged),
+        }
     }
 
     /// Passes a restart marker (E.2.4).
@@ -161,29 +237,123 @@ impl<'a> Sequential<'a> {
         if self.cut {
             return Ok(());
         }
-        if self.bits.byte(at + 1) != Some(0xD0 + self.restart) {
+        if self.segment.byte(at + 1) != Some(0xD0 + self.restart) {
             return Err(Refusal::Damaged);
         }
         self.restart = (self.restart + 1) & 7;
         self.left = self.interval;
-        for coding in &mut self.codings {
-            coding.prediction = 0;
-        }
-        self.bits.start(at + 2);
+        self.predictions.fill(0);
+        self.segment.start(at + 2);
+        self.ready.clear();
+        self.behind = (0, 0);
         Ok(())
     }
 
     /// Goes to the end of the segment, where the marker starts.
     pub fn end(&mut self) -> Result<usize, Refusal> {
         if !self.cut {
-            match self.bits.ready() {
-                Ok(()) => {}
-                Err(Stop::Cut) => self.cut = true,
-                Err(Stop::Marker) => return Err(Refusal::Damaged),
-            }
+            self.hold()?;
         }
-        let (left, at) = self.bits.finish();
+        let (left, at) = self.segment.finish(self.position());
         self.extraneous |= left;
         Ok(at)
+    }
+}
+
+/// What lanes decode of a window.
+struct Round<'r> {
+    phases: &'r [Phase<'r>],
+    window: &'r Window,
+    stores: &'r mut [Store],
+    /// Blocks that each lane has finished; the mark behind them is that of the one under way.
+    counts: [usize; lanes::COUNT],
+}
+
+impl Round<'_> {
+    /// Runs `count` lanes, of which the first starts with a block that is known, the others where they may.
+    fn lanes(
+        &mut self,
+        start: (usize, u8),
+        count: usize,
+        territory: usize,
+        end: impl Fn(usize) -> usize,
+        room: usize,
+    ) {
+        let mut lanes = Vec::with_capacity(count);
+        for (index, store) in self.stores.iter_mut().enumerate().take(count) {
+            let start = if index == 0 { start } else { (index * territory * 8, 0) };
+            let (blocks, marks) = (store.blocks.iter_mut(), store.marks.iter_mut());
+            lanes.extend(Lane::new(self.phases, self.window, start, (blocks, marks), room, end(index) * 8));
+        }
+        lanes::run(&mut lanes);
+        for (lane, count) in lanes.iter().zip(&mut self.counts) {
+            *count = room - 1 - lane.room();
+        }
+    }
+
+    /// Where the block starts that a lane has under way.
+    fn behind(&self, lane: usize) -> (usize, u8) {
+        let mark = self.stores[lane].marks[self.counts[lane]];
+        (mark.start as usize, mark.phase)
+    }
+
+    /// Puts together what is known of the lanes: each up to the first block that the next one has, too. Returns where
+    /// the block behind them starts.
+    fn join(&mut self, last: usize, ready: &mut VecDeque<(usize, Range<usize>)>) -> (usize, u8) {
+        let (mut lane, mut from) = (0, 0);
+        'lanes: for next in 1..self.counts.len() {
+            let (before, after) = loop {
+                if let Some(common) = self.common(lane, from, next) {
+                    break common;
+                }
+                if !self.extend(lane, next, last) {
+                    break 'lanes;
+                }
+            };
+            ready.push_back((lane, from..before));
+            (lane, from) = (next, after);
+        }
+        ready.push_back((lane, from..self.counts[lane]));
+        self.behind(lane)
+    }
+
+    /// The first block that starts at the same bit, at the same place of the MCU.
+    fn common(&self, lane: usize, from: usize, next: usize) -> Option<(usize, usize)> {
+        let theirs = &self.stores[next].marks[..=self.counts[next]];
+        let ours = &self.stores[lane].marks[..=self.counts[lane]];
+        let mut before = from + ours[from..].partition_point(|mark| mark.start < theirs[0].start);
+        let mut after = 0;
+        while let (Some(ours), Some(theirs)) = (ours.get(before), theirs.get(after)) {
+            match ours.start.cmp(&theirs.start) {
+                std::cmp::Ordering::Less => before += 1,
+                std::cmp::Ordering::Greater => after += 1,
+                std::cmp::Ordering::Equal if ours.phase == theirs.phase => return Some((before, after)),
+                std::cmp::Ordering::Equal => {
+                    before += 1;
+                    after += 1;
+                }
+            }
+        }
+        None
+    }
+
+    /// Lets a lane go on in the next one's territory. Whether it could.
+    fn extend(&mut self, lane: usize, next: usize, last: usize) -> bool {
+        let (start, end) = (self.behind(lane), self.behind(next).0);
+        let count = self.counts[lane];
+        if start.0 >= end || start.0 / 8 >= last {
+            return false;
+        }
+        let store = &mut self.stores[lane];
+        let (blocks, marks) = (store.blocks[count..].iter_mut(), store.marks[count..].iter_mut());
+        let room = marks.len();
+        let end = (start.0 / 8 + OVERLAP).min(last);
+        let Some(mut on) = Lane::new(self.phases, self.window, start, (blocks, marks), room, end * 8) else {
+            return false;
+        };
+        lanes::run(std::slice::from_mut(&mut on));
+        let more = room - 1 - on.room();
+        self.counts[lane] += more;
+        more > 0
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
 
+use super::band::LANES;
 use super::*;
 
 fn sample(name: &str) -> Vec<u8> {
@@ -165,7 +166,7 @@ fn luma_does_not_depend_on_the_chroma_beside_it() {
 
 #[test]
 fn every_scale_is_the_low_frequencies_exactly() {
-    // A group of eight different blocks, as sparse as the kernels' shortcuts, and their sum in floating point.
+    // Eight different blocks, as sparse as the kernels' shortcuts, and their sum in floating point.
     let mut seed = 7_u32;
     let mut random = |range: i32| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -177,11 +178,11 @@ fn every_scale_is_the_low_frequencies_exactly() {
         if k == 0 { 1.0 } else { turn.cos() * std::f64::consts::SQRT_2 }
     };
     for extent in [0_u8, 2, 9, 63] {
-        let mut group: Group = [0; 512];
-        for &place in &markers::ZIGZAG[..=usize::from(extent)] {
-            for lane in 0..LANES {
+        let mut blocks = [Block::default(); LANES];
+        for (k, &place) in markers::ZIGZAG.iter().enumerate().take(usize::from(extent) + 1) {
+            for block in &mut blocks {
                 let range = if place == 0 { 300 } else { 60 / (1 + i32::from(place % 8 + place / 8)) };
-                group[usize::from(place) * LANES + lane] = random(range) as i16;
+                block.0[k] = random(range) as i16;
             }
         }
         for across in 1..=8_usize {
@@ -189,7 +190,8 @@ fn every_scale_is_the_low_frequencies_exactly() {
                 let stride = across * LANES + idct::SLACK;
                 let [best, base] = [crate::simd::level(), Level::baseline()].map(|level| {
                     let mut out = vec![0; stride * 8];
-                    transform(level, &[group], &[extent], &table, (across, down), &mut out, stride);
+                    let scale = Scale { across: across as u8, down: down as u8 };
+                    transform(level, &blocks, &[extent; LANES], &table, scale, &mut out, stride);
                     out
                 });
                 for y in 0..down {
@@ -197,7 +199,9 @@ fn every_scale_is_the_low_frequencies_exactly() {
                         let mut sum = 0.0;
                         for (v, u) in (0..down).flat_map(|v| (0..across).map(move |u| (v, u))) {
                             let at = v * 8 + u;
-                            let value = f64::from(group[at * LANES + x / across]) * f64::from(table[at]);
+                            let k =
+                                markers::ZIGZAG.iter().position(|place| usize::from(*place) == at).unwrap();
+                            let value = f64::from(blocks[x / across].0[k]) * f64::from(table[at]);
                             sum += value * cosine(x % across, u, across) * cosine(y, v, down);
                         }
                         let exact = (sum / 8.0 + 128.0).clamp(0.0, 255.0);
@@ -236,7 +240,7 @@ fn scales_levels_and_threads_agree() {
 }
 
 #[test]
-fn passing_over_coefficients_reads_the_same_bits() {
+fn every_scale_reads_the_same_bits() {
     // The lowest coefficient of each block is the same whatever else is kept.
     for bytes in files() {
         let [all, some] = [1, 4].map(|down| ours(&bytes, Scale { across: 1, down }, 1, crate::simd::level()));
@@ -267,6 +271,71 @@ fn passing_over_coefficients_reads_the_same_bits() {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Files of many blocks, so that lanes meet: of few bits a block and of many, with and without restarts.
+fn long_files() -> Vec<Vec<u8>> {
+    use SamplingFactor as By;
+    let flat = |width: u16, height: u16| -> Vec<u8> {
+        let rows = (0..u32::from(height)).flat_map(|y| (0..u32::from(width)).map(move |x| (x, y)));
+        rows.flat_map(|(x, y)| [(x / 200 * 40) as u8, (y / 90 * 20) as u8, 128]).collect()
+    };
+    let (width, height) = (1203, 805);
+    let mut files = Vec::new();
+    for (sampling, quality, restart) in [
+        (By::F_2_2, 100, 0),
+        (By::F_2_2, 60, 0),
+        (By::F_1_1, 95, 0),
+        (By::F_4_1, 80, 0),
+        (By::F_2_2, 90, 700),
+        (By::F_2_1, 90, 31),
+    ] {
+        for picture in [picture(width, height), flat(width, height)] {
+            let mut bytes = Vec::new();
+            let mut encoder = Encoder::new(&mut bytes, quality);
+            encoder.set_sampling_factor(sampling);
+            if restart > 0 {
+                encoder.set_restart_interval(restart);
+            }
+            encoder.encode(&picture, width, height, ColorType::Rgb).unwrap();
+            files.push(bytes);
+        }
+    }
+    files
+}
+
+#[test]
+fn lanes_put_together_what_libjpeg_decodes() {
+    for bytes in long_files() {
+        for threads in [1, 2] {
+            let ours = ours(&bytes, Scale::FULL, threads, crate::simd::level());
+            for (component, theirs) in libjpeg(&bytes).iter().enumerate() {
+                assert_same(&ours.rows[component], theirs, 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_in_any_round_leaves_what_came_before() {
+    for bytes in long_files() {
+        let frame = Frame::parse(&bytes).unwrap();
+        let whole = ours(&bytes, Scale::FULL, 1, crate::simd::level());
+        for part in 1..8 {
+            let mut kept = Kept::default();
+            let cut = &bytes[..700 + (bytes.len() - 700) * part / 8];
+            let found = decode(cut, [Scale::FULL; 3], 1, crate::simd::level(), &mut kept);
+            assert_eq!(found, Ok(Found { cut: true, extraneous: false }));
+            // Up to the cut the rows are the same, from there on another.
+            let width = frame.width as usize;
+            let rows = |kept: &Kept| kept.rows[0].chunks(width * 16).map(<[u8]>::to_vec).collect::<Vec<_>>();
+            let (cut, all) = (rows(&kept), rows(&whole));
+            let same = cut.iter().zip(&all).take_while(|(cut, all)| cut == all).count();
+            assert_eq!(cut.len(), all.len());
+            assert!(cut.iter().skip(same + 1).flatten().all(|sample| *sample == 128), "{same}");
+            assert!(same > 0 || part == 1);
         }
     }
 }
