@@ -456,8 +456,9 @@ pub(crate) fn memory(source: (u32, u32), target: (u32, u32), model: Model, bytes
     let (wide, tall) = (axis::most_pairs(across.scale), axis::most_pairs(down.scale));
     // Windows of a band: the first, and as far as the last lies below it.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most twice SHRINK_FROM")]
-    let span = 2 * tall + (f64::from(BAND as u32) * down.scale).ceil() as u64 + 2;
-    let rows = span.min(down.samples as u64);
+    let span = 2 * tall + (f64::from(BAND as u32) * down.scale).ceil() as u64 + 4;
+    // Windows are told in pairs, the last may reach one row too far.
+    let rows = span.min(down.samples as u64 + 1);
     let columns = (across.samples as u64 + 4 * wide + 4).next_multiple_of(BLOCK as u64);
     let ring = planes::memory(columns, channels, rows) * bytes_per_sample + rows;
     let tables = |pairs: u64, target: u32| u64::from(target) * (8 + pairs * 4 * bytes_per_sample);

@@ -91,7 +91,7 @@ pub(crate) fn scaled(frame: &Frame, component: usize, scale: Scale) -> (u32, u32
 /// Bytes that [`decode`] takes beside the file and what the sink keeps.
 pub(crate) fn memory(frame: &Frame, scales: [Scale; 3], threads: usize) -> u64 {
     let components = 0..frame.components().len();
-    let mcus = u64::from(frame.mcus().0);
+    let (mcus, rows) = (u64::from(frame.mcus().0), u64::from(frame.mcus().1));
     let blocks: u64 =
         frame.components().iter().map(|it| u64::from(it.across) * u64::from(it.down)).sum::<u64>();
     // A row is filled up to eight blocks; a byte a block tells its extent.
@@ -104,7 +104,8 @@ pub(crate) fn memory(frame: &Frame, scales: [Scale; 3], threads: usize) -> u64 {
     } else {
         sequential::MEMORY
     };
-    band * if threads > 1 { (BATCH * BATCHES) as u64 } else { 1 } + strips + fixed + kept
+    let bands = if threads > 1 && !frame.progressive { rows.min((BATCH * BATCHES) as u64) } else { 1 };
+    band * bands + strips + fixed + kept
 }
 
 /// Decodes a file, each component at its scale. With more than one of `threads`, a second one decodes the
