@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod tests;
 
+mod lzw;
+
 use std::borrow::Cow;
 use std::convert::Infallible;
 
@@ -16,6 +18,7 @@ use fax::decoder::{DecodeStatus, Group3Decoder, Group4Decoder};
 use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
 
+use self::lzw::Lzw;
 use super::png::resizing;
 use crate::error::{MediaError, Warning, contained};
 use crate::header::Header;
@@ -144,7 +147,8 @@ impl Fault {
 enum Source<'a> {
     Stored { data: Cow<'a, [u8]>, at: usize },
     PackBits { data: Cow<'a, [u8]>, at: usize, run: Run },
-    Lzw { data: Cow<'a, [u8]>, at: usize, decoder: Box<weezl::decode::Decoder> },
+    Lzw { data: Cow<'a, [u8]>, decoder: Lzw },
+    OldLzw { data: Cow<'a, [u8]>, at: usize, decoder: Box<weezl::decode::Decoder> },
     Deflate { data: Cow<'a, [u8]>, at: usize, inflate: Box<Decompress> },
     Fax3(Box<Group3Decoder<Octets<'a>>>),
     Fax4(Box<Group4Decoder<Octets<'a>>>),
@@ -203,12 +207,12 @@ impl<'a> Source<'a> {
             Compression::Lzw => {
                 // Before TIFF 6.0 codes began at the low bit: a clear code looks like this then.
                 let old = matches!(*data, [0, second, ..] if second & 1 == 1);
-                let decoder = if old {
-                    weezl::decode::Decoder::new(BitOrder::Lsb, 8)
+                if old {
+                    let decoder = Box::new(weezl::decode::Decoder::new(BitOrder::Lsb, 8));
+                    Self::OldLzw { data, at: 0, decoder }
                 } else {
-                    weezl::decode::Decoder::with_tiff_size_switch(BitOrder::Msb, 8)
-                };
-                Self::Lzw { data, at: 0, decoder: Box::new(decoder) }
+                    Self::Lzw { data, decoder: Lzw::new() }
+                }
             }
             // Two bytes of a zlib header (RFC 1950); the checksum behind it isn't looked at.
             Compression::Deflate => Self::Deflate { data, at: 2, inflate: Box::new(Decompress::new(false)) },
@@ -242,7 +246,8 @@ impl<'a> Source<'a> {
                 Ok(())
             }
             Self::PackBits { data, at, run } => pack_bits(data, at, run, out),
-            Self::Lzw { data, at, decoder } => {
+            Self::Lzw { data, decoder } => decoder.read(data, out),
+            Self::OldLzw { data, at, decoder } => {
                 let mut done = 0;
                 while done < out.len() {
                     let input = data.get(*at..).unwrap_or_default();

@@ -20,7 +20,7 @@ const MAX_TILE_EDGE: u32 = 1 << 16;
 /// What a strip or tile takes that is read where it lies.
 const SOURCE_BYTES: u64 = 256;
 /// What an inflater or LZW's tables take; what is smaller is decompressed at once.
-pub(crate) const DECOMPRESSOR_BYTES: u64 = 64 << 10;
+pub(crate) const DECOMPRESSOR_BYTES: u64 = 80 << 10;
 
 /// Numbers of one field, as they stand in the file.
 #[derive(Debug, Clone, Copy, Default)]

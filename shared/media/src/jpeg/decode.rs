@@ -33,7 +33,7 @@ use self::sequential::Sequential;
 
 /// Bands that one thread hands another at once. With single ones, a thread that waits is woken so often that a
 /// scheduler which wakes it beside the other, on the same processor, has them run in turns.
-const BATCH: usize = 8;
+const BATCH: usize = 4;
 /// Batches under way between two threads.
 const BATCHES: usize = 3;
 
