@@ -20,8 +20,9 @@ mod sequential;
 #[cfg(test)]
 mod tests;
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use fearless_simd::{Level, dispatch};
 
@@ -31,8 +32,7 @@ use self::markers::{Event, Markers, Selected};
 use self::progressive::Progressive;
 use self::sequential::Sequential;
 
-/// Bands that one thread hands another at once. With single ones, a thread that waits is woken so often that a
-/// scheduler which wakes it beside the other, on the same processor, has them run in turns.
+/// Bands that one thread hands another at once.
 const BATCH: usize = 4;
 /// Batches under way between two threads.
 const BATCHES: usize = 3;
@@ -205,12 +205,12 @@ fn run(
             while left > 0 {
                 let batch = if made < BATCHES {
                     made += 1;
-                    Ok((0..BATCH).map(|_| Band::new(blocks)).collect())
+                    Some((0..BATCH).map(|_| Band::new(blocks)).collect())
                 } else {
-                    unused.recv()
+                    wait(&unused)
                 };
                 // The other side gave up.
-                let Ok(mut batch) = batch else { return };
+                let Some(mut batch) = batch else { return };
                 batch.truncate(left);
                 left -= batch.len();
                 let result = batch.iter_mut().try_for_each(|band| sequential.row(band));
@@ -221,7 +221,7 @@ fn run(
             }
         });
         let mut result = Ok(());
-        for batch in batches {
+        while let Some(batch) = wait(&batches) {
             match batch {
                 Ok(batch) => {
                     for band in &batch {
@@ -238,6 +238,22 @@ fn run(
         }
         result
     })
+}
+
+/// What comes next, `None` if nothing will. A thread that sleeps is woken on the processor of the one that wakes it, and
+/// then the two run in turns; so it stays awake for as long as a batch may take, giving way to whoever else
+/// wants its processor.
+fn wait<T>(receiver: &Receiver<T>) -> Option<T> {
+    const AWAKE: Duration = Duration::from_millis(5);
+    let started = Instant::now();
+    loop {
+        match receiver.try_recv() {
+            Ok(it) => return Some(it),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) if started.elapsed() > AWAKE => return receiver.recv().ok(),
+            Err(TryRecvError::Empty) => thread::yield_now(),
+        }
+    }
 }
 
 fn decode_progressive(
