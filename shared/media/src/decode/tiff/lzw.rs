@@ -136,7 +136,7 @@ impl Lzw {
         if let Some(bytes) = data.get(self.at..).and_then(|rest| rest.first_chunk()) {
             self.bits |= u64::from_be_bytes(*bytes) >> self.count;
             self.at += ((63 - self.count) >> 3) as usize;
-            self.count |= 56;
+            self.count |= 0x38;
             return Ok(());
         }
         while self.count < self.width {
