@@ -199,18 +199,15 @@ fn run(
     thread::scope(|scope| {
         let (used, unused) = mpsc::sync_channel::<Vec<Band>>(BATCHES);
         let (decoded, batches) = mpsc::sync_channel(BATCHES);
+        for _ in 0..BATCHES.min(rows.div_ceil(BATCH)) {
+            // There is room for all.
+            let _ = used.send((0..BATCH).map(|_| Band::new(blocks)).collect());
+        }
         let worker = scope.spawn(move || {
-            let mut made = 0;
             let mut left = rows;
             while left > 0 {
-                let batch = if made < BATCHES {
-                    made += 1;
-                    Some((0..BATCH).map(|_| Band::new(blocks)).collect())
-                } else {
-                    wait(&unused)
-                };
-                // The other side gave up.
-                let Some(mut batch) = batch else { return };
+                // Else the other side gave up.
+                let Some(mut batch) = wait(&unused) else { return };
                 batch.truncate(left);
                 left -= batch.len();
                 let result = batch.iter_mut().try_for_each(|band| sequential.row(band));

@@ -94,7 +94,8 @@ impl<'a> Segment<'a> {
             }
         }
         if self.state != End::Open {
-            self.window[self.end..].fill(0);
+            // As far as the last MCU may be read; of many short segments, to the window's end would be much.
+            self.window[self.end..self.end + MCU + 8].fill(0);
         }
     }
 

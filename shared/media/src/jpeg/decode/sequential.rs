@@ -2,13 +2,14 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "coefficients of hostile files wrap")]
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::Refusal;
 use super::band::{Band, Block, Layout};
 use super::bits::{MCU, Segment, Stop, Window};
-use super::huffman::{Ac, Dc};
+use super::huffman::{Ac, Dc, Definition};
 use super::lanes::{self, Lane, Mark, Phase, Store};
 use super::markers::{Markers, Scan};
 
@@ -44,8 +45,9 @@ pub(super) struct Sequential<'a> {
     layout: Layout,
     /// The blocks of an MCU.
     places: Vec<Place>,
-    dc: Vec<Dc>,
-    ac: Vec<Ac>,
+    /// Tables, with their ids in the file.
+    dc: Vec<(usize, Dc)>,
+    ac: Vec<(usize, Ac)>,
     /// For each part the DC coefficient of the block before.
     predictions: Vec<i32>,
     stores: Vec<Store>,
@@ -68,6 +70,21 @@ pub(super) struct Sequential<'a> {
     pub extraneous: bool,
 }
 
+/// The index of table `id`, which is made if no component had it before.
+fn shared<T>(
+    tables: &mut Vec<(usize, T)>,
+    id: usize,
+    definitions: &[Option<Definition>],
+    make: impl FnOnce(&Definition) -> Option<T>,
+) -> Result<usize, Refusal> {
+    if let Some(index) = tables.iter().position(|(known, _)| *known == id) {
+        return Ok(index);
+    }
+    let definition = definitions.get(id).and_then(Option::as_ref).ok_or(Refusal::Damaged)?;
+    tables.push((id, make(definition).ok_or(Refusal::Damaged)?));
+    Ok(tables.len() - 1)
+}
+
 impl<'a> Sequential<'a> {
     pub fn new(data: &'a [u8], markers: &Markers<'a>, scan: &Scan, layout: Layout) -> Result<Self, Refusal> {
         if scan.spectrum != (0, 63) || scan.approximation != (0, 0) {
@@ -75,15 +92,11 @@ impl<'a> Sequential<'a> {
         }
         let (mut dc, mut ac, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (selected, part)) in scan.selected.iter().zip(&layout.parts).enumerate() {
-            let definition = markers.dc.get(selected.dc).and_then(Option::as_ref).ok_or(Refusal::Damaged)?;
-            dc.push(Dc::new(definition).ok_or(Refusal::Damaged)?);
-            // Tables are often shared; those in use should fit the first cache.
-            let shared = scan.selected[..index].iter().position(|other| other.ac == selected.ac);
-            let definition = markers.ac.get(selected.ac).and_then(Option::as_ref).ok_or(Refusal::Damaged)?;
-            ac.push(Ac::new(definition).ok_or(Refusal::Damaged)?);
+            let dc = shared(&mut dc, selected.dc, &markers.dc, Dc::new)?;
+            let ac = shared(&mut ac, selected.ac, &markers.ac, Ac::new)?;
             for row in 0..part.down {
                 for column in 0..part.across {
-                    places.push(Place { part: index, row, column, dc: index, ac: shared.unwrap_or(index) });
+                    places.push(Place { part: index, row, column, dc, ac });
                 }
             }
         }
@@ -172,8 +185,8 @@ impl<'a> Sequential<'a> {
             .iter()
             .zip(1..)
             .map(|(place, next)| Phase {
-                dc: &self.dc[place.dc],
-                ac: &self.ac[place.ac],
+                dc: &self.dc[place.dc].1,
+                ac: &self.ac[place.ac].1,
                 next: if usize::from(next) < self.places.len() { next } else { 0 },
             })
             .collect();
@@ -325,10 +338,10 @@ impl Round<'_> {
         let mut after = 0;
         while let (Some(ours), Some(theirs)) = (ours.get(before), theirs.get(after)) {
             match ours.start.cmp(&theirs.start) {
-                std::cmp::Ordering::Less => before += 1,
-                std::cmp::Ordering::Greater => after += 1,
-                std::cmp::Ordering::Equal if ours.phase == theirs.phase => return Some((before, after)),
-                std::cmp::Ordering::Equal => {
+                Ordering::Less => before += 1,
+                Ordering::Greater => after += 1,
+                Ordering::Equal if ours.phase == theirs.phase => return Some((before, after)),
+                Ordering::Equal => {
                     before += 1;
                     after += 1;
                 }
