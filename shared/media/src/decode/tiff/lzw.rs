@@ -31,11 +31,8 @@ pub(super) struct Lzw {
     width: u32,
     /// The code before, none after a clear code.
     previous: Option<usize>,
-    /// The next bits, from the top, and how many of them count.
-    bits: u64,
-    count: u32,
-    /// The next byte of the data.
-    at: usize,
+    /// The next bit of the data.
+    position: usize,
     /// Decoded bytes that nobody has read yet: those from `start` to `end`.
     ahead: Vec<u8>,
     start: usize,
@@ -48,8 +45,8 @@ impl Lzw {
         for (entry, byte) in entries.iter_mut().zip(0..=u8::MAX) {
             *entry = Entry { head: byte.into(), length: 1, prefix: 0, last: byte };
         }
-        let (bits, count, at, ahead, start, end) = (0, 0, 0, Vec::new(), 0, 0);
-        Self { entries, next: END + 1, width: 9, previous: None, bits, count, at, ahead, start, end }
+        let (position, ahead, start, end) = (0, Vec::new(), 0, 0);
+        Self { entries, next: END + 1, width: 9, previous: None, position, ahead, start, end }
     }
 
     /// Fills `out` with what comes next of `data`, always the same.
@@ -71,12 +68,7 @@ impl Lzw {
     /// Decodes a code.
     #[inline]
     fn code(&mut self, data: &[u8]) -> Result<(), Fault> {
-        if self.count < self.width {
-            self.refill(data)?;
-        }
-        let code = usize::try_from(self.bits >> (64 - self.width)).map_err(Fault::broken)?;
-        self.bits <<= self.width;
-        self.count -= self.width;
+        let code = self.next_bits(data)?;
         match (code, self.previous) {
             (CLEAR, _) => {
                 (self.next, self.width, self.previous) = (END + 1, 9, None);
@@ -131,21 +123,22 @@ impl Lzw {
         }
     }
 
+    /// The next code's bits.
     #[inline]
-    fn refill(&mut self, data: &[u8]) -> Result<(), Fault> {
-        if let Some(bytes) = data.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            self.bits |= u64::from_be_bytes(*bytes) >> self.count;
-            self.at += ((63 - self.count) >> 3) as usize;
-            self.count |= 0x38;
-            return Ok(());
+    fn next_bits(&mut self, data: &[u8]) -> Result<usize, Fault> {
+        let end = self.position + self.width as usize;
+        if end > data.len() * 8 {
+            return Err(Fault::Short);
         }
-        while self.count < self.width {
-            let byte = *data.get(self.at).ok_or(Fault::Short)?;
-            self.at += 1;
-            self.bits |= u64::from(byte) << (56 - self.count);
-            self.count += 8;
-        }
-        Ok(())
+        let rest = &data[self.position / 8..];
+        let bytes = rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut bytes = [0; 8];
+            bytes[..rest.len()].copy_from_slice(rest);
+            bytes
+        });
+        let bits = u64::from_be_bytes(bytes) << (self.position % 8);
+        self.position = end;
+        usize::try_from(bits >> (64 - self.width)).map_err(Fault::broken)
     }
 }
 

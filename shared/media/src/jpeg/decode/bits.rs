@@ -191,6 +191,16 @@ impl Reader {
         self.skip(length);
         value
     }
+
+    /// The value of `size` bits (0 to 16) that must be loaded, sign-extended (F.2.2.1's RECEIVE and EXTEND): 0 where there
+    /// are none. Without a branch, of which a predictor could make nothing.
+    #[inline(always)]
+    pub fn value(&mut self, size: u32) -> i32 {
+        let magnitude = (self.buffer >> 1 >> (63 - size)) as i32;
+        let negative = !(self.buffer.cast_signed() >> 63) as i32;
+        self.skip(size);
+        magnitude + (((-1 << size) + 1) & negative)
+    }
 }
 
 /// One reader through a whole segment.

@@ -85,20 +85,9 @@ impl Codes {
     }
 }
 
-/// Sign-extends a value of `size` bits (1 to 16), F.2.2.1's EXTEND.
-#[inline(always)]
-pub(super) fn extend(value: u32, size: u32) -> i32 {
-    let value = value.cast_signed();
-    if value < 1 << (size - 1) { value + 1 - (1 << size) } else { value }
-}
-
 /// The value of `size` bits at the top of a window of [`LOOK`] bits from which `length` are gone.
 fn value(window: usize, length: u32, size: u32) -> i32 {
-    if size == 0 {
-        return 0;
-    }
-    let value = (window >> (LOOK - length - size)) & ((1 << size) - 1);
-    extend(value as u32, size)
+    Reader { buffer: (window as u64) << (64 - LOOK + length), position: 0 }.value(size)
 }
 
 /// DC differences.
@@ -137,11 +126,7 @@ impl Dc {
         if size > 15 {
             return None;
         }
-        // EXTEND without a branch, of which a predictor could make nothing.
-        let magnitude = (reader.buffer >> 1 >> (63 - size)) as i32;
-        let negative = !(reader.buffer.cast_signed() >> 63) as i32;
-        reader.skip(size);
-        Some(magnitude + (((-1 << size) + 1) & negative))
+        Some(reader.value(size))
     }
 }
 
@@ -255,7 +240,7 @@ impl Ac {
         if index > 63 {
             return None;
         }
-        Some(Single::Value(index, if size == 0 { 0 } else { extend(reader.take(size), size) }))
+        Some(Single::Value(index, reader.value(size)))
     }
 }
 

@@ -15,7 +15,7 @@ use std::slice::IterMut;
 
 use super::band::Block;
 use super::bits::{Reader, Window};
-use super::huffman::{Ac, Dc, Entry, Lookups, Single, extend, special};
+use super::huffman::{Ac, Dc, Entry, Lookups, Single, special};
 
 /// Lanes at once.
 pub(super) const COUNT: usize = 2;
@@ -162,7 +162,7 @@ impl<'s, 't> Lane<'s, 't> {
             Some(special::WIDE) if first <= 63 => {
                 hot.reader.skip(entry.length());
                 hot.reader.refill(self.window);
-                let value = extend(hot.reader.take(entry.size()), entry.size());
+                let value = hot.reader.value(entry.size());
                 hot.reader.refill(self.window);
                 hot.put(first, value as i16);
                 hot.k = first + 1;

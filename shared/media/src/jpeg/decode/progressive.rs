@@ -9,7 +9,7 @@
 
 use super::band::{Band, Layout};
 use super::bits::{Bits, Stop};
-use super::huffman::{Codes, extend};
+use super::huffman::Codes;
 use super::markers::{Event, Frame, Markers, Scan, ZIGZAG};
 use super::{Refusal, Scale};
 
@@ -232,11 +232,10 @@ impl<'a> Progressive<'a> {
                 return Ok(());
             };
             let size = u32::from(codes.symbol(&mut run.bits.reader).ok_or(Halt::Damaged)?);
-            let difference = match size {
-                0 => 0,
-                1..=15 => extend(run.bits.take(size), size),
-                _ => return Err(Halt::Damaged),
-            };
+            if size > 15 {
+                return Err(Halt::Damaged);
+            }
+            let difference = run.bits.reader.value(size);
             let prediction = &mut run.predictions[at.min(2)];
             *prediction = prediction.wrapping_add(difference);
             *coefficient = (*prediction << low) as i16;
@@ -395,7 +394,7 @@ fn first_pass(
             continue;
         }
         k += zeros;
-        let value = extend(run.bits.take(size), size);
+        let value = run.bits.reader.value(size);
         if k > end {
             return Err(Halt::Damaged);
         }
