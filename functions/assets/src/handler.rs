@@ -30,6 +30,11 @@ where
             reader.cancel(&owner()?, id).await?;
             Ok(http::no_content())
         }
+        (&Method::DELETE, ["assets", id, "update"]) => {
+            reader.cancel_update(&owner()?, id).await?;
+            Ok(http::no_content())
+        }
+        (_, ["assets", _, "update"]) => Ok(http::method_not_allowed(&request, &["DELETE"])),
         (_, ["assets"] | ["assets", _, "download"]) => Ok(http::method_not_allowed(&request, &["GET"])),
         (_, ["assets", _]) => Ok(http::method_not_allowed(&request, &["GET", "DELETE"])),
         _ => Ok(http::no_such_route(&request)),

@@ -1,7 +1,8 @@
-//! Reads assets and calls uploads off.
+//! Reads assets and cancels uploads.
 //!
 //! **Routes** (HTTP API, bearer token): `GET /assets?limit=&cursor=`, `GET /assets/{asset_id}`,
-//! `GET /assets/{asset_id}/download`, `DELETE /assets/{asset_id}`.
+//! `GET /assets/{asset_id}/download`, `DELETE /assets/{asset_id}` (cancels the upload of an asset that has no bytes yet),
+//! `DELETE /assets/{asset_id}/update` (cancels the upload of a further version).
 //!
 //! **Environment**: `STATE_TABLE`, `ORIGINALS_BUCKET`, `DERIVED_BUCKET` (required); `LINK_TTL_SECONDS` (how long a link
 //! to read is valid, 900).

@@ -3,7 +3,7 @@
 use sluice_core::{
     Error, Result,
     asset::Asset,
-    cancel::cancel_upload,
+    cancel::{already_uploaded, cancel_upload},
     document::{AssetDocument, download_link},
     ids::{AssetId, OwnerId},
     ports::{AssetRepository, Clock, LinkSigner, MultipartStore, OriginalStore, Page},
@@ -71,12 +71,30 @@ where
             .ok_or_else(|| Error::conflict("upload_incomplete", "the bytes aren't there yet"))
     }
 
-    /// Calls an upload off. A repeat gives the same.
+    /// Cancels the upload of an asset that has no bytes yet. A repeat gives the same.
     ///
     /// # Errors
-    /// `asset_not_found` unless it is the owner's; `already_uploaded` once the bytes are there: they stay.
+    /// `asset_not_found` unless it is the owner's; `already_uploaded` once the bytes are there: they stay, also while a
+    /// further version of them is uploaded.
     pub async fn cancel(&self, owner: &OwnerId, id: &str) -> Result<()> {
         let asset = self.owned(owner, id).await?;
+        if asset.object().is_some() {
+            return Err(already_uploaded());
+        }
+        cancel_upload(&self.table, &self.originals, &self.clock, asset).await
+    }
+
+    /// Cancels the upload of a further version, or clears away why the last one didn't come; the asset stays as it is. A
+    /// repeat gives the same.
+    ///
+    /// # Errors
+    /// `asset_not_found` unless it is the owner's; `no_update` where none was begun; `already_uploaded` once its bytes
+    /// are there.
+    pub async fn cancel_update(&self, owner: &OwnerId, id: &str) -> Result<()> {
+        let asset = self.owned(owner, id).await?;
+        if asset.update().is_none() && !asset.is_update_cancelled() {
+            return Err(Error::conflict("no_update", "no further version of the asset is on its way"));
+        }
         cancel_upload(&self.table, &self.originals, &self.clock, asset).await
     }
 

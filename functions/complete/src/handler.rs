@@ -6,7 +6,7 @@ use sluice_core::{
     Error, Result,
     document::AssetDocument,
     finish::{Completion, Finisher},
-    ids::ETag,
+    ids::{ETag, Version},
     ports::{AssetRepository, Clock, JobQueue, LinkSigner, MultipartStore, OriginalStore},
     upload::{MAX_PARTS, PartTag},
 };
@@ -16,6 +16,7 @@ use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
 #[derive(Debug, Deserialize)]
 struct CompleteBody {
     object_key: String,
+    version: Option<Version>,
     upload_id: Option<String>,
     parts: Option<Vec<PartBody>>,
 }
@@ -46,7 +47,7 @@ impl CompleteBody {
             (Some(_), None) => return Err(Error::invalid_field("parts", "is missing")),
             (None, Some(_)) => return Err(Error::invalid_field("upload_id", "is missing")),
         };
-        Ok(Completion { object_key: self.object_key, upload })
+        Ok(Completion { object_key: self.object_key, version: self.version, upload })
     }
 }
 

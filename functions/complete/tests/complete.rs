@@ -24,7 +24,7 @@ fn finisher(world: &World) -> Memory {
 }
 
 fn direct(asset: &Asset) -> Completion {
-    Completion { object_key: asset.key().to_string(), upload: None }
+    Completion { object_key: asset.key().to_string(), version: None, upload: None }
 }
 
 /// An upload of three parts of which all are there.
@@ -64,7 +64,7 @@ impl Multipart {
 
     fn completion(&self) -> Completion {
         let upload = Some((self.upload_id.to_string(), self.tags.clone()));
-        Completion { object_key: self.asset.key().to_string(), upload }
+        Completion { object_key: self.asset.key().to_string(), version: None, upload }
     }
 }
 

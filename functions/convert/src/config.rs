@@ -34,19 +34,10 @@ impl Config {
             state_table: env.required("STATE_TABLE"),
             originals: env.required("ORIGINALS_BUCKET"),
             derived: env.required("DERIVED_BUCKET"),
-            profile: profile(&mut env),
-            lease: env.seconds("LEASE_SECONDS", 120, 1..=900),
+            profile: env.parsed("DERIVATIVES", Profile::from_json),
+            lease: env.seconds("LEASE_SECONDS", 90, 1..=900),
             limits: Limits::for_memory(memory),
         };
         env.finish(config)
     }
-}
-
-/// What `DERIVATIVES` says, the default profile where it is missing.
-fn profile<L: Fn(&str) -> Option<String>>(env: &mut Env<L>) -> Profile {
-    let Some(json) = env.optional("DERIVATIVES") else { return Profile::default() };
-    Profile::from_json(&json).unwrap_or_else(|reason| {
-        env.fault("DERIVATIVES", format_args!("is no profile: {reason}"));
-        Profile::default()
-    })
 }

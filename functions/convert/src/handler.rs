@@ -14,5 +14,5 @@ where
     D: DerivedStore,
     C: Clock,
 {
-    run_batch(event, async |order: JobOrder| worker.work(&order).await).await
+    run_batch(event, async |order: JobOrder, message: String| worker.work(&order, &message).await).await
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_core::{
     Error, ErrorKind, Result,
-    asset::{Asset, Derivative, Event, Failure, JobName, Outcome, Warning},
+    asset::{Asset, Derivative, Event, Failure, JobName, Lease, Outcome, Transition, Warning},
     change,
     ids::Version,
     names::DerivedKey,
@@ -52,10 +52,13 @@ where
     ///
     /// # Errors
     /// Only those that another try can mend; what can't be converted is said on the asset.
-    pub async fn work(&self, order: &JobOrder) -> Result<()> {
+    ///
+    /// `message` is the order's id on the queue. Delivered again it takes over its own lease at once: whoever had it
+    /// before was killed, or its answer was lost.
+    pub async fn work(&self, order: &JobOrder, message: &str) -> Result<()> {
         let &JobOrder { asset_id, version, job } = order;
-        let lease_until = self.clock.now().plus(self.lease);
-        let started = Event::JobStarted { job, version, lease_until };
+        let lease = Lease { holder: message.to_owned(), until: self.clock.now().plus(self.lease) };
+        let started = Event::JobStarted { job, version, lease };
         let started = match change::apply(&self.table, &self.clock, asset_id, &started).await {
             Ok(transition) => transition,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -70,13 +73,27 @@ where
         // nobody else works on the job now, so what was just written is most likely still so: no need to read it again
         let asset = started.asset;
         match self.convert(&asset, job, version).await {
-            Ok(outcome) => change::apply_to(&self.table, &self.clock, asset, &outcome).await.map(drop),
+            Ok(outcome) => {
+                let told = change::apply_to(&self.table, &self.clock, asset, &outcome).await?;
+                self.drop_unnamed(&told, &outcome, version).await
+            }
             Err(error) => {
-                let released = Event::JobReleased { job, version };
+                let released = Event::JobReleased { job, version, holder: message.to_owned() };
                 change::apply_to(&self.table, &self.clock, asset, &released).await?;
                 Err(error)
             }
         }
+    }
+
+    /// Removes what was made for a job that was given up meanwhile, for no record will ever name it. Of another version
+    /// than the asset's nothing is removed: copies may show it.
+    async fn drop_unnamed(&self, told: &Transition, outcome: &Event, version: Version) -> Result<()> {
+        let Event::JobSucceeded { derivatives, .. } = outcome else { return Ok(()) };
+        let given_up = told.outcome == Outcome::Unchanged && told.asset.version() == version;
+        let named = |key: &DerivedKey| told.asset.derivatives().iter().any(|made| made.key == *key);
+        let unnamed: Vec<_> =
+            derivatives.iter().map(|made| made.key.clone()).filter(|key| given_up && !named(key)).collect();
+        if unnamed.is_empty() { Ok(()) } else { self.derived.delete(&unnamed).await }
     }
 
     /// What came of the job.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_convert::work::Worker;
 use sluice_core::{
     ErrorKind,
-    asset::{Asset, Event, JobName, Stage},
+    asset::{Asset, Event, JobName, Lease, Stage},
     ports::{Clock, JobOrder},
 };
 use sluice_media::{derive::Profile, limits::Limits};
@@ -41,7 +41,7 @@ fn waiting(world: &World, bytes: &[u8]) -> (Asset, JobOrder) {
 async fn an_order_makes_the_derivatives_and_ends_the_asset() {
     let world = World::new();
     let (asset, order) = waiting(&world, PHOTO);
-    worker(&world).work(&order).await.unwrap();
+    worker(&world).work(&order, "message").await.unwrap();
     let done = world.table.asset(asset.id());
     assert_eq!((done.stage(), done.progress()), (Stage::Done, 100));
     let names: Vec<_> = done.derivatives().iter().map(|made| made.name.as_str()).collect();
@@ -57,9 +57,9 @@ async fn an_order_makes_the_derivatives_and_ends_the_asset() {
 async fn a_repeated_order_does_nothing_more() {
     let world = World::new();
     let (asset, order) = waiting(&world, PHOTO);
-    worker(&world).work(&order).await.unwrap();
+    worker(&world).work(&order, "message").await.unwrap();
     let (done, puts) = (world.table.asset(asset.id()), world.calls.count("DerivedStore::put"));
-    worker(&world).work(&order).await.unwrap();
+    worker(&world).work(&order, "message").await.unwrap();
     assert_eq!((world.table.asset(asset.id()), world.calls.count("DerivedStore::put")), (done, puts));
 }
 
@@ -72,7 +72,7 @@ async fn what_cannot_be_converted_fails_at_once_and_keeps_the_original() {
     ] {
         let world = World::new();
         let (asset, order) = waiting(&world, bytes);
-        worker(&world).work(&order).await.unwrap();
+        worker(&world).work(&order, "message").await.unwrap();
         let failed = world.table.asset(asset.id());
         assert_eq!((failed.stage(), failed.failure_code()), (Stage::Failed, Some(code)));
         assert!(failed.object().is_some() && world.originals.versions(asset.key()).len() == 1);
@@ -89,10 +89,9 @@ async fn a_passing_fault_gives_the_job_back_and_the_next_try_ends_it() {
                 let world = World::new();
                 let (asset, order) = waiting(&world, PHOTO);
                 world.calls.fail(method, nth, when, ErrorKind::Unavailable);
-                if worker(&world).work(&order).await.is_err() {
-                    // where even giving it back failed, the lease ends by itself
-                    world.clock.advance(Duration::from_secs(90));
-                    worker(&world).work(&order).await.unwrap();
+                if worker(&world).work(&order, "message").await.is_err() {
+                    // where even giving it back failed, the lease is still the order's own
+                    worker(&world).work(&order, "message").await.unwrap();
                 }
                 assert_eq!(world.table.asset(asset.id()).stage(), Stage::Done, "{method} {nth} {when:?}");
             }
@@ -104,14 +103,38 @@ async fn a_passing_fault_gives_the_job_back_and_the_next_try_ends_it() {
 async fn a_job_that_another_worker_has_is_tried_again_later() {
     let world = World::new();
     let (asset, order) = waiting(&world, PHOTO);
-    let lease_until = world.clock.now().plus(Duration::from_secs(90));
-    world
-        .apply(asset.id(), &Event::JobStarted { job: JobName::Image, version: asset.version(), lease_until });
-    let refused = worker(&world).work(&order).await.unwrap_err();
+    let lease = Lease { holder: "other".to_owned(), until: world.clock.now().plus(Duration::from_secs(90)) };
+    world.apply(asset.id(), &Event::JobStarted { job: JobName::Image, version: asset.version(), lease });
+    let refused = worker(&world).work(&order, "message").await.unwrap_err();
     assert!(refused.kind().is_transient() && refused.code() == "job_leased");
     world.clock.advance(Duration::from_secs(90));
-    worker(&world).work(&order).await.unwrap();
+    worker(&world).work(&order, "message").await.unwrap();
     assert_eq!(world.table.asset(asset.id()).stage(), Stage::Done);
+}
+
+#[tokio::test]
+async fn the_order_of_a_worker_that_was_killed_is_worked_on_when_it_comes_again() {
+    let world = World::new();
+    let (asset, order) = waiting(&world, PHOTO);
+    let lease =
+        Lease { holder: "message".to_owned(), until: world.clock.now().plus(Duration::from_secs(90)) };
+    world.apply(asset.id(), &Event::JobStarted { job: JobName::Image, version: asset.version(), lease });
+    worker(&world).work(&order, "message").await.unwrap();
+    assert_eq!(world.table.asset(asset.id()).stage(), Stage::Done);
+}
+
+#[tokio::test]
+async fn what_is_made_for_a_job_that_was_given_up_meanwhile_is_removed_again() {
+    let world = World::new();
+    let (asset, order) = waiting(&world, PHOTO);
+    let (table, version) = (world.clone(), asset.version());
+    world.calls.before("AssetRepository::save", 2, move || {
+        let failure = sluice_core::asset::Failure::retryable("attempts_exhausted", "");
+        table.apply(order.asset_id, &Event::JobFailed { job: JobName::Image, version, failure });
+    });
+    let order = JobOrder { asset_id: asset.id(), version, job: JobName::Image };
+    worker(&world).work(&order, "message").await.unwrap();
+    assert!(world.derived.keys().is_empty());
 }
 
 #[tokio::test]
@@ -121,7 +144,7 @@ async fn an_order_for_nothing_is_done() {
     let unknown = JobOrder { asset_id: sluice_testing::CountingIds::nth(999), ..order.clone() };
     let older = JobOrder { version: asset.version().next(), ..order };
     for order in [unknown, older] {
-        worker(&world).work(&order).await.unwrap();
+        worker(&world).work(&order, "message").await.unwrap();
     }
     assert_eq!(world.table.asset(asset.id()), asset);
 }

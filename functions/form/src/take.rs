@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use sluice_core::{
     Error, ErrorKind, Result,
-    asset::{Asset, Event},
+    asset::{Asset, Event, Transition},
     cancel::cancel_upload,
     change,
     document::AssetDocument,
@@ -148,12 +148,12 @@ where
         let stored = head.and_then(|head| asset.granted_object(head));
         let stored = stored.ok_or_else(|| Error::internal("another object is at a new asset's key"))?;
         let event = Event::UploadArrived(Box::new(stored));
-        let transition = change::apply_to(table, clock, asset.clone(), &event).await?;
+        let Transition { asset, effects, .. } = change::apply_to(table, clock, asset.clone(), &event).await?;
         // S3's event starts the reading as well
-        if let Err(error) = order_ingest(&self.ingest, &transition).await {
+        if let Err(error) = order_ingest(&self.ingest, &asset, &effects).await {
             tracing::warn!(code = error.code(), source = error.sources(), "the reading was not ordered");
         }
-        Ok(transition.asset)
+        Ok(asset)
     }
 
     /// A task as it stands now.

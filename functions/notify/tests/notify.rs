@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 use sluice_core::{
     Error, ErrorKind, Result,
-    asset::{Asset, Event, NewAsset},
+    asset::{Asset, Event, NewAsset, Overdue},
     ids::ConnectionId,
     job::UploadJobStatus,
     ports::{Clock, ConnectionRepository, IdGenerator, UploadJobRepository},
@@ -408,7 +408,7 @@ async fn an_upload_job_follows_its_asset_however_often_it_is_told() {
 async fn an_upload_that_anybody_ended_ends_its_job() {
     for (ending, status) in [
         (Event::UploadCancelled, UploadJobStatus::Cancelled),
-        (Event::DeadlinePassed, UploadJobStatus::Expired),
+        (Event::DeadlinePassed(Overdue::default()), UploadJobStatus::Expired),
     ] {
         let world = World::new();
         world.jobs.create(&build::job("alice", "7", world.clock.now()), None).await.unwrap();

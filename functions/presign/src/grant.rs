@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_core::{
     Error, Result,
-    asset::{Asset, Grant, Stage},
+    asset::{Asset, Grant},
     document::AssetDocument,
     gate::{Gate, Principal, Terms},
     ids::{AssetId, OwnerId, UploadId, Version},
@@ -12,7 +12,7 @@ use sluice_core::{
     names::ObjectKey,
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, LinkSigner, MultipartStore,
-        SignedForm, SignedPart, UploadSigner,
+        OriginalStore, SignedForm, SignedPart, UploadSigner,
     },
     time::Timestamp,
     upload::{PartChoice, Parts, Plan, UploadPolicy},
@@ -93,7 +93,7 @@ impl Upload {
 impl<T, O, S, L, C, I, G> Granter<T, O, S, L, C, I, G>
 where
     T: AssetRepository + ContentIndex,
-    O: MultipartStore,
+    O: OriginalStore + MultipartStore,
     S: UploadSigner,
     L: LinkSigner,
     C: Clock,
@@ -171,9 +171,8 @@ where
         let asset = self.intake.table.get(key.asset_id()).await?;
         let asset = asset.filter(|asset| asset.owner() == owner && *asset.key() == key);
         let asset = asset.ok_or_else(Error::upload_not_found)?;
-        let open = asset.grant().filter(|grant| grant.upload_id() == Some(&upload_id));
-        let planned = open.is_some_and(|grant| grant.parts().is_some());
-        if !planned || (asset.stage() == Stage::Failed && asset.object().is_none()) {
+        let open = asset.open_grant().filter(|grant| grant.upload_id() == Some(&upload_id));
+        if open.is_none_or(|grant| grant.parts().is_none()) {
             return Err(Error::upload_not_found());
         }
         self.sign(&asset, wanted.start_part, wanted.batch_count).await

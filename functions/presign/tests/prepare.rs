@@ -193,8 +193,9 @@ async fn an_update_keeps_the_key_and_replaces_just_the_version_it_was_granted_fo
     let mut body = photo(500);
     body["asset_id"] = json!(asset.id());
     assert_eq!(prepare(&world, "alice", &body).await, Err("asset_busy"));
-    let failure = sluice_core::asset::Failure::permanent("corrupt_image", "");
-    world.apply(asset.id(), &Event::IngestFailed { version: asset.version(), failure });
+    let read =
+        sluice_core::asset::Ingest { jobs: vec![], ..build::ingest(asset.version(), build::digest(b"")) };
+    world.apply(asset.id(), &Event::Ingested(Box::new(read)));
     let (_, grant) = prepare(&world, "alice", &body).await.unwrap();
     assert_eq!((&grant["object_key"], &grant["version"]), (&json!(asset.key()), &json!(2)));
     assert_eq!(grant["headers"]["if-match"], asset.object().unwrap().etag.quoted());

@@ -2,7 +2,7 @@
 
 use sluice_core::gate::GatePolicy;
 use sluice_lambda::config::{ConfigErrors, Env};
-use sluice_media::limits::Limits;
+use sluice_media::{limits::Limits, profile::Profile};
 
 use crate::ingest::ReadLimits;
 
@@ -21,6 +21,8 @@ pub struct Config {
     pub limits: ReadLimits,
     /// `GATE_RULES`, see [`Env::gate_policy`]
     pub gate: GatePolicy,
+    /// `DERIVATIVES`: whether one of them is required
+    pub required: bool,
 }
 
 impl Config {
@@ -37,6 +39,7 @@ impl Config {
             convert_queue: env.url("CONVERT_QUEUE_URL"),
             ingest_queue: env.url("INGEST_QUEUE_URL"),
             gate: env.gate_policy(),
+            required: env.parsed("DERIVATIVES", Profile::from_json).is_required(),
             limits: ReadLimits {
                 hash_bytes: env.number("HASH_LIMIT_BYTES", 8 << 30, 0..=u64::MAX),
                 // the bytes, and beside them what decoding takes

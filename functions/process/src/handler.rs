@@ -4,7 +4,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::{Deserialize, Serialize};
 use sluice_core::{
     Result,
-    ports::{AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, OriginalStore},
+    ports::{AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, MultipartStore, OriginalStore},
 };
 use sluice_lambda::{
     s3_event::{ObjectEvent, S3Notification},
@@ -54,13 +54,13 @@ pub enum Answer {
 pub async fn handle<T, O, Q, C>(ingester: &Ingester<T, O, Q, C>, trigger: Trigger) -> Result<Answer>
 where
     T: AssetRepository + ContentIndex,
-    O: OriginalStore,
+    O: OriginalStore + MultipartStore,
     Q: JobQueue,
     C: Clock,
 {
     match trigger {
         Trigger::Orders(event) => {
-            let response = run_batch(event, async |order: JobOrder| ingester.ordered(&order).await).await;
+            let response = run_batch(event, async |order: JobOrder, _| ingester.ordered(&order).await).await;
             Ok(Answer::Batch(response))
         }
         Trigger::Objects(notification) => {

@@ -1,9 +1,6 @@
 //! What `sluice-media` knows of an image, in the domain's words.
 
-use sluice_core::{
-    asset::Need,
-    names::{ContentType, Kind},
-};
+use sluice_core::names::Kind;
 use sluice_media::{limits::Limits, metadata, placeholder, sniff};
 
 /// The domain's word for a kind.
@@ -15,17 +12,6 @@ pub fn kind(sniffed: sniff::Kind) -> Kind {
         sniff::Kind::Document => Kind::Document,
         sniff::Kind::Archive => Kind::Archive,
         sniff::Kind::Other => Kind::Other,
-    }
-}
-
-/// Whether derivatives are made of this type, and whether it is a failure if none can be. Formats that every browser
-/// shows must give theirs; of the others a file may well be of a sort that can't be decoded, and is shown by its
-/// original then, with a warning.
-pub fn derivatives(content_type: &ContentType) -> Option<Need> {
-    match content_type.as_str() {
-        "image/jpeg" | "image/png" | "image/gif" | "image/webp" => Some(Need::Required),
-        other if sluice_media::derive::supports(other) => Some(Need::Awaited),
-        _ => None,
     }
 }
 

@@ -8,15 +8,19 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
-    Error, Result,
+    Error, Result, arrival,
     asset::{
-        Asset, Effect, Event, Failure, Ingest, JobName, Placeholder, Stage, StoredObject, Transition, Warning,
+        Asset, Effect, Event, Failure, Ingest, JobName, Need, Placeholder, Stage, StoredObject, Unread,
+        Warning,
     },
     change,
+    effects::{free, order_jobs},
     gate::GatePolicy,
-    ids::{AssetId, ObjectVersionId, Sha256},
+    ids::{AssetId, ObjectVersionId, Sha256, Version},
     names::{ContentType, Kind, ObjectKey},
-    ports::{AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, ObjectBody, OriginalStore},
+    ports::{
+        AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, MultipartStore, ObjectBody, OriginalStore,
+    },
 };
 
 use crate::image;
@@ -40,6 +44,8 @@ pub struct Ingester<T, O, Q, C> {
     pub limits: ReadLimits,
     /// Which types are taken: asked here once more, of the content.
     pub gate: GatePolicy,
+    /// Whether an asset fails whose derivatives can't be made. It is shown by its original otherwise, with a warning.
+    pub required: bool,
 }
 
 /// What is read how far.
@@ -65,7 +71,7 @@ struct Content {
 impl<T, O, Q, C> Ingester<T, O, Q, C>
 where
     T: AssetRepository + ContentIndex,
-    O: OriginalStore,
+    O: OriginalStore + MultipartStore,
     Q: JobQueue,
     C: Clock,
 {
@@ -75,97 +81,75 @@ where
             tracing::warn!("an object that no grant names; left alone");
             return Ok(());
         };
-        let id = key.asset_id();
-        let Some(head) = self.originals.head(&key, version_id.as_ref()).await? else {
-            tracing::info!(asset.id = %id, "the object is gone already");
-            return Ok(());
-        };
-        let (Some(asset), Some(version)) = (self.table.get(id).await?, head.version) else {
-            tracing::warn!(asset.id = %id, "an object that no grant names; left alone");
-            return Ok(());
-        };
-        if *asset.key() != key {
-            tracing::warn!(asset.id = %id, "an object under a key that isn't the asset's; left alone");
-            return Ok(());
+        let told =
+            arrival::object_created(&self.table, &self.originals, &self.clock, &key, version_id).await?;
+        match told {
+            Some(transition) => self.perform(transition.asset, transition.effects).await,
+            None => {
+                tracing::info!(asset.id = %key.asset_id(), "nothing that was granted lies there");
+                Ok(())
+            }
         }
-        let granted = asset.grant().filter(|grant| grant.version == version);
-        let object = StoredObject {
-            upload_id: granted.and_then(|grant| grant.upload_id()).cloned(),
-            key,
-            size: head.size,
-            etag: head.etag,
-            version_id: version_id.or(head.version_id),
-            version,
-            sha256: head.sha256,
-        };
-        let event = Event::UploadArrived(Box::new(object));
-        let transition = change::apply_to(&self.table, &self.clock, asset, &event).await?;
-        self.perform(transition).await
     }
 
-    /// `complete` or the sweeper asks for the reading of an asset whose event may have been lost.
+    /// `complete` or the sweeper asks for what is still to be done about an asset: its event may have been lost, or
+    /// whoever had it died over it.
     pub async fn ordered(&self, order: &JobOrder) -> Result<()> {
         match self.table.get(order.asset_id).await? {
-            Some(asset) if asset.awaits_ingest(order.version) => self.ingest(asset).await,
-            _ => Ok(()),
+            Some(asset) => {
+                let effects = asset.open_effects();
+                self.perform(asset, effects).await
+            }
+            None => Ok(()),
         }
     }
 
     /// Does what a transition asks for.
-    async fn perform(&self, transition: Transition) -> Result<()> {
-        let asset = transition.asset;
-        for effect in transition.effects {
-            match effect {
-                // an ingest's own effects are jobs and strays, never a further ingest: the recursion ends there
-                Effect::Ingest { .. } => Box::pin(self.ingest(asset.clone())).await?,
-                Effect::Enqueue { job, version } => {
-                    self.convert.enqueue(&JobOrder { asset_id: asset.id(), version, job }).await?;
-                }
-                Effect::DiscardObject { key, version_id } => {
-                    tracing::info!(asset.id = %asset.id(), "discarding bytes that are kept elsewhere or not wanted");
-                    self.originals.delete(&key, version_id.as_ref()).await?;
-                }
-                Effect::AbortUpload { .. } => {}
+    async fn perform(&self, asset: Asset, effects: Vec<Effect>) -> Result<()> {
+        order_jobs(&self.convert, &asset, &effects).await?;
+        free(&self.table, &self.originals, &self.clock, &asset, &effects).await?;
+        for effect in effects {
+            if let Effect::Ingest { version } = effect {
+                // an ingest's own effects are jobs and leftovers, never a further ingest: the recursion ends there
+                Box::pin(self.ingest(&asset, version)).await?;
             }
         }
         Ok(())
     }
 
-    async fn ingest(&self, asset: Asset) -> Result<()> {
-        let version = asset.version();
-        let object =
-            asset.object().cloned().ok_or_else(|| Error::internal("an asset to be read without bytes"))?;
-        let event = match self.read(&object).await? {
+    async fn ingest(&self, asset: &Asset, version: Version) -> Result<()> {
+        let Some(unread) = asset.unread(version) else { return Ok(()) };
+        let event = match self.read(unread.object).await? {
             None => failed(version, "original_missing", "the bytes are no longer there"),
-            Some(content) if contradicts(asset.sha256(), content.sha256) => failed(
+            Some(content) if contradicts(unread.announced, content.sha256) => failed(
                 version,
                 "checksum_mismatch",
                 "the bytes don't have the SHA-256 that was announced with them",
             ),
-            Some(content) if let Err(refusal) = self.admit(&asset, &content) => {
+            Some(content) if let Err(refusal) = self.admit(unread, &content) => {
                 failed(version, refusal.code(), refusal.message())
             }
-            Some(content) => match self.keeper_of_same_content(&asset, content.sha256).await? {
+            Some(content) => match self.keeper_of_same_content(asset, unread, content.sha256).await? {
                 Standing::Keeps(original) => Event::Deduplicated { version, original },
                 Standing::Unfinished if self.clock.now() < asset.updated_at().plus(PATIENCE) => {
                     let order = JobOrder { asset_id: asset.id(), version, job: JobName::Ingest };
                     return self.later.enqueue(&order).await;
                 }
                 Standing::Unfinished | Standing::Lost => {
-                    Event::Ingested(Box::new(self.describe(&asset, content).await?))
+                    Event::Ingested(Box::new(self.describe(unread, content).await?))
                 }
             },
         };
-        let transition = change::apply_to(&self.table, &self.clock, asset, &event).await?;
-        self.perform(transition).await
+        let told = change::apply_to(&self.table, &self.clock, asset.clone(), &event).await?;
+        self.perform(told.asset, told.effects).await
     }
 
     /// What the client said passed the gate before the grant. Content of another sort, or of a client that said nothing,
     /// passes it now.
-    fn admit(&self, asset: &Asset, content: &Content) -> Result<()> {
-        let unsaid = *asset.declared_type() == ContentType::octet_stream();
-        if unsaid || mismatch(asset.declared_type(), content).is_some() {
-            self.gate.check_type(&content.media_type, asset.filename())?;
+    fn admit(&self, unread: Unread<'_>, content: &Content) -> Result<()> {
+        let unsaid = *unread.declared_type == ContentType::octet_stream();
+        if unsaid || mismatch(unread.declared_type, content).is_some() {
+            self.gate.check_type(&content.media_type, unread.filename)?;
         }
         Ok(())
     }
@@ -209,48 +193,69 @@ where
 
     /// How the owner's other asset stands that keeps these bytes. If there is none, or it lost them, this asset is
     /// their keeper from now on.
-    async fn keeper_of_same_content(&self, asset: &Asset, sha256: Option<Sha256>) -> Result<Standing> {
-        let Some(sha256) = sha256.filter(|_| asset.size() > 0) else { return Ok(Standing::Lost) };
+    async fn keeper_of_same_content(
+        &self,
+        asset: &Asset,
+        unread: Unread<'_>,
+        sha256: Option<Sha256>,
+    ) -> Result<Standing> {
+        let size = unread.object.size;
+        let Some(sha256) = sha256.filter(|_| size > 0) else { return Ok(Standing::Lost) };
         let keeper = self.table.claim(asset.owner(), sha256, asset.id()).await?;
         if keeper == asset.id() {
             return Ok(Standing::Lost);
         }
-        let standing = self.standing(keeper, asset, sha256).await?;
-        if matches!(standing, Standing::Lost) {
-            self.table.replace(asset.owner(), sha256, keeper, asset.id()).await?;
+        let standing = self.standing(keeper, asset, sha256, size).await?;
+        if !matches!(standing, Standing::Lost) {
+            return Ok(standing);
         }
-        Ok(standing)
+        let now_keeper = self.table.replace(asset.owner(), sha256, keeper, asset.id()).await?;
+        if now_keeper == asset.id() {
+            return Ok(Standing::Lost);
+        }
+        // somebody else took the place in this moment; it has just begun
+        Ok(Standing::Unfinished)
     }
 
     /// How a keeper stands: a copy's bytes go only after the keeper's were checked to be there.
-    async fn standing(&self, keeper: AssetId, copy: &Asset, sha256: Sha256) -> Result<Standing> {
+    async fn standing(&self, keeper: AssetId, copy: &Asset, sha256: Sha256, size: u64) -> Result<Standing> {
         let Some(original) = self.table.get(keeper).await? else { return Ok(Standing::Lost) };
-        let same = original.owner() == copy.owner()
-            && original.sha256() == Some(sha256)
-            && original.size() == copy.size()
-            && original.duplicate_of().is_none();
-        if !same || original.stage() == Stage::Failed {
+        if original.owner() != copy.owner() {
             return Ok(Standing::Lost);
         }
-        if original.stage() != Stage::Done {
+        // It claimed the content before its record says so: what it reads now may be just that.
+        if original.awaited_ingest().is_some_and(|version| original.size_of(version) == Some(size)) {
             return Ok(Standing::Unfinished);
         }
-        let Some(object) = original.object() else { return Ok(Standing::Lost) };
-        let head = self.originals.head(&object.key, object.version_id.as_ref()).await?;
-        let there = head.is_some_and(|head| head.size == copy.size() && head.etag == object.etag);
-        Ok(if there { Standing::Keeps(Box::new(original)) } else { Standing::Lost })
+        let same =
+            original.sha256() == Some(sha256) && original.size() == size && original.duplicate_of().is_none();
+        match original.stage() {
+            _ if !same || !original.is_ingested() => Ok(Standing::Lost),
+            Stage::Done => {
+                let Some(object) = original.object() else { return Ok(Standing::Lost) };
+                let head = self.originals.head(&object.key, object.version_id.as_ref()).await?;
+                let there = head.is_some_and(|head| head.size == size && head.etag == object.etag);
+                Ok(if there { Standing::Keeps(Box::new(original)) } else { Standing::Lost })
+            }
+            Stage::Failed => Ok(Standing::Lost),
+            Stage::Uploading | Stage::Processing => Ok(Standing::Unfinished),
+        }
     }
 
     /// What the record will say of the content.
-    async fn describe(&self, asset: &Asset, content: Content) -> Result<Ingest> {
+    async fn describe(&self, unread: Unread<'_>, content: Content) -> Result<Ingest> {
         let mut warnings = Vec::new();
-        if let Some(warning) = mismatch(asset.declared_type(), &content) {
+        if let Some(warning) = mismatch(unread.declared_type, &content) {
             warnings.push(warning);
         }
-        let jobs =
-            image::derivatives(&content.media_type).map(|need| (JobName::Image, need)).into_iter().collect();
+        let need = if self.required { Need::Required } else { Need::Awaited };
+        let jobs = if sluice_media::derive::supports(content.media_type.as_str()) {
+            vec![(JobName::Image, need)]
+        } else {
+            Vec::new()
+        };
         let mut ingest = Ingest {
-            version: asset.version(),
+            version: unread.version,
             content_type: content.media_type,
             kind: content.kind,
             sha256: content.sha256,
@@ -284,7 +289,7 @@ enum Standing {
     Lost,
 }
 
-fn failed(version: sluice_core::ids::Version, code: &str, message: &str) -> Event {
+fn failed(version: Version, code: &str, message: &str) -> Event {
     Event::IngestFailed { version, failure: Failure::permanent(code, message) }
 }
 

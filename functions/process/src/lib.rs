@@ -7,12 +7,12 @@
 //!
 //! **Environment**: `STATE_TABLE`, `ORIGINALS_BUCKET`, `CONVERT_QUEUE_URL`, `INGEST_QUEUE_URL`
 //! (required); `GATE_RULES` (the types taken, asked once more of the
-//! content; `{}`); `HASH_LIMIT_BYTES` (larger files
+//! content; `{}`); `DERIVATIVES` (whether one of them is required, see `convert`); `HASH_LIMIT_BYTES` (larger files
 //! aren't hashed, 8589934592); `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (MB, set by Lambda; what a decoder may use follows from
 //! it).
 //!
 //! **IAM**: `dynamodb:GetItem`, `PutItem` on the state table; `s3:GetObject`, `s3:GetObjectVersion`,
-//! `s3:DeleteObject`, `s3:DeleteObjectVersion` on originals, `s3:ListBucket` on their bucket (without it S3 answers 403
+//! `s3:DeleteObject`, `s3:DeleteObjectVersion`, `s3:AbortMultipartUpload` on originals, `s3:ListBucket` on their bucket (without it S3 answers 403
 //! for what isn't there); `sqs:SendMessage` on the conversion and the ingest queue; consuming the ingest queue.
 
 pub mod config;

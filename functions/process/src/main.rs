@@ -26,6 +26,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: SystemClock,
         limits: config.limits,
         gate: config.gate,
+        required: config.required,
     };
     sluice_lambda::run(async |event: Trigger| Box::pin(handle(&ingester, event)).await).await
 }

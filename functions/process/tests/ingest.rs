@@ -32,6 +32,7 @@ fn ingester(world: &World) -> Memory {
         clock: world.clock.clone(),
         limits,
         gate: GatePolicy::default(),
+        required: false,
     }
 }
 
@@ -59,8 +60,8 @@ async fn event(world: &World, asset: &Asset) -> sluice_core::Result<()> {
 /// The image job done, as `convert` would.
 fn converted(world: &World, asset: &Asset) {
     let (job, version) = (JobName::Image, asset.version());
-    let lease_until = world.clock.now().plus(Duration::from_secs(60));
-    world.apply(asset.id(), &Event::JobStarted { job, version, lease_until });
+    let lease = build::lease(world.clock.now());
+    world.apply(asset.id(), &Event::JobStarted { job, version, lease });
     world.apply(asset.id(), &Event::JobSucceeded { job, version, derivatives: vec![], warnings: vec![] });
 }
 
@@ -115,8 +116,8 @@ async fn events_may_repeat_and_the_job_is_asked_for_until_a_worker_has_it() {
     let read = world.table.asset(asset.id());
     assert_eq!(world.queue.drain(), vec![image_order(&asset); 3]);
     let (job, version) = (JobName::Image, asset.version());
-    let lease_until = world.clock.now().plus(Duration::from_secs(60));
-    let running = world.apply(asset.id(), &Event::JobStarted { job, version, lease_until });
+    let lease = build::lease(world.clock.now());
+    let running = world.apply(asset.id(), &Event::JobStarted { job, version, lease });
     event(&world, &asset).await.unwrap();
     assert_eq!((world.queue.orders(), world.table.asset(asset.id())), (vec![], running));
     assert_eq!(read.revision(), 3);
@@ -228,7 +229,7 @@ async fn the_same_file_sent_twice_at_once_waits_a_while_for_the_first() {
 }
 
 #[tokio::test]
-async fn an_announced_digest_that_the_bytes_do_not_have_fails_and_keeps_them() {
+async fn bytes_without_their_announced_digest_are_refused_and_let_go() {
     let world = World::new();
     let asset = granted(&world, "alice", |grant| {
         grant.size = SizeRange::exactly(GIF.len() as u64);
@@ -237,7 +238,8 @@ async fn an_announced_digest_that_the_bytes_do_not_have_fails_and_keeps_them() {
     world.upload(&asset, GIF.to_vec());
     event(&world, &asset).await.unwrap();
     assert_eq!(world.table.asset(asset.id()).failure_code(), Some("checksum_mismatch"));
-    assert_eq!(world.originals.versions(asset.key()).len(), 1);
+    assert!(world.originals.versions(asset.key()).is_empty());
+    assert_eq!(world.table.asset(asset.id()).leftovers(), []);
 }
 
 #[tokio::test]
@@ -299,7 +301,8 @@ async fn content_that_the_gate_does_not_take_fails_whatever_it_was_announced_as(
     };
     let liar = send("image/jpeg", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n").await;
     assert_eq!((liar.stage(), liar.failure_code()), (Stage::Failed, Some("type_not_allowed")));
-    assert!(liar.object().is_some(), "the original is kept");
+    assert!(liar.object().is_none(), "nothing of it is linked to");
+    assert!(world.originals.versions(liar.key()).is_empty(), "nor kept");
     let silent = send("application/octet-stream", GIF).await;
     assert_eq!(silent.failure_code(), Some("type_not_allowed"));
     let honest = send("image/jpeg", b"\xff\xd8\xff\xe0").await;

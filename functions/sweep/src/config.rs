@@ -11,6 +11,8 @@ pub struct Config {
     pub originals: String,
     /// `INGEST_QUEUE_URL`
     pub ingest_queue: String,
+    /// `CONVERT_QUEUE_URL`
+    pub convert_queue: String,
 }
 
 impl Config {
@@ -24,6 +26,7 @@ impl Config {
             state_table: env.required("STATE_TABLE"),
             originals: env.required("ORIGINALS_BUCKET"),
             ingest_queue: env.url("INGEST_QUEUE_URL"),
+            convert_queue: env.url("CONVERT_QUEUE_URL"),
         };
         env.finish(config)
     }

@@ -69,11 +69,11 @@ where
     match trigger {
         Trigger::Schedule => Ok(Answer::Round { overdue: sweeper.round().await? }),
         Trigger::DeadLetters(event) => {
-            let end = async |letter: DeadLetter| match letter {
+            let end = async |letter: DeadLetter, _| match letter {
                 DeadLetter::Order(order) => sweeper.exhausted(&order).await,
                 DeadLetter::Invocation { request_payload } => {
                     for object in request_payload.into_objects() {
-                        sweeper.event_lost(&object.key).await?;
+                        sweeper.event_lost(&object.key, object.version_id).await?;
                     }
                     Ok(())
                 }

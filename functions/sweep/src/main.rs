@@ -19,6 +19,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         table: DynamoTable::new(&clients, config.state_table),
         originals: S3Originals::new(&clients, config.originals),
         ingest: SqsJobQueue::new(&clients, config.ingest_queue),
+        convert: SqsJobQueue::new(&clients, config.convert_queue),
         clock: SystemClock,
     };
     sluice_lambda::run(async |event: Trigger| handle(&sweeper, event).await).await

@@ -1,11 +1,12 @@
-//! Ending what nobody else ends: orders that no worker could do, events that were lost, uploads whose client vanished.
+//! Ending what nobody else ends: orders that no worker could do, events that were lost, uploads whose client vanished,
+//! bytes and parts that were left behind. First everything is driven again; only what can't work is failed.
 
 use sluice_core::{
-    Result,
-    asset::{Asset, Event, Failure, JobName, StoredObject},
+    Result, arrival,
+    asset::{Asset, Effect, Event, Overdue, Transition},
     change,
-    effects::{abort_uploads, order_ingest},
-    ids::AssetId,
+    effects::{free, order_ingest, order_jobs},
+    ids::{AssetId, ObjectVersionId},
     names::ObjectKey,
     ports::{AssetRepository, Clock, JobOrder, JobQueue, MultipartStore, OriginalStore},
 };
@@ -21,6 +22,8 @@ pub struct Sweeper<T, O, Q, C> {
     pub originals: O,
     /// The queue of content to read.
     pub ingest: Q,
+    /// The queue of conversion jobs.
+    pub convert: Q,
     /// The time.
     pub clock: C,
 }
@@ -38,64 +41,71 @@ where
         let overdue = self.table.overdue(self.clock.now(), ROUND).await?;
         for &id in &overdue {
             if let Err(error) = self.look_after(id).await {
-                tracing::error!(asset.id = %id, error = ?error, "an overdue asset could not be ended; the next round tries again");
+                tracing::error!(asset.id = %id, error = ?error, "an overdue asset could not be looked after; the next round tries again");
             }
         }
         Ok(overdue.len())
     }
 
     async fn look_after(&self, id: AssetId) -> Result<()> {
-        let Some(asset) = self.table.get(id).await? else { return Ok(()) };
-        match self.bytes_that_nobody_told_of(&asset).await? {
-            Some(object) => self.change(asset, &Event::UploadArrived(Box::new(object))).await,
-            None => self.change(asset, &Event::DeadlinePassed).await,
+        let Some(mut asset) = self.table.get(id).await? else { return Ok(()) };
+        // its bytes may be there and nobody said so; or others are that stand in their way
+        if asset.grant().is_some()
+            && let Some(told) =
+                arrival::object_created(&self.table, &self.originals, &self.clock, asset.key(), None).await?
+        {
+            asset = told.asset.clone();
+            self.perform(told).await?;
         }
+        let found = self.find(&asset).await?;
+        self.change(asset, &Event::DeadlinePassed(found)).await
     }
 
-    /// Applies an event and does what follows from it.
-    async fn change(&self, asset: Asset, event: &Event) -> Result<()> {
-        let transition = change::apply_to(&self.table, &self.clock, asset, event).await?;
-        order_ingest(&self.ingest, &transition).await?;
-        abort_uploads(&self.originals, &transition).await
-    }
-
-    /// The granted object, if it is there and neither S3's event nor its client ever said so.
-    async fn bytes_that_nobody_told_of(&self, asset: &Asset) -> Result<Option<StoredObject>> {
-        if asset.grant().is_none() {
-            return Ok(None);
-        }
-        let head = self.originals.head(asset.key(), None).await?;
-        Ok(head.and_then(|head| asset.granted_object(head)))
-    }
-
-    /// An S3 event whose every try failed: the asset that was to be read says so.
-    pub async fn event_lost(&self, key: &str) -> Result<()> {
-        let Ok(key) = key.parse::<ObjectKey>() else { return Ok(()) };
-        let Some(asset) = self.table.get(key.asset_id()).await? else { return Ok(()) };
-        // the event may have died before it was recorded that the bytes are there: then they are read once more
-        match self.bytes_that_nobody_told_of(&asset).await? {
-            Some(object) => self.change(asset, &Event::UploadArrived(Box::new(object))).await,
-            None => {
-                self.change(
-                    asset.clone(),
-                    &Event::IngestFailed { version: asset.version(), failure: exhausted() },
-                )
-                .await
+    /// What there is to be said of an asset whose deadline is past.
+    async fn find(&self, asset: &Asset) -> Result<Overdue> {
+        let upload_id = asset.grant().and_then(|grant| grant.upload_id());
+        let begun = match upload_id {
+            Some(upload_id) => {
+                let parts = self.originals.list_parts(asset.key(), upload_id).await?;
+                parts.is_some_and(|parts| !parts.is_empty())
             }
+            None => false,
+        };
+        let backlog = match asset.open_effects().first() {
+            Some(Effect::Ingest { .. }) => self.ingest.backlog().await? > 0,
+            Some(Effect::Enqueue { .. }) => self.convert.backlog().await? > 0,
+            Some(Effect::Free(_)) | None => false,
+        };
+        Ok(Overdue { begun, backlog })
+    }
+
+    /// Applies an event and does what is to be done about the asset then.
+    async fn change(&self, asset: Asset, event: &Event) -> Result<()> {
+        self.perform(change::apply_to(&self.table, &self.clock, asset, event).await?).await
+    }
+
+    async fn perform(&self, Transition { asset, effects, .. }: Transition) -> Result<()> {
+        free(&self.table, &self.originals, &self.clock, &asset, &effects).await?;
+        order_jobs(&self.convert, &asset, &effects).await?;
+        order_ingest(&self.ingest, &asset, &effects).await
+    }
+
+    /// An S3 event whose every try failed: what it tells of is told once more, and what follows from that is ordered. It
+    /// speaks of one S3 version, and decides about no other.
+    pub async fn event_lost(&self, key: &str, version_id: Option<ObjectVersionId>) -> Result<()> {
+        let Ok(key) = key.parse::<ObjectKey>() else { return Ok(()) };
+        let told =
+            arrival::object_created(&self.table, &self.originals, &self.clock, &key, version_id).await?;
+        match told {
+            Some(told) => self.perform(told).await,
+            None => Ok(()),
         }
     }
 
-    /// An order that every try failed at: the asset says so.
+    /// An order that every try failed at.
     pub async fn exhausted(&self, order: &JobOrder) -> Result<()> {
-        let Some(asset) = self.table.get(order.asset_id).await? else { return Ok(()) };
-        let (version, failure) = (order.version, exhausted());
-        match order.job {
-            JobName::Ingest => self.change(asset, &Event::IngestFailed { version, failure }).await,
-            job @ JobName::Image => self.change(asset, &Event::JobFailed { job, version, failure }).await,
-        }
+        let &JobOrder { asset_id, version, job } = order;
+        let Some(asset) = self.table.get(asset_id).await? else { return Ok(()) };
+        self.change(asset, &Event::Exhausted { job, version }).await
     }
-}
-
-fn exhausted() -> Failure {
-    Failure::retryable("attempts_exhausted", "the work failed at every try")
 }

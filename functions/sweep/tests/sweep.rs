@@ -23,6 +23,7 @@ fn sweeper(world: &World) -> Memory {
         table: world.table.clone(),
         originals: world.originals.clone(),
         ingest: world.queue.clone(),
+        convert: world.queue.clone(),
         clock: world.clock.clone(),
     }
 }

@@ -21,13 +21,14 @@ use crate::{
 };
 
 /// What says that an upload won't become anything any more.
-const GONE: [&str; 6] = [
+const GONE: [&str; 7] = [
     "upload_gone",
     "upload_cancelled",
     "upload_expired",
     "upload_not_found",
     "asset_not_found",
     "stale_version",
+    "version_superseded",
 ];
 
 /// An error of the domain, as tus has it.
@@ -80,15 +81,16 @@ impl<P: Ports> Tus<P> {
         parts: Vec<UploadedPart>,
     ) -> Result<(), Fault> {
         let stitched_before = parts.is_empty();
-        let completion =
-            Completion { object_key: key.to_string(), upload: Some((upload_id.to_string(), tags(parts))) };
+        let version = upload.target().map(|target| target.version);
+        let upload_parts = Some((upload_id.to_string(), tags(parts)));
+        let completion = Completion { object_key: key.to_string(), version, upload: upload_parts };
         let asset = self.finisher.complete(upload.owner(), &completion).await.map_err(gone)?;
-        if stitched_before && asset.awaits_ingest(asset.version()) {
+        if stitched_before && let Some(version) = asset.awaited_ingest() {
             // whoever had it stitched may have died before it ordered the reading
-            let (asset_id, version) = (asset.id(), asset.version());
+            let asset_id = asset.id();
             self.finisher.ingest.enqueue(&JobOrder { asset_id, version, job: JobName::Ingest }).await?;
         }
-        let size = asset.object().map(|object| object.size);
+        let size = version.and_then(|version| asset.size_of(version));
         if size.is_some() && upload.length().is_some() && size != upload.length() {
             tracing::error!(asset_id = %asset.id(), "the object isn't as long as the upload");
             return Err(Refusal::gone().into());

@@ -160,10 +160,7 @@ impl<P: Ports> Tus<P> {
 
     /// A lock that nobody else has.
     pub(crate) fn new_lock(&self, ttl: std::time::Duration) -> Lock {
-        let secret = self.intake.ids.secret();
-        // of 256 random bits 96 are enough to be alone
-        let holder = secret[secret.len().saturating_sub(16)..].to_owned();
-        Lock { holder, until: self.intake.clock.now().plus(ttl) }
+        Lock { holder: self.intake.ids.name(), until: self.intake.clock.now().plus(ttl) }
     }
 
     /// Where an upload stands.

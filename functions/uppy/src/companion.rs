@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sluice_core::{
     Error, Result,
-    asset::{Asset, Failure, Grant, Stage},
+    asset::{Asset, Failure, Grant},
     finish::{Completion, Finisher},
     gate::{Gate, Principal},
     ids::{OwnerId, UploadId},
@@ -105,7 +105,7 @@ impl<P: Ports> Companion<P> {
         let upload_id: UploadId = upload_id.parse()?;
         let numbers: Vec<u16> = numbers.iter().copied().map(part_number).collect::<Result<_>>()?;
         let asset = self.owned(owner, key).await?.ok_or_else(Error::upload_not_found)?;
-        if open_grant(&asset).and_then(Grant::upload_id) != Some(&upload_id) {
+        if asset.open_grant().and_then(Grant::upload_id) != Some(&upload_id) {
             return Err(why_over(&asset, &upload_id));
         }
         let (now, ttl) = (self.now(), self.grant_ttl);
@@ -145,7 +145,8 @@ impl<P: Ports> Companion<P> {
         key: &str,
         parts: Vec<PartTag>,
     ) -> Result<(Asset, String)> {
-        let completion = Completion { object_key: key.to_owned(), upload: Some((upload_id, parts)) };
+        let completion =
+            Completion { object_key: key.to_owned(), version: None, upload: Some((upload_id, parts)) };
         let completed = self.finisher.complete(owner, &completion).await;
         let asset = completed.map_err(|error| match error.code() {
             "asset_not_found" => Error::upload_not_found(),
@@ -174,11 +175,6 @@ pub(crate) fn part_number(number: u64) -> Result<u16> {
 /// The grant of an upload that was just opened.
 pub(crate) fn granted(asset: &Asset) -> Result<&Grant> {
     asset.grant().ok_or_else(|| Error::internal("an upload was opened without a grant"))
-}
-
-/// The grant that bytes may still come by.
-pub(crate) fn open_grant(asset: &Asset) -> Option<&Grant> {
-    asset.grant().filter(|_| asset.stage() != Stage::Failed || asset.object().is_some())
 }
 
 /// Why an upload of this asset isn't open.

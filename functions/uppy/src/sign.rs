@@ -30,7 +30,7 @@ use sluice_core::{
 use uuid::Uuid;
 
 use crate::{
-    companion::{Companion, Ports, granted, open_grant, part_number, why_over},
+    companion::{Companion, Ports, granted, part_number, why_over},
     wire::Wanted,
 };
 
@@ -141,7 +141,7 @@ pub async fn sign<P: Ports>(
             companion.signer.sign_step(asset.key(), upload_id, MultipartStep::Abort, now, ttl).await?;
         return Ok(answer(&asset, request));
     }
-    let grant = open_grant(&asset).filter(|grant| is_of(grant, upload_id));
+    let grant = asset.open_grant().filter(|grant| is_of(grant, upload_id));
     let grant = grant.ok_or_else(|| why_over(&asset, upload_id))?;
     let request = match step {
         Step::Part(_, number) => {

@@ -73,6 +73,7 @@ impl Flow {
             clock: world.clock.clone(),
             limits: ReadLimits { hash_bytes: 1 << 30, image_bytes: 1 << 27, decode },
             gate: GatePolicy::default(),
+            required: false,
         };
         let worker = Worker {
             table: world.table.clone(),
@@ -86,7 +87,7 @@ impl Flow {
         let insurance: Vec<JobOrder> = world.queue.drain();
         ingester.object_created(asset.key().as_str(), None).await.expect("an ingest");
         for order in world.queue.drain() {
-            worker.work(&order).await.expect("a conversion");
+            worker.work(&order, "message").await.expect("a conversion");
         }
         for order in insurance {
             ingester.ordered(&order).await.expect("nothing to do");
@@ -119,7 +120,7 @@ async fn a_photo_by_one_put() {
     let Granted::Direct { upload, .. } = flow.grant(PHOTO.len()).await else { panic!("one PUT") };
     let asset = flow.world.table.asset(upload.asset_id);
     flow.world.upload(&asset, PHOTO);
-    flow.complete(&Completion { object_key: upload.key.to_string(), upload: None }).await;
+    flow.complete(&Completion { object_key: upload.key.to_string(), version: None, upload: None }).await;
     assert_eq!(flow.work(&asset).await.stage(), Stage::Done);
     let counts = flow.counts("a photo by one PUT");
     assert_eq!(counts, BTreeMap::from([("DynamoDB", 10), ("S3", 7), ("SQS", 2)]));
@@ -143,8 +144,11 @@ async fn a_photo_in_three_parts() {
     let tags = (1..=parts.num_parts).map(tag).collect();
     assert!(flow.world.originals.list_parts(&upload.key, &upload_id).await.is_ok());
     flow.world.calls.reset();
-    let completion =
-        Completion { object_key: upload.key.to_string(), upload: Some((upload_id.to_string(), tags)) };
+    let completion = Completion {
+        object_key: upload.key.to_string(),
+        version: None,
+        upload: Some((upload_id.to_string(), tags)),
+    };
     let asset = flow.complete(&completion).await;
     assert_eq!(flow.work(&asset).await.stage(), Stage::Done);
     let counts = flow.counts("a photo in three parts, after its grant");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::Client;
+use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use sluice_core::{
     Error, Result,
     ports::{JobOrder, JobQueue},
@@ -38,6 +38,19 @@ impl JobQueue for SqsJobQueue {
     async fn enqueue(&self, order: &JobOrder) -> Result<()> {
         let body = serde_json::to_string(order).map_err(Error::internal)?;
         send(&self.client, &self.url, body).await
+    }
+
+    async fn backlog(&self) -> Result<u64> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let asked = self.client.get_queue_attributes().queue_url(&self.url);
+        let asked = asked.set_attribute_names(Some(names.to_vec())).send().await;
+        let told = asked.map_err(|error| classify("SQS", &error))?;
+        let count = |name| told.attributes()?.get(name)?.parse::<u64>().ok();
+        Ok(names.iter().filter_map(count).sum())
     }
 }
 

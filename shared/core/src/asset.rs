@@ -3,6 +3,9 @@
 //! Status fields are private. They change only in [`Asset::apply`] (module `transition`), so that no caller can
 //! write a state that the table of states doesn't know (invariant I1).
 //!
+//! A further version on its way stands beside what is shown ([`Update`]): the asset turns to it when its content was
+//! read and taken. Whatever becomes of it before that, the present version stays as it is.
+//!
 //! Message status, processing status and stage move together; these are the only combinations there are:
 //!
 //! | step | message | processing | stage |
@@ -13,13 +16,14 @@
 //! | every required job is done | `sent` (later `seen`) | `done` | `done` |
 //! | a required job failed, or the upload ended | `pending` | `failed` | `failed` |
 
+mod leftovers;
 mod transition;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use transition::{Effect, Event, Ingest, Outcome, Transition};
+pub use transition::{Effect, Event, Ingest, Outcome, Overdue, Transition};
 
 use crate::{
     ids::{AssetId, ETag, MessageId, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
@@ -28,6 +32,8 @@ use crate::{
     upload::{Parts, SizeRange},
     usage::Usage,
 };
+
+pub use leftovers::Leftover;
 
 /// Whether the message that the asset belongs to may be shown to its receivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -125,8 +131,18 @@ pub struct Job {
     pub progress: u8,
     /// How many times a worker began it.
     pub attempts: u32,
-    /// Until when the worker that has it may work on it undisturbed.
-    pub lease_until: Option<Timestamp>,
+    /// The worker that has it.
+    pub lease: Option<Lease>,
+}
+
+/// A worker's hold on a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The order that it works on, by its id on the queue. The same order delivered again is the same holder: whoever
+    /// had it before is dead, or its answer was lost.
+    pub holder: String,
+    /// Until when another order's worker leaves the job alone.
+    pub until: Timestamp,
 }
 
 /// Why something failed for good.
@@ -147,6 +163,8 @@ impl Failure {
     pub const EXPIRED: &str = "upload_expired";
     /// The failure of work that nobody finished in its time.
     pub const TIMED_OUT: &str = "timed_out";
+    /// The failure of work that failed at every try.
+    pub const EXHAUSTED: &str = "attempts_exhausted";
 
     /// A failure that trying again can't mend.
     pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Self {
@@ -223,6 +241,8 @@ pub enum GrantMode {
 /// The leave to upload one version of an asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
+    /// What no other grant has: by it a grant is known again whose answer was lost.
+    pub id: String,
     /// The version that the bytes will be.
     pub version: Version,
     /// How they come.
@@ -238,8 +258,14 @@ pub struct Grant {
     pub sha256: Option<Sha256>,
     /// The entity tag of the version that is replaced; none for the first (`If-None-Match: *`).
     pub replaces: Option<ETag>,
+    /// When it was granted.
+    pub granted_at: Timestamp,
     /// Until when bytes are expected.
     pub expires_at: Timestamp,
+    /// Whether nothing was seen of its upload for so long that its answer was most likely lost: it no longer counts for
+    /// its owner's quota. Bytes that come after all are taken.
+    #[serde(default)]
+    pub idle: bool,
 }
 
 impl Grant {
@@ -298,6 +324,79 @@ pub struct StoredObject {
     pub sha256: Option<Sha256>,
 }
 
+/// A version that was kept at the asset's own key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The asset's version.
+    pub version: Version,
+    /// S3's version.
+    pub version_id: Option<ObjectVersionId>,
+    /// The entity tag: the condition of whoever replaces it.
+    pub etag: ETag,
+    /// The multipart upload that it came by.
+    pub upload_id: Option<UploadId>,
+}
+
+impl Kept {
+    fn of(object: &StoredObject) -> Self {
+        Self {
+            version: object.version,
+            version_id: object.version_id.clone(),
+            etag: object.etag.clone(),
+            upload_id: object.upload_id.clone(),
+        }
+    }
+}
+
+/// A further version on its way, beside the one that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// The leave that it comes by.
+    pub grant: Grant,
+    /// `uploading` until its bytes are there, `processing` until they were read, `failed` where they can't be taken or
+    /// didn't come. What is taken is the asset's, and the update is over.
+    pub stage: Stage,
+    /// Of its upload, 0 to 100.
+    pub progress: u8,
+    /// Its bytes, once they are there.
+    pub object: Option<StoredObject>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+}
+
+impl Update {
+    fn new(grant: Grant) -> Self {
+        Self { grant, stage: Stage::Uploading, progress: 0, object: None, failure: None }
+    }
+
+    /// The version that it brings.
+    pub const fn version(&self) -> Version {
+        self.grant.version
+    }
+
+    /// Whether bytes may still come by its grant: also after its time, should they be under way; not once they were
+    /// refused.
+    fn is_awaited(&self) -> bool {
+        let expired = self.failure.as_ref().is_some_and(|failure| failure.code == Failure::EXPIRED);
+        self.stage == Stage::Uploading || expired
+    }
+}
+
+/// Content that is there and waits to be read: the asset's first, or its update's.
+#[derive(Debug, Clone, Copy)]
+pub struct Unread<'a> {
+    /// The version that it is.
+    pub version: Version,
+    /// The bytes.
+    pub object: &'a StoredObject,
+    /// The name they came under.
+    pub filename: &'a Filename,
+    /// The type that the client said.
+    pub declared_type: &'a ContentType,
+    /// The digest that the client said.
+    pub announced: Option<Sha256>,
+}
+
 /// What a new asset is made of.
 #[derive(Debug, Clone)]
 pub struct NewAsset {
@@ -315,6 +414,23 @@ pub struct NewAsset {
     pub grant: Grant,
 }
 
+/// What a new asset is made of that shows another's bytes.
+#[derive(Debug, Clone)]
+pub struct NewCopy {
+    /// Its id.
+    pub id: AssetId,
+    /// Where it lies.
+    pub folder: Folder,
+    /// Its own name.
+    pub filename: Filename,
+    /// The type that the client said.
+    pub content_type: ContentType,
+    /// The application's message that it belongs to.
+    pub message_id: Option<MessageId>,
+    /// The upload job that it came by.
+    pub upload_job: Option<RequestId>,
+}
+
 /// The one record of a file. Status fields are read by methods and written by [`Asset::apply`] alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Asset {
@@ -328,6 +444,9 @@ pub struct Asset {
     declared_type: ContentType,
     size: u64,
     version: Version,
+    /// The highest version number that was ever granted. A number is never granted twice, so that bytes count only for
+    /// the grant that they were sent under.
+    granted: Version,
     /// Goes up by one with every saved change: the sequence number that clients see.
     revision: u64,
     message_status: MessageStatus,
@@ -336,6 +455,13 @@ pub struct Asset {
     progress: u8,
     grant: Option<Grant>,
     object: Option<StoredObject>,
+    update: Option<Update>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<Kept>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    leftovers: Vec<Leftover>,
+    /// The highest version number of which bytes came although another had taken its place.
+    superseded: Option<Version>,
     content_type: Option<ContentType>,
     kind: Kind,
     sha256: Option<Sha256>,
@@ -350,8 +476,15 @@ pub struct Asset {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Warning>,
     failure: Option<Failure>,
-    /// When somebody has to look after it if nothing happens; none once it is terminal.
-    deadline: Option<Timestamp>,
+    /// How often the work that it waits for was ordered again, since something last came of it.
+    #[serde(default)]
+    drives: u32,
+    /// When it was last ordered again.
+    driven_at: Option<Timestamp>,
+    /// When somebody has to look after what it waits for; none where it waits for nothing.
+    due: Option<Timestamp>,
+    /// When somebody has to free what was left behind; none where nothing was.
+    free_by: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -404,10 +537,16 @@ impl Asset {
         stage: Stage;
         /// 0 to 100.
         progress: u8;
-        /// The open leave to upload, if there is one.
-        grant: Option<&Grant>, opt;
+        /// The highest version number that was ever granted.
+        granted: Version;
         /// The original's bytes, once they are there.
         object: Option<&StoredObject>, opt;
+        /// The further version on its way, or why the last one didn't come to be the asset's.
+        update: Option<&Update>, opt;
+        /// The versions that were kept at its own key, oldest first; the oldest are forgotten in time.
+        kept: &[Kept], ref;
+        /// What lies at S3 under its key and belongs to nobody any more.
+        leftovers: &[Leftover], ref;
         /// The asset that has the bytes, if this one is a copy.
         duplicate_of: Option<AssetId>;
         /// The jobs of the current version.
@@ -422,44 +561,127 @@ impl Asset {
         warnings: &[Warning], ref;
         /// Why it failed.
         failure: Option<&Failure>, opt;
-        /// When somebody has to look after it.
-        deadline: Option<Timestamp>;
         /// When it was granted.
         created_at: Timestamp;
         /// When it last changed.
         updated_at: Timestamp;
     }
 
+    /// When somebody has to look after it if nothing happens; none once it waits for nothing and has nothing to free.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.due.into_iter().chain(self.free_by).min()
+    }
+
+    /// The leave that bytes may come by: the first version's, or an update's.
+    pub fn grant(&self) -> Option<&Grant> {
+        match &self.update {
+            Some(update) => update.is_awaited().then_some(&update.grant),
+            None => self.grant.as_ref(),
+        }
+    }
+
+    /// The leave of an upload that is under way: not of one whose time is over, though its bytes are taken should they come.
+    pub fn open_grant(&self) -> Option<&Grant> {
+        let stage = self.update.as_ref().map_or(self.stage, |update| update.stage);
+        self.grant().filter(|_| stage == Stage::Uploading)
+    }
+
     /// The object of the open grant, if `head` at the asset's key is the granted version.
     pub fn granted_object(&self, head: ObjectHead) -> Option<StoredObject> {
-        let grant = self.grant.as_ref().filter(|grant| head.version == Some(grant.version))?;
-        Some(StoredObject {
+        let version =
+            head.version.filter(|&version| self.grant().is_some_and(|grant| grant.version == version))?;
+        Some(self.stored_object(head, version))
+    }
+
+    /// An object at the asset's key as the record keeps it.
+    pub fn stored_object(&self, head: ObjectHead, version: Version) -> StoredObject {
+        let granted = self.grant().filter(|grant| grant.version == version);
+        StoredObject {
             key: self.key.clone(),
             size: head.size,
             etag: head.etag,
             version_id: head.version_id,
-            version: grant.version,
-            upload_id: grant.upload_id().cloned(),
+            version,
+            upload_id: granted.and_then(Grant::upload_id).cloned(),
             sha256: head.sha256,
-        })
+        }
+    }
+
+    /// The tag of what lies at the asset's own key and is kept: the condition under which the next version is written.
+    /// None where nothing may lie there.
+    pub fn replaced_by_next(&self) -> Option<&ETag> {
+        self.kept.last().map(|kept| &kept.etag)
+    }
+
+    /// Why the last grant came to nothing, if its owner called it off.
+    pub fn is_update_cancelled(&self) -> bool {
+        self.update.is_none() && self.object.is_some() && self.granted > self.version
+    }
+
+    /// The highest version number of which bytes came although another grant had taken its place.
+    pub const fn superseded(&self) -> Option<Version> {
+        self.superseded
     }
 
     /// What it counts for in its owner's [`Usage`]: an upload that bytes are still expected of, the bytes that it keeps
     /// itself, and those that it was granted room for.
     pub fn usage(&self) -> Usage {
-        let off = self.stage == Stage::Failed && self.object.is_none();
-        let open = self.grant.as_ref().filter(|_| !off);
-        let own = self.object.as_ref().filter(|_| self.duplicate_of.is_none());
+        let expected = match &self.update {
+            Some(update) => (update.stage == Stage::Uploading).then_some(&update.grant),
+            None => self.grant.as_ref().filter(|_| self.stage == Stage::Uploading),
+        };
+        let open = expected.filter(|grant| !grant.idle);
         let granted = open.and_then(|grant| grant.size.exact()).unwrap_or(0);
+        let own = self.object.as_ref().filter(|_| self.duplicate_of.is_none());
+        let waiting = self.update.as_ref().and_then(|update| update.object.as_ref());
+        let size = |object: Option<&StoredObject>| object.map_or(0, |object| object.size);
         Usage {
             open_uploads: u32::from(open.is_some()),
-            stored_bytes: own.map_or(0, |object| object.size).saturating_add(granted),
+            stored_bytes: size(own).saturating_add(size(waiting)).saturating_add(granted),
         }
+    }
+
+    /// The content of `version` that is there and still to be read.
+    pub fn unread(&self, version: Version) -> Option<Unread<'_>> {
+        if let Some(update) = self.update.as_ref().filter(|update| update.version() == version) {
+            let object = update.object.as_ref().filter(|_| update.stage == Stage::Processing)?;
+            let Grant { filename, content_type, sha256, .. } = &update.grant;
+            return Some(Unread {
+                version,
+                object,
+                filename,
+                declared_type: content_type,
+                announced: *sha256,
+            });
+        }
+        let first = version == self.version && self.stage == Stage::Processing && !self.is_ingested();
+        let object = self.object.as_ref().filter(|_| first)?;
+        let (filename, declared_type) = (&self.filename, &self.declared_type);
+        Some(Unread { version, object, filename, declared_type, announced: self.sha256 })
     }
 
     /// Whether the content of `version` is there and still to be read.
     pub fn awaits_ingest(&self, version: Version) -> bool {
-        version == self.version && self.stage == Stage::Processing && !self.is_ingested()
+        self.unread(version).is_some()
+    }
+
+    /// The version whose content is there and still to be read, if there is one.
+    pub fn awaited_ingest(&self) -> Option<Version> {
+        let version = self.update.as_ref().map_or(self.version, Update::version);
+        self.unread(version).map(|unread| unread.version)
+    }
+
+    /// Whether something is still on its way: clients ask again until it isn't.
+    pub fn is_settled(&self) -> bool {
+        self.stage.is_terminal() && self.update.as_ref().is_none_or(|update| update.stage.is_terminal())
+    }
+
+    /// How many bytes the content of `version` has; none where it isn't there, or is no longer.
+    pub fn size_of(&self, version: Version) -> Option<u64> {
+        match &self.update {
+            Some(update) if update.version() == version => update.object.as_ref().map(|object| object.size),
+            _ => self.object.as_ref().filter(|_| self.version == version).map(|object| object.size),
+        }
     }
 
     /// Whether its content has been read (type, hash, metadata).

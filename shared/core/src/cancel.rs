@@ -7,7 +7,8 @@ use crate::{
     ports::{AssetRepository, Clock, MultipartStore, OriginalStore},
 };
 
-/// Cancels the open upload of `asset`. A repeat gives the same.
+/// Cancels the open upload of `asset`: that of its first version, and the asset ends with it; or that of an update, and
+/// the asset stays as it is. A repeat gives the same.
 ///
 /// # Errors
 /// `already_uploaded` once the object is there, whether or not the record knows it yet: it stays.
@@ -24,7 +25,7 @@ pub async fn cancel_upload(
         }
     }
     let transition = change::apply_to(table, clock, asset, &Event::UploadCancelled).await?;
-    effects::abort_uploads(originals, &transition).await
+    effects::free_uploads(table, originals, clock, &transition.asset, &transition.effects).await
 }
 
 /// The error of a cancel that comes too late.

@@ -47,12 +47,46 @@ pub async fn apply_within(
 ) -> Result<Transition> {
     for _ in 0..ROUNDS {
         let transition = asset.apply(event, clock.now())?;
-        if transition.outcome == Outcome::Unchanged
-            || repository.save(&transition.asset, transition.usage, quota).await? == Saved::Yes
-        {
+        if transition.outcome == Outcome::Unchanged {
             return Ok(transition);
         }
-        asset = repository.get(asset.id()).await?.ok_or_else(Error::asset_not_found)?;
+        let saved = repository.save(&transition.asset, transition.usage, quota).await;
+        match written(repository, &transition.asset, saved).await? {
+            Written::Ours => return Ok(transition),
+            Written::Theirs(stored) => asset = *stored.ok_or_else(Error::asset_not_found)?,
+        }
     }
     Err(Error::new(ErrorKind::Throttled, "busy", "the asset is being changed by many at once"))
+}
+
+/// Whose write took place.
+pub(crate) enum Written {
+    /// Ours.
+    Ours,
+    /// Another's; the asset as it is now.
+    Theirs(Option<Box<Asset>>),
+}
+
+/// Whose write took place, given what the repository answered. An answer that was lost, and a refusal of a request that
+/// was sent a second time because its answer was lost, may hide a write that took place: so the asset is looked at.
+///
+/// # Errors
+/// That of the write where it did not take place, or where nobody can tell.
+pub(crate) async fn written(
+    repository: &impl AssetRepository,
+    asset: &Asset,
+    saved: Result<Saved>,
+) -> Result<Written> {
+    let refused = match saved {
+        Ok(Saved::Yes) => return Ok(Written::Ours),
+        Ok(Saved::Conflict) => None,
+        Err(error) if error.kind().is_transient() => Some(error),
+        Err(error) => return Err(error),
+    };
+    match (repository.get(asset.id()).await, refused) {
+        (Ok(Some(stored)), _) if stored == *asset => Ok(Written::Ours),
+        (Ok(stored), None) => Ok(Written::Theirs(stored.map(Box::new))),
+        (_, Some(refused)) => Err(refused),
+        (Err(error), None) => Err(error),
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    asset::{Asset, Failure, MessageStatus, Placeholder, ProcessingStatus, Stage, Warning},
+    asset::{Asset, Failure, MessageStatus, Placeholder, ProcessingStatus, Stage, Update, Warning},
     error::Result,
     ids::{AssetId, MessageId, RequestId, Sha256, Version},
     names::{ContentType, Filename, Folder, Kind, ObjectKey},
@@ -48,6 +48,9 @@ pub struct AssetDocument {
     pub media_url: Option<String>,
     pub warnings: Vec<Warning>,
     pub failure: Option<Failure>,
+    /// A further version on its way, or why the last one didn't come to be shown. Until it is taken everything else in the
+    /// document is the present version's.
+    pub update: Option<UpdateDocument>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// When to ask again; none when nothing more will come.
@@ -69,6 +72,23 @@ pub struct DerivativeDocument {
     pub height: u32,
     pub bytes: u64,
     pub version: Version,
+}
+
+/// A further version on its way, as clients see it.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of `asset::Update`")]
+pub struct UpdateDocument {
+    pub version: Version,
+    pub stage: Stage,
+    pub progress: u8,
+    pub failure: Option<Failure>,
+}
+
+impl UpdateDocument {
+    fn of(update: &Update) -> Self {
+        let Update { stage, progress, failure, .. } = update;
+        Self { version: update.version(), stage: *stage, progress: *progress, failure: failure.clone() }
+    }
 }
 
 /// When to ask again.
@@ -98,7 +118,7 @@ impl AssetDocument {
             Some(link) => Some(links.original(link).await?),
             None => None,
         };
-        let poll = (!asset.stage().is_terminal()).then_some(POLL);
+        let poll = (!asset.is_settled()).then_some(POLL);
         Ok(Self {
             asset_id: asset.id(),
             folder: asset.folder().clone(),
@@ -123,6 +143,7 @@ impl AssetDocument {
             media_url,
             warnings: asset.warnings().to_vec(),
             failure: asset.failure().cloned(),
+            update: asset.update().map(UpdateDocument::of),
             created_at: asset.created_at(),
             updated_at: asset.updated_at(),
             poll,

@@ -1,28 +1,68 @@
-//! Doing what a transition asks for, one function for each effect that several functions do. Each may be done twice.
+//! Doing what a transition asks for, one function for each kind of effect. Each may be done twice.
+//!
+//! What is to be freed is on record until it was, so whoever may not free it leaves it: the sweeper does it in minutes.
 
 use crate::{
-    asset::{Effect, JobName, Transition},
+    asset::{Asset, Effect, Event, JobName, Leftover},
+    change,
     error::Result,
-    ports::{JobOrder, JobQueue, MultipartStore},
+    ports::{AssetRepository, Clock, JobOrder, JobQueue, MultipartStore, OriginalStore},
 };
 
-/// Frees the parts of multipart uploads that are off.
-pub async fn abort_uploads(multipart: &impl MultipartStore, transition: &Transition) -> Result<()> {
-    for effect in &transition.effects {
-        if let Effect::AbortUpload { upload_id } = effect {
-            multipart.abort(transition.asset.key(), upload_id).await?;
+/// Orders the reading of content that arrived. Who reads also frees what was left at the asset's key, so that is ordered
+/// by the same way.
+pub async fn order_ingest(ingest: &impl JobQueue, asset: &Asset, effects: &[Effect]) -> Result<()> {
+    for effect in effects {
+        let version = match effect {
+            Effect::Ingest { version } => *version,
+            Effect::Free(Leftover::Object(_)) => asset.version(),
+            Effect::Enqueue { .. } | Effect::Free(Leftover::Upload(_)) => continue,
+        };
+        return ingest.enqueue(&JobOrder { asset_id: asset.id(), version, job: JobName::Ingest }).await;
+    }
+    Ok(())
+}
+
+/// Orders the jobs that nobody has.
+pub async fn order_jobs(convert: &impl JobQueue, asset: &Asset, effects: &[Effect]) -> Result<()> {
+    for effect in effects {
+        if let Effect::Enqueue { job, version } = *effect {
+            convert.enqueue(&JobOrder { asset_id: asset.id(), version, job }).await?;
         }
     }
     Ok(())
 }
 
-/// Orders the reading of content that arrived.
-pub async fn order_ingest(ingest: &impl JobQueue, transition: &Transition) -> Result<()> {
-    for effect in &transition.effects {
-        if let Effect::Ingest { version } = *effect {
-            let asset_id = transition.asset.id();
-            ingest.enqueue(&JobOrder { asset_id, version, job: JobName::Ingest }).await?;
+/// Frees the parts of multipart uploads that are off.
+pub async fn free_uploads(
+    table: &impl AssetRepository,
+    originals: &impl MultipartStore,
+    clock: &impl Clock,
+    asset: &Asset,
+    effects: &[Effect],
+) -> Result<()> {
+    for effect in effects {
+        if let Effect::Free(leftover @ Leftover::Upload(upload_id)) = effect {
+            originals.abort(asset.key(), upload_id).await?;
+            change::apply(table, clock, asset.id(), &Event::Freed(leftover.clone())).await?;
         }
     }
     Ok(())
+}
+
+/// Frees all that was left behind.
+pub async fn free(
+    table: &impl AssetRepository,
+    originals: &(impl OriginalStore + MultipartStore),
+    clock: &impl Clock,
+    asset: &Asset,
+    effects: &[Effect],
+) -> Result<()> {
+    for effect in effects {
+        if let Effect::Free(leftover @ Leftover::Object(version_id)) = effect {
+            originals.delete(asset.key(), Some(version_id)).await?;
+            change::apply(table, clock, asset.id(), &Event::Freed(leftover.clone())).await?;
+        }
+    }
+    free_uploads(table, originals, clock, asset, effects).await
 }

@@ -5,12 +5,12 @@
 //! taken back once the object is.
 
 use crate::{
-    asset::{Asset, Event, Failure, Grant, GrantMode, StoredObject},
+    asset::{Asset, Effect, Event, Failure, Grant, GrantMode, Leftover, StoredObject, Transition},
     cancel::{already_uploaded, cancel_upload},
     change,
     effects::order_ingest,
     error::{Error, Result},
-    ids::{OwnerId, UploadId},
+    ids::{OwnerId, UploadId, Version},
     names::ObjectKey,
     ports::{AssetRepository, Clock, JobQueue, MultipartStore, OriginalStore, Stitched},
     upload::{PartTag, UploadedPart, check_open_upload},
@@ -33,8 +33,16 @@ pub struct Finisher<T, O, Q, C> {
 pub struct Completion {
     /// The asset's key.
     pub object_key: String,
+    /// The version that was granted, where the client says.
+    pub version: Option<Version>,
     /// Set for a multipart upload.
     pub upload: Option<(String, Vec<PartTag>)>,
+}
+
+impl Completion {
+    fn upload_id(&self) -> Option<&str> {
+        self.upload.as_ref().map(|(upload_id, _)| upload_id.as_str())
+    }
 }
 
 impl<T, O, Q, C> Finisher<T, O, Q, C>
@@ -48,35 +56,33 @@ where
     ///
     /// # Errors
     /// `asset_not_found`, `upload_not_found`; a part list that isn't the upload (`Invalid`, see
-    /// [`Parts::check_list`](crate::upload::Parts::check_list)); `upload_incomplete` while the bytes aren't there; `upload_cancelled`,
-    /// `upload_expired`, `upload_gone`, `stale_version` where they won't be any more.
+    /// [`Parts::check_list`](crate::upload::Parts::check_list)); `upload_incomplete` while the bytes aren't there;
+    /// `upload_cancelled`, `upload_expired`, `upload_gone`, `version_superseded`, `stale_version` where they won't be any
+    /// more. Bytes that came and are refused are no error: the asset says why.
     pub async fn complete(&self, owner: &OwnerId, completion: &Completion) -> Result<Asset> {
         let asset = self.owned(owner, &completion.object_key).await?.ok_or_else(Error::asset_not_found)?;
-        let Some(grant) = asset.grant() else { return settled(asset, completion) };
-        let object = match (&grant.mode, &completion.upload) {
-            (GrantMode::Direct, None) => self.arrived(&asset).await?,
-            (GrantMode::Direct, Some(_)) => return Err(Error::upload_not_found()),
+        let open = asset.grant().filter(|grant| is_of(grant, completion));
+        let Some(grant) = open else { return settled(asset, completion) };
+        let (version, object) = match (&grant.mode, &completion.upload) {
+            (GrantMode::Direct, None) => (grant.version, self.arrived(&asset).await?),
             (
                 GrantMode::Multipart { upload_id, .. } | GrantMode::OpenMultipart { upload_id },
-                Some((named, list)),
-            ) => {
-                if named != upload_id.as_str() {
-                    // the one before it, of the present version, may be asked about again
-                    return settled_upload(asset, named);
-                }
-                self.stitch(&asset, grant, upload_id, list).await?
-            }
+                Some((_, list)),
+            ) => (grant.version, self.stitch(&asset, grant, upload_id, list).await?),
+            (GrantMode::Direct, Some(_)) => return Err(Error::upload_not_found()),
             (GrantMode::Multipart { .. } | GrantMode::OpenMultipart { .. }, None) => {
                 return Err(Error::invalid_field("upload_id", "is missing; this file is uploaded in parts"));
             }
         };
         let event = Event::UploadArrived(Box::new(object));
-        let transition = change::apply_to(&self.table, &self.clock, asset, &event).await?;
-        // S3's event starts the reading; this order is for the case that the event never comes. Jobs and strays belong
-        // to `process`, whose own retries make them good.
-        order_ingest(&self.ingest, &transition).await?;
-        // a cancel that was recorded between the stitching and this: the client that cancelled was told so
-        if transition.asset.object().is_some() { Ok(transition.asset) } else { Err(ended(&transition.asset)) }
+        let Transition { asset, effects, .. } =
+            change::apply_to(&self.table, &self.clock, asset, &event).await?;
+        // S3's event starts the reading; this order is for the case that the event never comes. Jobs and what was left
+        // behind belong to `process`, whose own retries make them good.
+        order_ingest(&self.ingest, &asset, &effects).await?;
+        // between the stitching and this the upload may have been cancelled, or another taken its place
+        let answers = asset.version() > version || came(&asset, version);
+        if answers { Ok(asset) } else { Err(why_over(&asset, version)) }
     }
 
     /// Checks the list against S3's own and has it stitched.
@@ -128,9 +134,26 @@ where
 
     /// The granted version's object, if it is there.
     async fn arrived(&self, asset: &Asset) -> Result<StoredObject> {
-        let head = self.originals.head(asset.key(), None).await?;
-        head.and_then(|head| asset.granted_object(head))
-            .ok_or_else(|| Error::conflict("upload_incomplete", "the bytes aren't there yet"))
+        let incomplete = || Error::conflict("upload_incomplete", "the bytes aren't there yet");
+        let Some(head) = self.originals.head(asset.key(), None).await? else { return Err(incomplete()) };
+        if let Some(object) = asset.granted_object(head.clone()) {
+            return Ok(object);
+        }
+        let Some(version) = head.version else { return Err(incomplete()) };
+        // bytes of a grant that this one took the place of, which stand in its way: they go
+        let stray = Event::UploadArrived(Box::new(asset.stored_object(head, version)));
+        let told = change::apply_to(&self.table, &self.clock, asset.clone(), &stray).await?;
+        if told.effects.iter().any(|effect| matches!(effect, Effect::Free(Leftover::Object(_)))) {
+            order_ingest(&self.ingest, &told.asset, &told.effects).await?;
+            return Err(version_superseded());
+        }
+        // those that were freed before
+        let open = asset.grant().map(|grant| grant.version);
+        Err(if asset.superseded() > Some(asset.version()) && asset.superseded() < open {
+            version_superseded()
+        } else {
+            incomplete()
+        })
     }
 
     /// The parts that S3 has of an open upload: what a client needs to go on after a reload.
@@ -156,13 +179,12 @@ where
     /// `upload_not_found` unless it is the owner's; `already_uploaded` once the object is there: it stays.
     pub async fn cancel(&self, owner: &OwnerId, upload_id: &str, object_key: &str) -> Result<()> {
         let (asset, upload_id) = self.open_upload(owner, upload_id, object_key).await?;
-        let done_by_this = asset.object().is_some_and(|object| object.upload_id.as_ref() == Some(&upload_id));
         match asset.grant() {
             Some(grant) if grant.upload_id() == Some(&upload_id) => {
                 cancel_upload(&self.table, &self.originals, &self.clock, asset).await
             }
-            _ if done_by_this => Err(already_uploaded()),
-            None if asset.failure_code() == Some(Failure::CANCELLED) => {
+            _ if came_by(&asset, upload_id.as_str()) => Err(already_uploaded()),
+            _ if asset.failure_code() == Some(Failure::CANCELLED) || asset.is_update_cancelled() => {
                 // cancelled before: free once more what a late part may have left
                 self.originals.abort(asset.key(), &upload_id).await
             }
@@ -189,33 +211,80 @@ where
     }
 }
 
-/// The answer where no upload is open: the asset as it is, if this completion is the one that made it so.
+/// Whether the completion can be of this grant.
+fn is_of(grant: &Grant, completion: &Completion) -> bool {
+    let version = completion.version.is_none_or(|version| version == grant.version);
+    let upload = match (grant.upload_id(), completion.upload_id()) {
+        (Some(open), Some(named)) => open.as_str() == named,
+        _ => true,
+    };
+    version && upload
+}
+
+/// Whether bytes of this asset came by that multipart upload: those that it shows, those that are about to be read, or
+/// those of an earlier version.
+fn came_by(asset: &Asset, upload_id: &str) -> bool {
+    let is_it = |id: &Option<UploadId>| id.as_ref().is_some_and(|id| id.as_str() == upload_id);
+    let update = asset.update().and_then(|update| update.object.as_ref());
+    asset.object().into_iter().chain(update).any(|object| is_it(&object.upload_id))
+        || asset.kept().iter().any(|kept| is_it(&kept.upload_id))
+}
+
+/// The answer where the completion is of no open upload: the asset as it is, if the upload's bytes came to it; otherwise
+/// why they didn't.
 fn settled(asset: Asset, completion: &Completion) -> Result<Asset> {
-    match &completion.upload {
-        Some((named, _)) => settled_upload(asset, named),
-        None if asset.object().is_some() => Ok(asset),
-        None => Err(ended(&asset)),
+    let version = completion.version.unwrap_or_else(|| asset.granted());
+    if version > asset.granted() {
+        return Err(Error::upload_not_found());
     }
-}
-
-fn settled_upload(asset: Asset, named: &str) -> Result<Asset> {
-    match asset.object() {
-        // a copy shows the bytes of the asset that keeps them, so it no longer knows its own upload's id
-        Some(object)
-            if asset.duplicate_of().is_some()
-                || object.upload_id.as_ref().is_some_and(|id| id.as_str() == named) =>
-        {
-            Ok(asset)
+    let came = match completion.upload_id() {
+        None => asset.version() > version || came(&asset, version),
+        Some(named) if came_by(&asset, named) => true,
+        // whose bytes were refused, or are kept by the asset that this one is a copy of
+        Some(named) => {
+            let let_go =
+                asset.object().is_none() || asset.duplicate_of().is_some() || asset.update().is_some();
+            let is_last = match asset.update().map(|update| &update.grant).or(asset.grant()) {
+                Some(last) => last.upload_id().is_some_and(|id| id.as_str() == named),
+                None => let_go || asset.is_update_cancelled() || asset.granted() == Version::FIRST,
+            };
+            if !is_last && asset.granted() > Version::FIRST {
+                return Err(version_superseded());
+            }
+            is_last && let_go && came(&asset, version)
         }
-        None if asset.grant().is_none() => Err(ended(&asset)),
-        _ => Err(Error::upload_not_found()),
+    };
+    if came { Ok(asset) } else { Err(why_over(&asset, version)) }
+}
+
+/// Whether the bytes of this version came, though they may have been refused: the document says so then.
+fn came(asset: &Asset, version: Version) -> bool {
+    let is_refusal =
+        |failure: &Failure| ![Failure::CANCELLED, Failure::EXPIRED].contains(&failure.code.as_str());
+    let failure = match asset.update() {
+        Some(update) if update.version() == version => update.failure.as_ref(),
+        _ if asset.version() == version => asset.failure(),
+        _ => None,
+    };
+    asset.size_of(version).is_some() || failure.is_some_and(is_refusal)
+}
+
+/// Why no bytes came under the grant of this version.
+fn why_over(asset: &Asset, version: Version) -> Error {
+    if version < asset.granted() {
+        return version_superseded();
+    }
+    let expired = asset.update().map_or(asset.failure(), |update| update.failure.as_ref());
+    match expired.map(|failure| failure.code.as_str()) {
+        Some(Failure::EXPIRED) => {
+            Error::conflict(Failure::EXPIRED, "the upload was not finished in its time")
+        }
+        Some(Failure::CANCELLED) => Error::conflict(Failure::CANCELLED, "the upload was cancelled"),
+        _ if asset.is_update_cancelled() => Error::conflict(Failure::CANCELLED, "the upload was cancelled"),
+        _ => Error::upload_not_found(),
     }
 }
 
-/// Why an asset without bytes and without an open upload won't get any.
-fn ended(asset: &Asset) -> Error {
-    match asset.failure_code() {
-        Some(Failure::CANCELLED) => Error::conflict(Failure::CANCELLED, "the upload was cancelled"),
-        _ => Error::conflict(Failure::EXPIRED, "the upload was not finished in its time"),
-    }
+fn version_superseded() -> Error {
+    Error::conflict("version_superseded", "a later upload of this asset took the place of this one")
 }

@@ -6,15 +6,16 @@
 use std::time::Duration;
 
 use crate::{
-    asset::{Asset, Event, Grant, GrantMode, NewAsset, Stage},
-    change,
-    effects::abort_uploads,
-    error::{Error, Result},
+    asset::{Asset, Event, Grant, GrantMode, NewAsset, NewCopy, Stage, Transition},
+    change::{self, Written, written},
+    effects::free_uploads,
+    error::{Error, ErrorKind, Result},
     gate::Terms,
-    ids::{AssetId, ETag, OwnerId, UploadId, Version},
+    ids::{AssetId, ETag, OwnerId, Sha256, UploadId, Version},
     names::ObjectKey,
-    ports::{AssetRepository, Clock, ContentIndex, IdGenerator, MultipartStore, Saved},
+    ports::{AssetRepository, Clock, ContentIndex, IdGenerator, MultipartStore, OriginalStore},
     upload::{MULTIPART_TTL, Parts},
+    usage::Quota,
 };
 
 /// What uploads are opened with.
@@ -47,25 +48,89 @@ struct Target {
     replaces: Option<ETag>,
 }
 
+/// How often who shows a content at a place is asked again, while others write it.
+const ROUNDS: usize = 4;
+
 impl<T, O, C, I> Intake<T, O, C, I>
 where
     T: AssetRepository + ContentIndex,
-    O: MultipartStore,
+    O: OriginalStore + MultipartStore,
     C: Clock,
     I: IdGenerator,
 {
-    /// The owner's finished asset with the announced content, if there is one: nothing need be sent then. The hint never
-    /// reaches beyond the owner's own.
+    /// The asset that shows the announced content, where the owner has that content already: nothing need be sent then.
+    /// It is the one that has it under the same name, in the same folder, for the same message; otherwise a new one that
+    /// shares its bytes. The hint never reaches beyond the owner's own.
     pub async fn existing(&self, owner: &OwnerId, terms: &Terms) -> Result<Option<Asset>> {
         let Some(sha256) = terms.sha256 else { return Ok(None) };
-        let Some(id) = self.table.keeper(owner, sha256).await? else { return Ok(None) };
-        let keeper = self.table.get(id).await?;
-        Ok(keeper.filter(|asset| {
+        let Some(keeper) = self.finished(owner, sha256, sha256, terms).await? else { return Ok(None) };
+        if is_at_place(&keeper, terms) {
+            return Ok(Some(keeper));
+        }
+        let place = place(sha256, terms);
+        if let Some(here) =
+            self.finished(owner, place, sha256, terms).await?.filter(|here| is_at_place(here, terms))
+        {
+            return Ok(Some(here));
+        }
+        if !self.has_bytes(&keeper).await? {
+            return Ok(None);
+        }
+        self.copy(owner, place, terms, &keeper).await.map(Some)
+    }
+
+    /// The owner's finished asset that the index names under `digest`, if it shows just this content.
+    async fn finished(
+        &self,
+        owner: &OwnerId,
+        digest: Sha256,
+        sha256: Sha256,
+        terms: &Terms,
+    ) -> Result<Option<Asset>> {
+        let Some(id) = self.table.keeper(owner, digest).await? else { return Ok(None) };
+        Ok(self.table.get(id).await?.filter(|asset| {
             asset.owner() == owner
                 && asset.stage() == Stage::Done
                 && asset.sha256() == Some(sha256)
                 && terms.size.holds(asset.size())
         }))
+    }
+
+    /// Whether the bytes that an asset shows are there: a copy is made of nothing less.
+    async fn has_bytes(&self, asset: &Asset) -> Result<bool> {
+        let Some(object) = asset.object() else { return Ok(false) };
+        let head = self.originals.head(&object.key, object.version_id.as_ref()).await?;
+        Ok(head.is_some_and(|head| head.size == object.size && head.etag == object.etag))
+    }
+
+    /// A new asset that shows the bytes of `keeper`, the only one at its place unless two ask for it in the same moment.
+    async fn copy(&self, owner: &OwnerId, place: Sha256, terms: &Terms, keeper: &Asset) -> Result<Asset> {
+        let id = self.ids.asset_id();
+        let mut holder = self.table.claim(owner, place, id).await?;
+        for _ in 0..ROUNDS {
+            if holder == id {
+                break;
+            }
+            // what was there went, was changed, or died before it was written
+            let there = self.table.get(holder).await?;
+            let shown = there.filter(|asset| {
+                asset.owner() == owner && asset.stage() == Stage::Done && asset.sha256() == keeper.sha256()
+            });
+            if let Some(here) = shown.filter(|here| is_at_place(here, terms)) {
+                return Ok(here);
+            }
+            holder = self.table.replace(owner, place, holder, id).await?;
+        }
+        let new = NewCopy {
+            id,
+            folder: terms.folder.clone(),
+            filename: terms.filename.clone(),
+            content_type: terms.content_type.clone(),
+            message_id: terms.message_id.clone(),
+            upload_job: terms.upload_job.clone(),
+        };
+        let asset = Asset::copy(new, keeper, self.clock.now());
+        self.create(asset, &terms.quota).await.map_err(|(error, _)| error)
     }
 
     /// Opens the upload of a new asset. The answer is recorded and has its grant.
@@ -87,19 +152,37 @@ where
             grant,
         };
         let asset = Asset::create(new, self.clock.now());
-        let created = match self.table.create(&asset, &terms.quota).await {
-            Ok(Saved::Yes) => return Ok(asset),
-            Ok(Saved::Conflict) => Error::internal("a new asset id was taken"),
-            Err(error) => error,
-        };
-        self.free(&target.key, upload_id).await;
-        Err(created)
+        match self.create(asset, &terms.quota).await {
+            Ok(asset) => Ok(asset),
+            Err((error, Recorded::No)) => {
+                self.free(&target.key, upload_id).await;
+                Err(error)
+            }
+            Err((error, Recorded::Unknown)) => Err(error),
+        }
     }
 
-    /// Opens the upload of a further version of an asset: its key stays, and S3 itself refuses whoever comes late.
+    /// Writes a new asset. Where nobody can say whether it was written, what belongs to it must stay.
+    async fn create(&self, asset: Asset, quota: &Quota) -> Result<Asset, (Error, Recorded)> {
+        let created = self.table.create(&asset, quota).await;
+        let unknown = matches!(&created, Err(error) if error.kind() == ErrorKind::Unavailable);
+        match written(&self.table, &asset, created).await {
+            Ok(Written::Ours) => Ok(asset),
+            Ok(Written::Theirs(_)) => Err((Error::internal("a new asset id was taken"), Recorded::No)),
+            Err(error) if unknown => match self.table.get(asset.id()).await {
+                Ok(None) => Err((error, Recorded::No)),
+                _ => Err((error, Recorded::Unknown)),
+            },
+            Err(error) => Err((error, Recorded::No)),
+        }
+    }
+
+    /// Opens the upload of a further version of an asset: its key stays, and S3 itself refuses whoever comes late. It
+    /// takes the place of an upload that is open.
     ///
     /// # Errors
-    /// `asset_not_found` unless it is the owner's; `asset_busy`, `stale_version`; `quota_exceeded`.
+    /// `asset_not_found` unless it is the owner's; `asset_busy` while bytes that are there wait for their reading or
+    /// conversion, `stale_version`; `quota_exceeded`.
     pub async fn open_update(
         &self,
         owner: &OwnerId,
@@ -109,24 +192,33 @@ where
     ) -> Result<Asset> {
         let asset = self.table.get(id).await?.filter(|asset| asset.owner() == owner);
         let asset = asset.ok_or_else(Error::asset_not_found)?;
-        let object = asset.object().filter(|_| asset.stage().is_terminal()).ok_or_else(|| {
-            Error::conflict("asset_busy", "the asset's present version is still on its way")
-        })?;
-        // a duplicate has no bytes at its own key: there the next version is the first to be written
-        let replaces = (object.key == *asset.key()).then(|| object.etag.clone());
-        let target = Target { key: asset.key().clone(), version: asset.version().next(), replaces };
+        if !asset.may_be_updated() {
+            return Err(Error::conflict("asset_busy", "the asset's present version is still on its way"));
+        }
+        let target = Target {
+            key: asset.key().clone(),
+            version: asset.granted().next(),
+            replaces: asset.replaced_by_next().cloned(),
+        };
         let grant = self.grant(&target, terms, opening).await?;
-        let upload_id = grant.upload_id().cloned();
+        let (name, upload_id) = (grant.id.clone(), grant.upload_id().cloned());
         let event = Event::UpdateGranted(Box::new(grant));
-        match change::apply_within(&self.table, &self.clock, asset, &event, &terms.quota).await {
-            Ok(transition) => {
-                abort_uploads(&self.originals, &transition).await?;
-                Ok(transition.asset)
+        let error = match change::apply_within(&self.table, &self.clock, asset, &event, &terms.quota).await {
+            Ok(Transition { asset, effects, .. }) => {
+                // what can't be freed now is on record
+                let _ = free_uploads(&self.table, &self.originals, &self.clock, &asset, &effects).await;
+                return Ok(asset);
             }
-            Err(error) => {
+            Err(error) => error,
+        };
+        // an answer that was lost may hide a grant that was recorded, and changed since
+        match self.table.get(id).await {
+            Ok(Some(stored)) if stored.grant().is_some_and(|open| open.id == name) => Ok(stored),
+            Ok(_) => {
                 self.free(&target.key, upload_id).await;
                 Err(error)
             }
+            Err(_) => Err(error),
         }
     }
 
@@ -145,6 +237,7 @@ where
             }
         };
         Ok(Grant {
+            id: self.ids.name(),
             version: target.version,
             mode,
             size: terms.size,
@@ -152,7 +245,9 @@ where
             content_type: terms.content_type.clone(),
             sha256: terms.sha256,
             replaces: target.replaces.clone(),
+            granted_at: now,
             expires_at,
+            idle: false,
         })
     }
 
@@ -162,4 +257,27 @@ where
             let _ = self.originals.abort(key, &upload_id).await;
         }
     }
+}
+
+/// Whether something is on record.
+enum Recorded {
+    /// It isn't.
+    No,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// Under what the content index names the asset that shows a content under this name, in this folder, for this message.
+fn place(sha256: Sha256, terms: &Terms) -> Sha256 {
+    let Terms { folder, filename, message_id, .. } = terms;
+    let message = message_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    // no name holds a control character
+    Sha256::of(format!("{sha256}\n{folder}\n{filename}\n{message}").as_bytes())
+}
+
+/// Whether an asset has the name, folder and message of these terms.
+fn is_at_place(asset: &Asset, terms: &Terms) -> bool {
+    *asset.filename() == terms.filename
+        && *asset.folder() == terms.folder
+        && asset.message_id() == terms.message_id.as_ref()
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    asset::{Event, Grant, GrantMode, NewAsset, StoredObject},
+    asset::{Event, Grant, GrantMode, NewAsset, Overdue, StoredObject},
     ids::Version,
     ports::Page,
 };
@@ -54,6 +54,7 @@ fn job() -> UploadJob {
 fn asset(n: u8) -> Asset {
     let terms = job().terms();
     let grant = Grant {
+        id: "grant-1".to_owned(),
         version: Version::FIRST,
         mode: GrantMode::OpenMultipart { upload_id: "upload".parse().unwrap() },
         size: terms.size,
@@ -61,7 +62,9 @@ fn asset(n: u8) -> Asset {
         content_type: terms.content_type,
         sha256: None,
         replaces: None,
+        granted_at: now(),
         expires_at: later(7 * 86_400),
+        idle: false,
     };
     let new = NewAsset {
         id: id(n),
@@ -101,7 +104,7 @@ fn cancelled(n: u8) -> Asset {
 }
 
 fn expired(n: u8) -> Asset {
-    after(&asset(n), &Event::DeadlinePassed)
+    after(&asset(n), &Event::DeadlinePassed(Overdue::default()))
 }
 
 /// The job after events, each of them allowed, a second apart.

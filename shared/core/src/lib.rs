@@ -15,6 +15,7 @@
 //! | [`task`] | what became of the files of one small form |
 //! | [`tus`] | uploads by tus: appends of any size made into parts, parts made into one |
 //! | [`usage`] | what an owner has, and may have |
+//! | [`arrival`] | bytes that came: the asset learns of them, whoever tells |
 //! | [`cancel`] | calling an upload off |
 //! | [`effects`] | what a transition asks for, done |
 //! | [`document`] | the asset document that HTTP, WebSocket and events share |
@@ -23,6 +24,7 @@
 //! | [`error`] | kinds, stable codes, public messages |
 //! | [`ids`], [`names`], [`time`] | validated newtypes |
 
+pub mod arrival;
 pub mod asset;
 pub mod cancel;
 pub mod change;

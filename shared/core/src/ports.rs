@@ -42,6 +42,11 @@ pub trait IdGenerator: Send + Sync {
     fn task_id(&self) -> TaskId;
     /// A secret of 256 random bits, URL-safe.
     fn secret(&self) -> String;
+    /// A name that nobody else has, to know an attempt again by. It is no secret: 96 random bits.
+    fn name(&self) -> String {
+        let secret = self.secret();
+        secret[secret.len().saturating_sub(16)..].to_owned()
+    }
 }
 
 /// An object's bytes, chunk by chunk.
@@ -406,6 +411,10 @@ pub struct JobOrder {
 pub trait JobQueue: Send + Sync {
     /// Queues an order. It may be delivered more than once, and queuing twice is harmless.
     fn enqueue(&self, order: &JobOrder) -> impl Future<Output = Result<()>> + Send;
+
+    /// How many orders wait, are held back, or are being worked at. Approximate, and it may lag: 0 means that most likely
+    /// nothing waits.
+    fn backlog(&self) -> impl Future<Output = Result<u64>> + Send;
 }
 
 /// The operator's own gate (feature A13). It is asked once for each grant, under a short time limit.

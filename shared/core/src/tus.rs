@@ -166,7 +166,8 @@ impl Target {
 
     /// Whether the asset won't take this upload any more: it was called off, or its time is over.
     pub fn is_off_on(&self, asset: &Asset) -> bool {
-        !self.is_open_on(asset) && asset.object().is_none_or(|object| object.version < self.version)
+        let came = asset.size_of(self.version).is_some() || asset.version() > self.version;
+        !self.is_open_on(asset) && !came
     }
 }
 

@@ -119,6 +119,19 @@ impl<L: Fn(&str) -> Option<String>> Env<L> {
         self.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1769_u64, 128..=10_240) * 1024 * 1024
     }
 
+    /// A text that is read as something; the default where it is missing.
+    pub fn parsed<T: Default, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> T {
+        let Some(text) = self.optional(name) else { return T::default() };
+        parse(&text).unwrap_or_else(|reason| {
+            self.fault(name, format_args!("can't be used: {reason}"));
+            T::default()
+        })
+    }
+
     /// Notes a fault that the caller found itself.
     pub fn fault(&mut self, name: &str, reason: impl fmt::Display) {
         self.faults.push(format!("{name} {reason}"));

@@ -178,6 +178,7 @@ mod tests {
         let now = Timestamp::from_seconds(1_700_000_000);
         let owner = "alice".parse().unwrap();
         let grant = Grant {
+            id: "grant-1".to_owned(),
             version: Version::FIRST,
             mode: GrantMode::Direct,
             size: SizeRange::exactly(3),
@@ -185,7 +186,9 @@ mod tests {
             content_type: "image/jpeg".parse().unwrap(),
             sha256: None,
             replaces: None,
+            granted_at: now,
             expires_at: now,
+            idle: false,
         };
         let new = NewAsset {
             id: "0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f".parse().unwrap(),

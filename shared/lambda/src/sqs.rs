@@ -16,8 +16,9 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::de::DeserializeOwned;
 use sluice_core::Result;
 
-/// Runs `handle` on each message, one after another, and reports those that must be seen again.
-pub async fn run_batch<T, F>(event: SqsEvent, handle: impl Fn(T) -> F) -> SqsBatchResponse
+/// Runs `handle` on each message and its id, one after another, and reports those that must be seen again. A message that
+/// is delivered again has the same id.
+pub async fn run_batch<T, F>(event: SqsEvent, handle: impl Fn(T, String) -> F) -> SqsBatchResponse
 where
     T: DeserializeOwned,
     F: Future<Output = Result<()>>,
@@ -27,7 +28,7 @@ where
         let message_id = message.message_id.unwrap_or_default();
         match serde_json::from_str(message.body.as_deref().unwrap_or_default()) {
             Ok(order) => {
-                let Err(error) = handle(order).await else { continue };
+                let Err(error) = handle(order, message_id.clone()).await else { continue };
                 if error.kind().is_transient() {
                     tracing::warn!(%message_id, code = error.code(), source = error.sources(), "message will be retried");
                 } else {
@@ -72,7 +73,7 @@ mod tests {
     #[tokio::test]
     async fn each_message_is_judged_alone() {
         let seen = RefCell::new(Vec::new());
-        let handle = async |number: u32| {
+        let handle = async |number: u32, _| {
             seen.borrow_mut().push(number);
             match number {
                 2 => Err(Error::unavailable("S3", "timeout")),
@@ -89,7 +90,7 @@ mod tests {
     async fn a_body_of_another_shape_is_reported() {
         let good = r#"{"asset_id":"0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f","version":1,"job":"image"}"#;
         let bodies = event(&[r#"{"asset_id":7}"#, "", good, &good.replace("image", "dance")]);
-        let response = run_batch(bodies, async |_: JobOrder| Ok(())).await;
+        let response = run_batch(bodies, async |_: JobOrder, _| Ok(())).await;
         assert_eq!(failures(response), ["m1", "m2", "m4"]);
     }
 }

@@ -71,6 +71,9 @@ pub struct Spec {
     /// 1 to 100, on the format's own scale.
     #[serde(default = "default_quality")]
     pub quality: u8,
+    /// Whether an image fails that it can't be made of. Without it such an image is shown by its original.
+    #[serde(default)]
+    pub required: bool,
 }
 
 const fn default_quality() -> u8 {
@@ -80,7 +83,7 @@ const fn default_quality() -> u8 {
 impl Spec {
     /// A derivative named `name`, its longer edge at most `max_edge` pixels.
     pub fn new(name: impl Into<String>, max_edge: u32, format: OutputFormat, quality: u8) -> Self {
-        Self { name: name.into(), max_edge, format, transparent: None, quality }
+        Self { name: name.into(), max_edge, format, transparent: None, quality, required: false }
     }
 
     /// The size of this derivative of an original of `size` pixels.
@@ -115,7 +118,7 @@ impl Default for Profile {
 
 impl Profile {
     /// Reads a profile: a JSON array of objects with `name`, `max_edge`, `format` (`jpeg`, `webp`, `png`, `avif`) and, if
-    /// wanted, `quality` (80) and `transparent` (the format for pictures with transparency).
+    /// wanted, `quality` (80), `transparent` (the format for pictures with transparency) and `required` (false).
     ///
     /// # Errors
     /// What is wrong with it, for its author.
@@ -134,6 +137,12 @@ impl Profile {
             }
         }
         Ok(Self { derivatives })
+    }
+
+    /// Whether an image fails that not all of this can be made of. They are made together or not at all, so that one
+    /// that is required is enough.
+    pub fn is_required(&self) -> bool {
+        self.derivatives.iter().any(|spec| spec.required)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_core::{
     asset::{
-        Asset, Derivative, Event, Grant, GrantMode, Ingest, JobName, Need, NewAsset, Placeholder,
+        Asset, Derivative, Event, Grant, GrantMode, Ingest, JobName, Lease, Need, NewAsset, Placeholder,
         StoredObject, Warning,
     },
     gate::Terms,
@@ -35,6 +35,7 @@ pub fn digest(bytes: &[u8]) -> Sha256 {
 /// The leave to PUT the first version of `photo.jpg`, [`SIZE`] bytes.
 pub fn grant(now: Timestamp) -> Grant {
     Grant {
+        id: "grant-1".to_owned(),
         version: Version::FIRST,
         mode: GrantMode::Direct,
         size: SizeRange::exactly(SIZE),
@@ -42,7 +43,9 @@ pub fn grant(now: Timestamp) -> Grant {
         content_type: "image/jpeg".parse().expect("a type"),
         sha256: None,
         replaces: None,
+        granted_at: now,
         expires_at: now.plus(GRANT_TTL),
+        idle: false,
     }
 }
 
@@ -65,8 +68,8 @@ pub fn stored(asset: &Asset, head: &ObjectHead) -> StoredObject {
     asset.granted_object(head.clone()).expect("the object is of the open grant")
 }
 
-/// An asset in which every field is filled: done, with metadata of every type, derivatives, a warning, a placeholder,
-/// and the grant of its next version.
+/// An asset in which nearly every field is filled: done, with metadata of every type, derivatives, a warning, a
+/// placeholder, the grant of its next version, and bytes that came twice and are to be freed.
 pub fn everything(id: AssetId, owner: &str, now: Timestamp) -> Asset {
     let upload_id: UploadId = "upload-1".parse().expect("an id");
     let grant = Grant {
@@ -114,15 +117,22 @@ pub fn everything(id: AssetId, owner: &str, now: Timestamp) -> Asset {
         version,
     };
     let update = Grant { version: version.next(), replaces: Some(etag), ..self::grant(now) };
+    let late = StoredObject { version_id: Some("late".parse().expect("an id")), ..stored(&asset, &head) };
     let job = JobName::Image;
     let events = [
         Event::UploadArrived(Box::new(stored(&asset, &head))),
         Event::Ingested(Box::new(read)),
-        Event::JobStarted { job, version, lease_until: now.plus(GRANT_TTL) },
+        Event::JobStarted { job, version, lease: lease(now) },
         Event::JobSucceeded { job, version, derivatives: vec![thumb], warnings: vec![warning("too_small")] },
         Event::UpdateGranted(Box::new(update)),
+        Event::UploadArrived(Box::new(late)),
     ];
     events.iter().fold(asset, |asset, event| asset.apply(event, now).expect("the way of every asset").asset)
+}
+
+/// A worker's hold on a job for an hour.
+pub fn lease(now: Timestamp) -> Lease {
+    Lease { holder: "message-1".to_owned(), until: now.plus(GRANT_TTL) }
 }
 
 /// A new upload job for `clip.mp4`, [`SIZE`] bytes, with metadata.

@@ -18,10 +18,10 @@ use sluice_core::{
     Result,
     asset::Grant,
     gate::GatePolicy,
-    ids::{ObjectVersionId, Version},
-    names::ObjectKey,
-    ports::{IdGenerator, NewObject, ObjectBody, ObjectHead, OriginalStore},
-    upload::SizeRange,
+    ids::{ETag, ObjectVersionId, UploadId, Version},
+    names::{ContentType, ObjectKey},
+    ports::{IdGenerator, MultipartStore, NewObject, ObjectBody, ObjectHead, OriginalStore, Stitched},
+    upload::{PartTag, SizeRange, UploadedPart},
 };
 use sluice_media::limits::Limits;
 use sluice_process::ingest::{Ingester, ReadLimits};
@@ -123,6 +123,7 @@ async fn run(head: &'static [u8], mebibytes: u32) -> std::result::Result<Outcome
             decode: Limits::for_memory(FUNCTION_MEMORY),
         },
         gate: GatePolicy::default(),
+        required: false,
     };
 
     let before = memory("self")?;
@@ -184,6 +185,35 @@ impl OriginalStore for Generated {
     }
 
     async fn delete(&self, _: &ObjectKey, _: Option<&ObjectVersionId>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// No upload in parts is ever open here.
+impl MultipartStore for Generated {
+    async fn create(&self, _: &ObjectKey, _: &ContentType, _: Version) -> Result<UploadId> {
+        Err(sluice_core::Error::internal("nothing is uploaded in parts"))
+    }
+
+    async fn upload_part(&self, _: &ObjectKey, _: &UploadId, _: u16, _: Bytes) -> Result<Option<ETag>> {
+        Ok(None)
+    }
+
+    async fn list_parts(&self, _: &ObjectKey, _: &UploadId) -> Result<Option<Vec<UploadedPart>>> {
+        Ok(None)
+    }
+
+    async fn complete(
+        &self,
+        _: &ObjectKey,
+        _: &UploadId,
+        _: &[PartTag],
+        _: Option<&ETag>,
+    ) -> Result<Stitched> {
+        Ok(Stitched::NoSuchUpload)
+    }
+
+    async fn abort(&self, _: &ObjectKey, _: &UploadId) -> Result<()> {
         Ok(())
     }
 }

@@ -5,25 +5,43 @@
 //! out from the state and not from the change: an event that is delivered again asks again for what is still to be
 //! done, so that a worker that died between "saved" and "asked" is made good by the next delivery.
 
-use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     asset::{
-        Asset, Derivative, Failure, Grant, Job, JobName, JobStatus, MessageStatus, Need, NewAsset,
-        Placeholder, ProcessingStatus, Stage, StoredObject, Warning,
+        Asset, Derivative, Failure, Grant, Job, JobName, JobStatus, Kept, Lease, Leftover, MessageStatus,
+        Need, NewAsset, NewCopy, Placeholder, ProcessingStatus, Stage, StoredObject, Update, Warning,
     },
     error::{Error, Result},
-    ids::{ObjectVersionId, Sha256, UploadId, Version},
+    ids::{Sha256, Version},
     names::{ContentType, Kind, ObjectKey},
     time::Timestamp,
+    upload::SizeRange,
     usage::UsageChange,
 };
 
 /// How long bytes may still come after a grant has ended: a PUT that began in time is let finish.
 const UPLOAD_GRACE: Duration = Duration::from_mins(15);
+/// When an open upload is first looked at: its bytes may be there without anybody having said so, and if nothing is
+/// there at all its client most likely never learned of it. Later looks come each after twice the time.
+const FIRST_LOOK: Duration = Duration::from_mins(10);
 /// How long a step that waits for a worker may wait before the sweeper looks: longer than Lambda's own retries of an
 /// event (about three minutes) and the redrive of a queue.
 const QUEUED_FOR: Duration = Duration::from_hours(1);
+/// How often work is ordered again before it is given up. Faults that pass within some hours fail nothing.
+const MOST_DRIVES: u32 = 6;
+/// How long work rests after it failed at every try, before it is first ordered again; four times as long after each
+/// further time, for what failed five times in a row seldom works a minute later.
+const FIRST_REST: Duration = Duration::from_mins(5);
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_hours(6);
+/// The least time in which an order can fail at every try: five of them, a minute apart. A dead letter that comes sooner
+/// after the work was ordered again is an older order's.
+const EXHAUSTION_TAKES: Duration = Duration::from_mins(3);
+/// Within what time leftovers are freed, should whoever left them not have come to it.
+const FREED_WITHIN: Duration = Duration::from_mins(15);
+/// How many of the versions that were kept at an asset's key are remembered.
+const KEPT_VERSIONS: usize = 32;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -63,8 +81,8 @@ pub enum Event {
         job: JobName,
         /// Of which version.
         version: Version,
-        /// Until when it may work undisturbed.
-        lease_until: Timestamp,
+        /// Its hold on it.
+        lease: Lease,
     },
     /// A worker is under way.
     JobProgressed {
@@ -81,6 +99,8 @@ pub enum Event {
         job: JobName,
         /// Of which version.
         version: Version,
+        /// The holder of its lease.
+        holder: String,
     },
     /// A worker is done.
     JobSucceeded {
@@ -102,10 +122,28 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// An order failed at every try: it is a dead letter.
+    Exhausted {
+        /// Which job.
+        job: JobName,
+        /// Of which version.
+        version: Version,
+    },
     /// A receiver has looked at the message.
     MessageSeen,
     /// The asset's deadline is past and nobody else ended what it waits for.
-    DeadlinePassed,
+    DeadlinePassed(Overdue),
+    /// Something that was left behind is gone.
+    Freed(Leftover),
+}
+
+/// What the sweeper found of an asset whose deadline is past.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overdue {
+    /// Whether parts of its open upload are at S3.
+    pub begun: bool,
+    /// Whether orders wait on the queue that it waits for: its own may be among them.
+    pub backlog: bool,
 }
 
 /// What reading the content gave.
@@ -144,19 +182,8 @@ pub enum Effect {
         /// Of which version.
         version: Version,
     },
-    /// Abort the multipart upload and free its parts.
-    AbortUpload {
-        /// S3's id of it.
-        upload_id: UploadId,
-    },
-    /// Delete just this version of the object at the asset's own key: a duplicate's bytes, or bytes that came after a
-    /// cancel.
-    DiscardObject {
-        /// Where.
-        key: ObjectKey,
-        /// Which; the whole object where the bucket isn't versioned.
-        version_id: Option<ObjectVersionId>,
-    },
+    /// Remove just this from S3, then say that it is [`Event::Freed`].
+    Free(Leftover),
 }
 
 /// Whether anything changed.
@@ -196,6 +223,7 @@ impl Asset {
     /// A new asset: granted, its bytes on their way.
     pub fn create(new: NewAsset, now: Timestamp) -> Self {
         let NewAsset { id, owner, folder, message_id, upload_job, grant } = new;
+        let first_look = next_look(&grant, now);
         Self {
             key: ObjectKey::new(&folder, id, &grant.filename),
             id,
@@ -207,12 +235,17 @@ impl Asset {
             declared_type: grant.content_type.clone(),
             size: grant.size.exact().unwrap_or(0),
             version: grant.version,
+            granted: grant.version,
             revision: 1,
             message_status: MessageStatus::Pending,
             processing_status: ProcessingStatus::Queued,
             stage: Stage::Uploading,
             progress: 0,
             object: None,
+            update: None,
+            kept: Vec::new(),
+            leftovers: Vec::new(),
+            superseded: None,
             content_type: None,
             kind: Kind::Other,
             sha256: grant.sha256,
@@ -223,11 +256,62 @@ impl Asset {
             metadata: serde_json::Map::new(),
             warnings: Vec::new(),
             failure: None,
-            deadline: Some(grant.expires_at.plus(UPLOAD_GRACE)),
+            drives: 0,
+            driven_at: None,
+            due: Some(first_look),
+            free_by: None,
             grant: Some(grant),
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// A new asset that shows the bytes of another of the same owner: done at once, without a byte sent. What its owner
+    /// should know of the other's sending isn't told of it.
+    pub fn copy(new: NewCopy, original: &Self, now: Timestamp) -> Self {
+        let NewCopy { id, folder, filename, content_type, message_id, upload_job } = new;
+        let mut copy = Self {
+            key: ObjectKey::new(&folder, id, &filename),
+            id,
+            owner: original.owner.clone(),
+            folder,
+            message_id,
+            upload_job,
+            filename,
+            declared_type: content_type,
+            size: original.size,
+            version: Version::FIRST,
+            granted: Version::FIRST,
+            revision: 1,
+            message_status: MessageStatus::Pending,
+            processing_status: ProcessingStatus::Queued,
+            stage: Stage::Processing,
+            progress: 0,
+            object: None,
+            update: None,
+            kept: Vec::new(),
+            leftovers: Vec::new(),
+            superseded: None,
+            content_type: None,
+            kind: Kind::Other,
+            sha256: original.sha256,
+            duplicate_of: None,
+            jobs: BTreeMap::new(),
+            derivatives: Vec::new(),
+            placeholder: None,
+            metadata: serde_json::Map::new(),
+            warnings: Vec::new(),
+            failure: None,
+            drives: 0,
+            driven_at: None,
+            due: None,
+            free_by: None,
+            grant: None,
+            created_at: now,
+            updated_at: now,
+        };
+        copy.show(original);
+        copy
     }
 
     /// Applies an event.
@@ -237,83 +321,170 @@ impl Asset {
     /// merely old or repeated are no error, they change nothing.
     pub fn apply(&self, event: &Event, now: Timestamp) -> Result<Transition> {
         let mut asset = self.clone();
-        let Step(outcome, effects) = match event {
-            Event::UpdateGranted(grant) => asset.update_granted(grant)?,
+        let Step(outcome, mut effects) = match event {
+            Event::UpdateGranted(grant) => asset.update_granted(grant, now)?,
             Event::UploadProgressed { version, percent } => asset.upload_progressed(*version, *percent),
             Event::UploadArrived(object) => asset.upload_arrived(object, now),
             Event::UploadCancelled => asset.upload_cancelled()?,
             Event::Ingested(ingest) => asset.ingested(ingest, now),
             Event::IngestFailed { version, failure } => asset.ingest_failed(*version, failure),
             Event::Deduplicated { version, original } => asset.deduplicated(*version, original),
-            Event::JobStarted { job, version, lease_until } => {
-                asset.job_started(*job, *version, *lease_until, now)?
-            }
+            Event::JobStarted { job, version, lease } => asset.job_started(*job, *version, lease, now)?,
             Event::JobProgressed { job, version, percent } => asset.job_progressed(*job, *version, *percent),
-            Event::JobReleased { job, version } => asset.job_released(*job, *version),
+            Event::JobReleased { job, version, holder } => asset.job_released(*job, *version, holder),
             Event::JobSucceeded { job, version, derivatives, warnings } => {
                 asset.job_succeeded(*job, *version, derivatives, warnings)
             }
             Event::JobFailed { job, version, failure } => asset.job_failed(*job, *version, failure),
+            Event::Exhausted { job, version } => asset.exhausted(*job, *version, now),
             Event::MessageSeen => asset.message_seen()?,
-            Event::DeadlinePassed => asset.deadline_passed(now),
+            Event::DeadlinePassed(found) => asset.deadline_passed(*found, now),
+            Event::Freed(leftover) => asset.freed(leftover),
         };
         if outcome == Outcome::Changed {
             asset.revision += 1;
             // a clock that stands behind the last writer's must not turn the order of changes round
             asset.updated_at = now.max(self.updated_at);
-            let update_open = asset.object.is_some() && asset.grant.is_some();
-            if asset.stage.is_terminal() && !update_open {
-                asset.deadline = None;
+            if asset.is_settled() {
+                asset.due = None;
             }
+            asset.free_by = match asset.free_by {
+                _ if asset.leftovers.is_empty() => None,
+                set => set.or(Some(now.plus(FREED_WITHIN))),
+            };
         }
+        effects.extend(asset.leftovers.iter().cloned().map(Effect::Free));
         let usage = asset.usage().since(self.usage());
         Ok(Transition { asset, outcome, usage, effects })
     }
 
-    fn update_granted(&mut self, grant: &Grant) -> Result<Step> {
-        if !self.stage.is_terminal() || self.object.is_none() {
+    /// A further version may be uploaded. The grant takes the place of one that is open: of two that update at once, the
+    /// bytes of the second count.
+    fn update_granted(&mut self, grant: &Grant, now: Timestamp) -> Result<Step> {
+        if !self.may_be_updated() {
             return Err(Error::conflict("asset_busy", "the asset's present version is still on its way"));
         }
-        if grant.version != self.version.next() {
-            return Err(Error::conflict("stale_version", "another version was written meanwhile"));
+        if grant.version != self.granted.next() {
+            return Err(Error::conflict("stale_version", "another version was granted meanwhile"));
         }
-        let replaced = self.grant.as_ref().and_then(Grant::upload_id).cloned();
-        self.deadline = Some(grant.expires_at.plus(UPLOAD_GRACE));
-        self.grant = Some(grant.clone());
-        Ok(Step(Outcome::Changed, abort(replaced)))
+        self.granted = grant.version;
+        self.abort(self.grant().and_then(Grant::upload_id).cloned());
+        self.due = Some(next_look(grant, now));
+        if self.object.is_some() {
+            if let Some(unread) = self.update.take().and_then(|update| update.object) {
+                self.discard(&unread);
+            }
+            self.update = Some(Update::new(grant.clone()));
+        } else {
+            // nothing is shown yet, so there is nothing to keep: the asset waits for these bytes from now on
+            self.version = grant.version;
+            self.filename = grant.filename.clone();
+            self.declared_type = grant.content_type.clone();
+            self.sha256 = grant.sha256;
+            self.size = grant.size.exact().unwrap_or(0);
+            self.processing_status = ProcessingStatus::Queued;
+            self.stage = Stage::Uploading;
+            self.progress = 0;
+            self.failure = None;
+            self.grant = Some(grant.clone());
+        }
+        Ok(changed())
+    }
+
+    /// Whether a further version may be granted: not while bytes that are there wait to be read or worked on.
+    pub fn may_be_updated(&self) -> bool {
+        let reading = self.update.as_ref().is_some_and(|update| update.stage == Stage::Processing);
+        self.stage != Stage::Processing && !reading
     }
 
     fn upload_progressed(&mut self, version: Version, percent: u8) -> Step {
+        let progress = match &mut self.update {
+            Some(update) if update.version() == version && update.stage == Stage::Uploading => {
+                &mut update.progress
+            }
+            None if self.version == version && self.stage == Stage::Uploading => &mut self.progress,
+            _ => return unchanged(),
+        };
         // 100 is told by the arrival
         let percent = percent.min(99);
-        let expected = self.grant.as_ref().is_some_and(|grant| grant.version == version);
-        if self.stage != Stage::Uploading || !expected || percent <= self.progress {
+        if percent <= *progress {
             return unchanged();
         }
-        self.progress = percent;
+        *progress = percent;
         changed()
     }
 
     fn upload_arrived(&mut self, object: &StoredObject, now: Timestamp) -> Step {
-        let expected = self.grant.as_ref().is_some_and(|grant| grant.version == object.version);
-        if !expected {
-            return match object.version.cmp(&self.version) {
-                // a form or a PUT that was sent a second time: the bytes that came first are the version's
-                Ordering::Equal if self.is_overwritten_by(object) => {
-                    Step(Outcome::Unchanged, vec![discard(object)])
-                }
-                // the same bytes told of again: ask again for what is still to be done
-                Ordering::Equal if self.object.is_some() => {
-                    Step(Outcome::Unchanged, self.open_effects(object))
-                }
-                // bytes for which there is no leave any more: the user was told that the upload is off
-                _ if self.failure_code() == Some(Failure::CANCELLED) || object.version > self.version => {
-                    Step(Outcome::Unchanged, vec![discard(object)])
-                }
-                _ => unchanged(),
+        if object.key != self.key {
+            return unchanged();
+        }
+        if self.grant().is_some_and(|grant| grant.version == object.version) {
+            (self.drives, self.driven_at) = (0, None);
+            self.due = Some(now.plus(QUEUED_FOR));
+            return if self.update.is_some() {
+                self.update_arrived(object)
+            } else {
+                self.first_arrived(object)
             };
         }
+        if self.has_taken(object) {
+            // the same bytes told of again: ask again for what is still to be done
+            return Step(Outcome::Unchanged, self.open_orders());
+        }
+        // Bytes for which there is no leave any more: their number was given up, taken by others, or its bytes came
+        // before. A number beyond the granted ones is nobody's, and one so old that it is forgotten may have been taken.
+        let forgotten = self.kept.len() >= KEPT_VERSIONS
+            && self.kept.first().is_some_and(|oldest| object.version < oldest.version);
+        if object.version > self.granted || forgotten {
+            return unchanged();
+        }
+        let is_new = self.discard(object);
+        if object.version < self.granted && self.superseded < Some(object.version) {
+            self.superseded = Some(object.version);
+            return changed();
+        }
+        if is_new { changed() } else { unchanged() }
+    }
+
+    /// Whether the object is one that was taken: shown, about to be read, or kept of an earlier version.
+    fn has_taken(&self, object: &StoredObject) -> bool {
+        let is_it = |known: &StoredObject| {
+            known.key == object.key && known.version_id == object.version_id && known.etag == object.etag
+        };
+        let kept = |kept: &Kept| kept.version_id == object.version_id && kept.etag == object.etag;
+        self.object.as_ref().is_some_and(is_it)
+            || self.update.as_ref().and_then(|update| update.object.as_ref()).is_some_and(is_it)
+            || self.kept.iter().any(kept)
+    }
+
+    fn first_arrived(&mut self, object: &StoredObject) -> Step {
         let Some(grant) = self.grant.take() else { return unchanged() };
+        let size = grant.size;
+        self.begin(grant, object);
+        self.keep(object);
+        if !size.holds(object.size) {
+            self.refuse(size_mismatch(size, object));
+            return changed();
+        }
+        Step(Outcome::Changed, self.open_orders())
+    }
+
+    fn update_arrived(&mut self, object: &StoredObject) -> Step {
+        let Some(update) = &mut self.update else { return unchanged() };
+        let size = update.grant.size;
+        update.object = Some(object.clone());
+        update.stage = Stage::Processing;
+        update.progress = 0;
+        update.failure = None;
+        if !size.holds(object.size) {
+            self.refuse(size_mismatch(size, object));
+            return changed();
+        }
+        Step(Outcome::Changed, self.open_orders())
+    }
+
+    /// Turns to the content that came under `grant`. Nothing of an earlier version is left.
+    fn begin(&mut self, grant: Grant, object: &StoredObject) {
         self.version = grant.version;
         self.filename = grant.filename;
         self.declared_type = grant.content_type;
@@ -333,44 +504,71 @@ impl Asset {
         self.processing_status = ProcessingStatus::Queued;
         self.stage = Stage::Processing;
         self.progress = 0;
-        self.deadline = Some(now.plus(QUEUED_FOR));
-        if !grant.size.holds(object.size) {
-            self.fail(Failure::permanent(
-                "size_mismatch",
-                format!("{} bytes were granted and {} came", grant.size, object.size),
-            ));
-            return changed();
+    }
+
+    /// Remembers an object at the asset's own key as one that was taken.
+    fn keep(&mut self, object: &StoredObject) {
+        self.kept.push(Kept::of(object));
+        if self.kept.len() > KEPT_VERSIONS {
+            self.kept.remove(0);
         }
-        Step(Outcome::Changed, vec![Effect::Ingest { version: self.version }])
+    }
+
+    /// Lets go of content that can't be taken: the update's, and the asset shows what it showed before; or the first,
+    /// and the asset has failed.
+    fn refuse(&mut self, failure: Failure) {
+        if let Some(update) = &mut self.update {
+            update.stage = Stage::Failed;
+            update.failure = Some(failure);
+            if let Some(object) = update.object.take() {
+                self.discard(&object);
+            }
+            return;
+        }
+        self.kept.clear();
+        if let Some(object) = self.object.take() {
+            self.discard(&object);
+        }
+        self.fail(failure);
     }
 
     fn upload_cancelled(&mut self) -> Result<Step> {
-        let upload = self.grant.as_ref().and_then(Grant::upload_id).cloned();
-        match self.stage {
-            Stage::Uploading => {
+        let upload = self.grant().and_then(Grant::upload_id).cloned();
+        match (&self.update, self.stage) {
+            // the present version stays as it is
+            (Some(update), _) if update.stage != Stage::Processing => {
+                if let Some(unread) = self.update.take().and_then(|update| update.object) {
+                    self.discard(&unread);
+                }
+            }
+            (None, Stage::Uploading) => {
                 self.fail(Failure::permanent(Failure::CANCELLED, "the upload was cancelled"));
                 self.grant = None;
-                Ok(Step(Outcome::Changed, abort(upload)))
             }
-            // an update that is called off: the present version stays as it is
-            _ if self.grant.is_some() && self.object.is_some() => {
-                self.grant = None;
-                Ok(Step(Outcome::Changed, abort(upload)))
+            (None, Stage::Failed) if self.object.is_none() => {
+                if self.grant.take().is_none() {
+                    return Ok(unchanged());
+                }
             }
-            Stage::Failed if self.object.is_none() => {
-                let again = self.grant.take().is_some();
-                Ok(Step(if again { Outcome::Changed } else { Outcome::Unchanged }, abort(upload)))
+            _ if self.is_update_cancelled() => return Ok(unchanged()),
+            _ => {
+                return Err(Error::conflict(
+                    "already_uploaded",
+                    "the file is already there; a cancel can't take it back",
+                ));
             }
-            _ => Err(Error::conflict(
-                "already_uploaded",
-                "the file is already there; a cancel can't take it back",
-            )),
         }
+        self.abort(upload);
+        Ok(changed())
     }
 
     fn ingested(&mut self, ingest: &Ingest, now: Timestamp) -> Step {
         if !self.awaits_ingest(ingest.version) {
             return Step(Outcome::Unchanged, self.queued_jobs());
+        }
+        if let Some(Update { grant, object: Some(object), .. }) = self.update.take() {
+            self.begin(grant, &object);
+            self.keep(&object);
         }
         self.content_type = Some(ingest.content_type.clone());
         self.kind = ingest.kind;
@@ -384,10 +582,11 @@ impl Asset {
             .iter()
             .map(|&(name, need)| {
                 let status = JobStatus::Queued;
-                (name, Job { status, need, version, progress: 0, attempts: 0, lease_until: None })
+                (name, Job { status, need, version, progress: 0, attempts: 0, lease: None })
             })
             .collect();
-        self.deadline = Some(now.plus(QUEUED_FOR));
+        (self.drives, self.driven_at) = (0, None);
+        self.due = Some(now.plus(QUEUED_FOR));
         self.settle();
         Step(Outcome::Changed, self.queued_jobs())
     }
@@ -396,19 +595,33 @@ impl Asset {
         if !self.awaits_ingest(version) {
             return unchanged();
         }
-        self.fail(failure.clone());
+        self.refuse(failure.clone());
         changed()
     }
 
     fn deduplicated(&mut self, version: Version, original: &Asset) -> Step {
-        if self.duplicate_of == Some(original.id) {
-            // the copy's own bytes are asked for by the redelivered `UploadArrived`, which knows them
-            return unchanged();
-        }
         if !self.awaits_ingest(version) || original.id == self.id {
             return unchanged();
         }
-        let own_bytes = self.object.as_ref().map(discard).into_iter().collect();
+        let own = match self.update.take() {
+            Some(Update { grant, object: Some(object), .. }) => {
+                self.begin(grant, &object);
+                Some(object)
+            }
+            _ => {
+                self.kept.clear();
+                self.object.take()
+            }
+        };
+        if let Some(own) = own {
+            self.discard(&own);
+        }
+        self.show(original);
+        changed()
+    }
+
+    /// Shows the bytes of another asset, and what was made of them.
+    fn show(&mut self, original: &Asset) {
         self.duplicate_of = Some(original.id);
         self.object.clone_from(&original.object);
         self.content_type.clone_from(&original.content_type);
@@ -416,29 +629,29 @@ impl Asset {
         self.sha256 = original.sha256;
         self.metadata.clone_from(&original.metadata);
         self.placeholder.clone_from(&original.placeholder);
-        self.derivatives.clone_from(&original.derivatives);
-        self.warnings.extend(original.warnings.iter().cloned());
+        let version = self.version;
+        let shown = original.derivatives.iter().map(|made| Derivative { version, ..made.clone() });
+        self.derivatives = shown.collect();
         self.settle();
-        Step(Outcome::Changed, own_bytes)
     }
 
     fn job_started(
         &mut self,
         name: JobName,
         version: Version,
-        lease_until: Timestamp,
+        lease: &Lease,
         now: Timestamp,
     ) -> Result<Step> {
         let Some(job) = self.open_job(name, version) else { return Ok(unchanged()) };
-        if job.lease_until.is_some_and(|until| until > now) {
+        if job.lease.as_ref().is_some_and(|held| held.until > now && held.holder != lease.holder) {
             return Err(Error::conflict("job_leased", "another worker has the job"));
         }
         job.status = JobStatus::Running;
         job.attempts += 1;
-        job.lease_until = Some(lease_until);
+        job.lease = Some(lease.clone());
         self.processing_status = self.processing_status.max(ProcessingStatus::Running);
-        // a worker that dies is noticed at the end of its lease; its message comes back before the sweeper must act
-        self.deadline = Some(lease_until.plus(QUEUED_FOR));
+        // a worker that dies is noticed by its queue, whose message comes back before the sweeper must act
+        self.due = Some(lease.until.plus(QUEUED_FOR));
         Ok(changed())
     }
 
@@ -456,10 +669,10 @@ impl Asset {
         changed()
     }
 
-    fn job_released(&mut self, name: JobName, version: Version) -> Step {
+    fn job_released(&mut self, name: JobName, version: Version, holder: &str) -> Step {
         match self.open_job(name, version) {
-            Some(job) if job.lease_until.is_some() => {
-                job.lease_until = None;
+            Some(job) if job.lease.as_ref().is_some_and(|lease| lease.holder == holder) => {
+                job.lease = None;
                 changed()
             }
             _ => unchanged(),
@@ -476,7 +689,7 @@ impl Asset {
         let Some(job) = self.open_job(name, version) else { return unchanged() };
         job.status = JobStatus::Done;
         job.progress = 100;
-        job.lease_until = None;
+        job.lease = None;
         self.derivatives.retain(|old| derivatives.iter().all(|new| new.name != old.name));
         self.derivatives.extend(derivatives.iter().cloned());
         self.warnings.extend(warnings.iter().cloned());
@@ -487,7 +700,7 @@ impl Asset {
     fn job_failed(&mut self, name: JobName, version: Version, failure: &Failure) -> Step {
         let Some(job) = self.open_job(name, version) else { return unchanged() };
         job.status = JobStatus::Failed;
-        job.lease_until = None;
+        job.lease = None;
         match job.need {
             Need::Required => self.fail(failure.clone()),
             Need::Awaited | Need::Optional => {
@@ -496,6 +709,69 @@ impl Asset {
             }
         }
         changed()
+    }
+
+    /// First the work is ordered again, and only what can't work is given up: what must be there after a rest, again and
+    /// again; a preview that the asset can do without once, at once, so that nobody waits for it for hours.
+    fn exhausted(&mut self, name: JobName, version: Version, now: Timestamp) -> Step {
+        let need = match name {
+            JobName::Ingest => self.awaits_ingest(version).then_some(Need::Required),
+            name => self.open_job(name, version).map(|job| job.need),
+        };
+        let Some(need) = need else { return unchanged() };
+        if self.driven_at.is_some_and(|driven_at| driven_at.plus(EXHAUSTION_TAKES) > now) {
+            return unchanged();
+        }
+        match (need, self.drives) {
+            (Need::Required, MOST_DRIVES..) => self.give_up(&exhausted()),
+            (Need::Required, drives) => {
+                let rest = FIRST_REST.saturating_mul(4_u32.saturating_pow(drives)).min(LONGEST_REST);
+                let due = now.plus(rest);
+                if self.due.is_some_and(|set| set <= due) {
+                    return unchanged();
+                }
+                self.due = Some(due);
+            }
+            (_, 0) => return self.drive(now),
+            _ => return self.job_failed(name, version, &exhausted()),
+        }
+        changed()
+    }
+
+    /// Has the work that is waited for ordered again.
+    fn drive(&mut self, now: Timestamp) -> Step {
+        self.drives += 1;
+        self.driven_at = Some(now);
+        self.due = Some(now.plus(QUEUED_FOR));
+        for job in self.jobs.values_mut().filter(|job| job.status == JobStatus::Running) {
+            // nobody has it any more, or whoever has it finds it done by another
+            job.status = JobStatus::Queued;
+            job.lease = None;
+        }
+        Step(Outcome::Changed, self.open_orders())
+    }
+
+    /// Ends what is waited for. The bytes stay, so that it can be tried again.
+    fn give_up(&mut self, failure: &Failure) {
+        if let Some(update) = self.update.as_mut().filter(|update| update.stage == Stage::Processing) {
+            update.stage = Stage::Failed;
+            update.failure = Some(failure.clone());
+            return;
+        }
+        if !self.is_ingested() {
+            self.fail(failure.clone());
+            return;
+        }
+        let open: Vec<JobName> = self.jobs.keys().copied().collect();
+        for name in open {
+            self.job_failed(name, self.version, failure);
+        }
+    }
+
+    fn freed(&mut self, leftover: &Leftover) -> Step {
+        let before = self.leftovers.len();
+        self.leftovers.retain(|left| left != leftover);
+        if self.leftovers.len() == before { unchanged() } else { changed() }
     }
 
     fn message_seen(&mut self) -> Result<Step> {
@@ -511,28 +787,63 @@ impl Asset {
         }
     }
 
-    fn deadline_passed(&mut self, now: Timestamp) -> Step {
-        if self.deadline.is_none_or(|deadline| deadline > now) {
-            return unchanged();
+    fn deadline_passed(&mut self, found: Overdue, now: Timestamp) -> Step {
+        let is_past = |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= now);
+        let mut step = unchanged();
+        if is_past(self.free_by) {
+            // what is to be freed stands in the state; until it is, the next round tries again
+            self.free_by = Some(now.plus(FREED_WITHIN));
+            step = changed();
         }
-        let upload = self.grant.as_ref().and_then(Grant::upload_id).cloned();
-        match self.stage {
-            Stage::Uploading => {
-                // the grant stays on the record: bytes that come after all are taken, never lost
-                self.fail(Failure::permanent(Failure::EXPIRED, "the upload was not finished in its time"));
-                Step(Outcome::Changed, abort(upload))
-            }
-            Stage::Processing => {
-                self.fail(Failure::retryable(Failure::TIMED_OUT, "the work was not finished in its time"));
-                changed()
-            }
-            // an update that never came: the present version stays as it is
-            Stage::Done | Stage::Failed => {
-                self.grant = None;
-                self.deadline = None;
-                Step(Outcome::Changed, abort(upload))
-            }
+        if is_past(self.due) {
+            step = if self.awaited_ingest().is_some() || self.stage == Stage::Processing {
+                self.work_overdue(found, now)
+            } else {
+                self.upload_overdue(found, now)
+            };
         }
+        step
+    }
+
+    fn work_overdue(&mut self, found: Overdue, now: Timestamp) -> Step {
+        if self.drives < MOST_DRIVES {
+            return self.drive(now);
+        }
+        if found.backlog {
+            // it isn't lost but waits its turn, and each order more makes the queue longer
+            self.due = Some(now.plus(QUEUED_FOR.saturating_mul(MOST_DRIVES)));
+            return changed();
+        }
+        self.give_up(&Failure::retryable(Failure::TIMED_OUT, "the work was not finished in its time"));
+        changed()
+    }
+
+    fn upload_overdue(&mut self, found: Overdue, now: Timestamp) -> Step {
+        let (grant, progress) = match (&mut self.update, &mut self.grant) {
+            (Some(update), _) if update.stage == Stage::Uploading => (&mut update.grant, update.progress),
+            (None, Some(grant)) if self.stage == Stage::Uploading => (grant, self.progress),
+            _ => {
+                self.due = None;
+                return changed();
+            }
+        };
+        grant.idle = !found.begun && progress == 0;
+        if now < grant.expires_at.plus(UPLOAD_GRACE) {
+            self.due = Some(next_look(grant, now));
+            return changed();
+        }
+        let upload_id = grant.upload_id().cloned();
+        self.abort(upload_id);
+        // the grant stays on the record: bytes that come after all are taken, never lost
+        let expired = Failure::permanent(Failure::EXPIRED, "the upload was not finished in its time");
+        match &mut self.update {
+            Some(update) => {
+                update.stage = Stage::Failed;
+                update.failure = Some(expired);
+            }
+            None => self.fail(expired),
+        }
+        changed()
     }
 
     /// The job, if it is of the current version and not yet ended, and the asset isn't either or the job is optional.
@@ -577,21 +888,11 @@ impl Asset {
         self.progress.max(u8::try_from(sum / count).unwrap_or(100))
     }
 
-    /// Whether `object` is another S3 version at the key than the one that this asset's version is.
-    fn is_overwritten_by(&self, object: &StoredObject) -> bool {
-        self.object.as_ref().is_some_and(|known| {
-            known.key == object.key && known.version_id != object.version_id && object.version_id.is_some()
-        })
-    }
-
-    /// What is still to be asked for in this state, told of an object that is already known.
-    fn open_effects(&self, object: &StoredObject) -> Vec<Effect> {
-        if self.awaits_ingest(object.version) {
-            vec![Effect::Ingest { version: self.version }]
-        } else if self.duplicate_of.is_some() && object.key == self.key {
-            vec![discard(object)]
-        } else {
-            self.queued_jobs()
+    /// What is still to be done about what is there: the content read, or else the jobs begun that nobody has.
+    fn open_orders(&self) -> Vec<Effect> {
+        match self.awaited_ingest() {
+            Some(version) => vec![Effect::Ingest { version }],
+            None => self.queued_jobs(),
         }
     }
 
@@ -601,14 +902,27 @@ impl Asset {
         };
         if self.stage == Stage::Failed { Vec::new() } else { self.jobs.iter().filter_map(queued).collect() }
     }
+
+    /// All that is still to be done about this state, whoever was to do it.
+    pub fn open_effects(&self) -> Vec<Effect> {
+        let mut effects = self.open_orders();
+        effects.extend(self.leftovers.iter().cloned().map(Effect::Free));
+        effects
+    }
 }
 
-fn abort(upload_id: Option<UploadId>) -> Vec<Effect> {
-    upload_id.map(|upload_id| Effect::AbortUpload { upload_id }).into_iter().collect()
+/// When an open upload is looked at next: each time after twice the time since it was granted, and last when it ends.
+fn next_look(grant: &Grant, now: Timestamp) -> Timestamp {
+    let age = grant.granted_at.until(now).max(FIRST_LOOK);
+    now.plus(age).min(grant.expires_at.plus(UPLOAD_GRACE))
 }
 
-fn discard(object: &StoredObject) -> Effect {
-    Effect::DiscardObject { key: object.key.clone(), version_id: object.version_id.clone() }
+fn exhausted() -> Failure {
+    Failure::retryable(Failure::EXHAUSTED, "the work failed at every try")
+}
+
+fn size_mismatch(granted: SizeRange, object: &StoredObject) -> Failure {
+    Failure::permanent("size_mismatch", format!("{granted} bytes were granted and {} came", object.size))
 }
 
 #[cfg(test)]

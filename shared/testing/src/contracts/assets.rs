@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_core::{
     ErrorKind, Result,
-    asset::{Asset, Event, Failure},
+    asset::{Asset, Event, Failure, Overdue},
     ids::AssetId,
     ports::{AssetRepository, Page, Saved},
     time::Timestamp,
@@ -228,7 +228,8 @@ async fn an_asset_is_overdue_from_its_deadline_until_it_is_ended(repository: &im
     assert_eq!(overdue(deadline, 2).await.len(), 2);
     assert_eq!(overdue(deadline, 0).await, []);
 
-    let ended = assets[0].apply(&Event::DeadlinePassed, deadline).expect("a deadline may pass").asset;
+    let long_after = Event::DeadlinePassed(Overdue::default());
+    let ended = assets[0].apply(&long_after, at(1_000_000)).expect("a deadline may pass").asset;
     assert_eq!(ended.failure_code(), Some(Failure::EXPIRED));
     save(repository, &ended).await.unwrap();
     eventually("the ended one to leave", async || {
