@@ -41,7 +41,7 @@ pub struct Ports<R, J, L, N, Q, C> {
     pub notifier: N,
     /// Where unreadable records go.
     pub poison: Q,
-    /// The time.
+    /// The time, and the pauses between tries.
     pub clock: C,
 }
 
@@ -197,7 +197,7 @@ where
                 tracing::warn!(%connection, code = error.code(), source = error.sources(), "push failed");
                 break;
             }
-            tokio::time::sleep(pause).await;
+            self.clock.sleep(pause).await;
             pause *= 2;
         }
         Push::Failed(connection)

@@ -214,7 +214,7 @@ async fn a_connection_that_is_gone_is_forgotten_and_tried_no_more() {
     assert_eq!(world.calls.count("Notifier::push"), 3);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_push_that_fails_in_passing_is_tried_again() {
     let world = World::new();
     let connection = connect(&world, "alice", "one").await;
@@ -226,7 +226,7 @@ async fn a_push_that_fails_in_passing_is_tried_again() {
     assert_eq!(told(&world, &connection), stages());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_push_that_keeps_failing_is_reported_and_blocks_nobody() {
     let world = World::new();
     let function = function(&world);

@@ -28,10 +28,16 @@ use crate::{
 
 pub use crate::asset::ObjectHead;
 
-/// The time of day.
+/// The time of day, and waiting for it to pass.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+
+    /// Waits for `duration`, to the millisecond or longer.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Waits for a random part of `longest`, so that those that met one another don't meet again.
+    fn back_off(&self, longest: Duration) -> impl Future<Output = ()> + Send;
 }
 
 /// Fresh ids and secrets.
