@@ -18,21 +18,23 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use bytes::Bytes;
+use serde_json::{Value, json};
 use sluice_core::{
     ErrorKind, Result,
+    asset::JobName,
     gate::{GateAnswer, GateRequest, Roots},
     ids::{ConnectionId, ObjectVersionId, Version},
     names::{DerivedKey, Kind, ObjectKey},
     ports::{
-        AssetRepository, Delivery, DerivedStore, GateFunction, MultipartStore, NewObject, Notifier,
-        ObjectHead, OriginalStore, SecretSource, Stitched,
+        AssetRepository, Delivery, DerivedStore, GateFunction, JobOrder, JobQueue, MultipartStore, NewObject,
+        Notifier, ObjectHead, OriginalStore, SecretSource, Stitched,
     },
     upload::PartTag,
 };
 use sluice_testing::{CountingIds, build, contracts};
 
 use crate::{
-    Clients, DynamoTable, LambdaGate, ManagedSecret, S3Derived, S3Originals, WebSocketNotifier,
+    Clients, DynamoTable, LambdaGate, ManagedSecret, S3Derived, S3Originals, SqsJobQueue, WebSocketNotifier,
     clients::loader,
 };
 
@@ -44,13 +46,35 @@ const fn body(status: u16, body: &'static str) -> Reply {
     Reply(status, &[], body)
 }
 
-/// Answers every request with the next of these.
+/// Answers every request with the next of these, and keeps what was asked.
 #[derive(Debug, Clone)]
-struct Replies(Arc<Mutex<VecDeque<Reply>>>);
+struct Replies {
+    replies: Arc<Mutex<VecDeque<Reply>>>,
+    requests: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Replies {
+    fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self { replies: Arc::new(Mutex::new(replies.into_iter().collect())), requests: Arc::default() }
+    }
+
+    /// The bodies of the requests so far; null for one that isn't JSON.
+    fn requests(&self) -> Vec<Value> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// Clients that get these answers, and never try again by themselves.
+    async fn clients(&self) -> Clients {
+        Clients::of(once().http_client(self.clone()).load().await)
+    }
+}
 
 impl HttpConnector for Replies {
-    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
-        let Reply(status, headers, body) = self.0.lock().unwrap().pop_front().expect("no more requests");
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let asked = request.body().bytes().and_then(|body| serde_json::from_slice(body).ok());
+        self.requests.lock().unwrap().push(asked.unwrap_or_default());
+        let Reply(status, headers, body) =
+            self.replies.lock().unwrap().pop_front().expect("no more requests");
         let mut response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body));
         for &(name, value) in headers {
             response.headers_mut().insert(name, value);
@@ -75,8 +99,7 @@ fn once() -> aws_config::ConfigLoader {
 
 /// Clients that get these answers, in this order.
 async fn clients(replies: impl IntoIterator<Item = Reply>) -> Clients {
-    let replies = Replies(Arc::new(Mutex::new(replies.into_iter().collect())));
-    Clients::of(once().http_client(replies).load().await)
+    Replies::new(replies).clients().await
 }
 
 fn key() -> ObjectKey {
@@ -277,7 +300,7 @@ async fn only_an_answer_of_the_gate_is_an_answer_and_it_is_asked_once() {
     const LIMIT: Duration = Duration::from_secs(2);
     // clients that would try again
     let clients = async |reply| {
-        let replies = Replies(Arc::new(Mutex::new(VecDeque::from([reply]))));
+        let replies = Replies::new([reply]);
         Clients::of(once().retry_config(RetryConfig::standard()).http_client(replies).load().await)
     };
     let allowed = GateAnswer { allow: true, max_bytes: Some(5), ..GateAnswer::default() };
@@ -346,4 +369,42 @@ async fn a_put_that_finds_another_object_is_no_error() {
     assert_eq!(put(body(409, "<Error><Code>ConditionalRequestConflict</Code></Error>")).await.unwrap(), None);
     let error = put(body(503, "<Error><Code>SlowDown</Code></Error>")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
+}
+
+#[tokio::test]
+async fn an_order_is_held_back_as_long_as_the_queue_was_told() {
+    const QUEUED: &str = r#"{"MessageId": "1", "MD5OfMessageBody": "x"}"#;
+    let order = JobOrder { asset_id: CountingIds::nth(1), version: Version::FIRST, job: JobName::Image };
+    let delay_of = async |delay: Option<Duration>| {
+        let replies = Replies::new([body(200, QUEUED)]);
+        let queue = SqsJobQueue::new(&replies.clients().await, "https://sqs.us-east-1.amazonaws.com/1/jobs");
+        let queue = delay.map_or(queue.clone(), |delay| queue.with_delay(delay));
+        queue.enqueue(&order).await.unwrap();
+        let [asked] = &replies.requests()[..] else { panic!("one request") };
+        let body: JobOrder = serde_json::from_str(asked["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!(body, order);
+        asked.get("DelaySeconds").cloned()
+    };
+    assert_eq!(delay_of(None).await, None, "the queue's own");
+    for (millis, seconds) in [(0, 0), (1, 1), (2_000, 2), (2_001, 3), (900_000, 900), (900_001, 900)] {
+        assert_eq!(delay_of(Some(Duration::from_millis(millis))).await, Some(json!(seconds)), "{millis} ms");
+    }
+    assert_eq!(delay_of(Some(Duration::MAX)).await, Some(json!(900)));
+}
+
+#[tokio::test]
+async fn a_backlog_is_what_waits_what_is_held_back_and_what_is_being_worked_at() {
+    let backlog = async |attributes: &str| {
+        let answer = format!(r#"{{"Attributes": {{{attributes}}}}}"#);
+        let replies = Replies::new([body(200, answer.leak())]);
+        let queue = SqsJobQueue::new(&replies.clients().await, "https://sqs.us-east-1.amazonaws.com/1/jobs");
+        queue.backlog().await.map_err(|error| error.kind())
+    };
+    let (waiting, worked_at, held_back) = (
+        r#""ApproximateNumberOfMessages": "5""#,
+        r#""ApproximateNumberOfMessagesNotVisible": "30""#,
+        r#""ApproximateNumberOfMessagesDelayed": "200""#,
+    );
+    assert_eq!(backlog(&[waiting, worked_at, held_back].join(",")).await, Ok(235));
+    assert_eq!(backlog(&[waiting, worked_at].join(",")).await, Err(ErrorKind::Internal), "0 would be a lie");
 }

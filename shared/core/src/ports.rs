@@ -412,6 +412,10 @@ pub struct JobOrder {
 pub trait JobQueue: Send + Sync {
     /// Queues an order. It may be delivered more than once, and queuing twice is harmless.
     fn enqueue(&self, order: &JobOrder) -> impl Future<Output = Result<()>> + Send;
+
+    /// How many orders wait on the queue, are held back, or are being worked at. The number is approximate and lags
+    /// behind, at SQS by a minute at most as a rule; 0 means that most likely nothing is there.
+    fn backlog(&self) -> impl Future<Output = Result<u64>> + Send;
 }
 
 /// The operator's own gate (feature A13). It is asked once for each grant, under a short time limit.

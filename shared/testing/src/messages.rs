@@ -36,6 +36,10 @@ impl JobQueue for MemoryQueue {
         self.lock().push(order.clone());
         Ok(())
     }
+
+    async fn backlog(&self) -> Result<u64> {
+        Ok(self.lock().len() as u64)
+    }
 }
 
 /// Connections that keep what is pushed to them. One that was never opened here, or was closed, is gone.

@@ -279,6 +279,7 @@ watch! {
     }
     JobQueue {
         fn enqueue(order: &JobOrder) -> ();
+        fn backlog() -> u64;
     }
     TicketRepository {
         fn issue(ticket: Sha256, owner: &OwnerId, expires_at: Timestamp) -> ();
