@@ -26,10 +26,12 @@ use sluice_core::{
     ids::{ConnectionId, ObjectVersionId, Version},
     names::{DerivedKey, Kind, ObjectKey},
     ports::{
-        AssetRepository, Delivery, DerivedStore, GateFunction, JobOrder, JobQueue, MultipartStore, NewObject,
-        Notifier, ObjectHead, OriginalStore, SecretSource, Stitched,
+        self, AssetRepository, Delivery, DerivedStore, GateFunction, JobOrder, JobQueue, MultipartStore,
+        NewObject, Notifier, ObjectHead, OriginalStore, Saved, SecretSource, Stitched,
     },
+    time::Timestamp,
     upload::PartTag,
+    usage::{Quota, UsageChange},
 };
 use sluice_testing::{CountingIds, build, contracts};
 
@@ -272,6 +274,72 @@ async fn a_secret_is_its_text() {
     let read = async |json| ManagedSecret::new(&clients([body(200, json)]).await, "arn").fetch().await;
     assert_eq!(read(r#"{"SecretString":"s3cret"}"#).await.unwrap(), "s3cret");
     assert_eq!(read(r#"{"SecretBinary":"AAAA"}"#).await.unwrap_err().kind(), ErrorKind::Internal);
+}
+
+/// The answer to a transaction that is refused for these reasons, one for each of its items.
+fn refused(reasons: &[&str]) -> Reply {
+    let reasons: Vec<Value> = reasons.iter().map(|code| json!({ "Code": code, "Message": "m" })).collect();
+    let answer = json!({ "__type": "x#TransactionCanceledException", "CancellationReasons": reasons });
+    body(400, answer.to_string().leak())
+}
+
+#[tokio::test]
+async fn each_reason_why_a_transaction_is_refused_means_what_it_says() {
+    let now = Timestamp::from_seconds(1_769_847_330);
+    let asset = build::asset(CountingIds::nth(1), "alice", build::grant(now), now);
+    let job = build::job("alice", "7", now);
+    for (reasons, expected) in [
+        (["None", "TransactionConflict"], Ok(Saved::Contended)),
+        (["TransactionConflict", "None"], Ok(Saved::Contended)),
+        (["TransactionConflict", "TransactionConflict"], Ok(Saved::Contended)),
+        (["ConditionalCheckFailed", "None"], Ok(Saved::Conflict)),
+        (["ConditionalCheckFailed", "TransactionConflict"], Ok(Saved::Conflict)),
+        (["ConditionalCheckFailed", "ThrottlingError"], Ok(Saved::Conflict)),
+        (["None", "ThrottlingError"], Err(ErrorKind::Throttled)),
+        (["ProvisionedThroughputExceeded", "None"], Err(ErrorKind::Throttled)),
+        (["TransactionConflict", "ThrottlingError"], Err(ErrorKind::Throttled)),
+        (["None", "ItemCollectionSizeLimitExceeded"], Err(ErrorKind::Internal)),
+        (["ValidationError", "None"], Err(ErrorKind::Internal)),
+        (["ValidationError", "TransactionConflict"], Err(ErrorKind::Internal)),
+        (["SomethingNew", "None"], Err(ErrorKind::Internal)),
+        (["None", "None"], Err(ErrorKind::Internal)),
+    ] {
+        let replies = Replies::new([refused(&reasons), refused(&reasons)]);
+        let table = DynamoTable::new(&replies.clients().await, "state");
+        let created = AssetRepository::create(&table, &asset, &Quota::UNLIMITED).await;
+        assert_eq!(created.map_err(|error| error.kind()), expected, "an asset, {reasons:?}");
+        let created = ports::UploadJobRepository::create(&table, &job, None).await;
+        assert_eq!(created.map_err(|error| error.kind()), expected, "an upload job, {reasons:?}");
+        assert_eq!(replies.requests().len(), 2, "one try each, {reasons:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_goes_over_the_quota_is_told_as_such() {
+    let now = Timestamp::from_seconds(1_769_847_330);
+    let asset = build::asset(CountingIds::nth(1), "alice", build::grant(now), now);
+    let create = async |open: u32| {
+        let present = json!({ "open_uploads": { "N": open.to_string() }, "stored_bytes": { "N": "0" } });
+        let reasons = json!([{ "Code": "None" }, { "Code": "ConditionalCheckFailed", "Item": present }]);
+        let answer = json!({ "__type": "x#TransactionCanceledException", "CancellationReasons": reasons });
+        let table = DynamoTable::new(&clients([body(400, answer.to_string().leak())]).await, "state");
+        let quota = Quota { open_uploads: Some(5), ..Quota::UNLIMITED };
+        table.create(&asset, &quota).await.map_err(|error| error.code())
+    };
+    assert_eq!(create(5).await, Err("too_many_uploads"));
+    assert_eq!(create(4).await, Ok(Saved::Contended), "somebody made room: it is tried again");
+}
+
+#[tokio::test]
+async fn a_single_write_that_meets_a_transaction_is_contended() {
+    let conflict = || body(400, r#"{"__type":"x#TransactionConflictException"}"#);
+    let now = Timestamp::from_seconds(1_769_847_330);
+    let table = DynamoTable::new(&clients([conflict(), conflict()]).await, "state");
+    let asset = build::asset(CountingIds::nth(1), "alice", build::grant(now), now);
+    let saved = AssetRepository::save(&table, &asset, UsageChange::NONE, &Quota::UNLIMITED).await;
+    assert_eq!(saved.unwrap(), Saved::Contended);
+    let saved = ports::UploadJobRepository::save(&table, &build::job("alice", "7", now)).await;
+    assert_eq!(saved.unwrap(), Saved::Contended);
 }
 
 /// Asks an operator's gate that answers with these, in this order.

@@ -87,9 +87,10 @@ where
             grant,
         };
         let asset = Asset::create(new, self.clock.now());
-        let created = match self.table.create(&asset, &terms.quota).await {
+        let create = async || self.table.create(&asset, &terms.quota).await;
+        let created = match change::uncontended(&self.clock, create).await {
             Ok(Saved::Yes) => return Ok(asset),
-            Ok(Saved::Conflict) => Error::internal("a new asset id was taken"),
+            Ok(Saved::Conflict | Saved::Contended) => Error::internal("a new asset id was taken"),
             Err(error) => error,
         };
         self.free(&target.key, upload_id).await;

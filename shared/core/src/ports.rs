@@ -318,6 +318,9 @@ pub enum Saved {
     Yes,
     /// Somebody else wrote first: read again.
     Conflict,
+    /// Other writers of the same items were in the way: nothing was written, and whether the condition holds isn't known.
+    /// Try again after a pause, as [`uncontended`](crate::change::uncontended) does.
+    Contended,
 }
 
 /// A page of a listing.
@@ -330,7 +333,8 @@ pub struct Page<T> {
 }
 
 /// The state table's assets, and what each owner has of them: a write that changes what an asset counts for changes its
-/// owner's usage in the same transaction.
+/// owner's usage in the same transaction. All of an owner's grants and arrivals meet at that one usage, so any write may be
+/// `Contended`; each is one try.
 pub trait AssetRepository: Send + Sync {
     /// Writes a new asset; `Conflict` if the id is taken. Nothing is written over the quota: `too_many_uploads`,
     /// `quota_exceeded`.
@@ -482,7 +486,8 @@ pub trait Notifier: Send + Sync {
 /// Upload jobs, found by their owner's own id and by the digest of their token.
 pub trait UploadJobRepository: Send + Sync {
     /// Writes a new job, and the way to it by its token, both or neither: on condition that what has its id is still
-    /// `earlier`, or that nothing has it. The earlier one's token leads nowhere from then on.
+    /// `earlier`, or that nothing has it. The earlier one's token leads nowhere from then on. One try, which may be
+    /// `Contended`, and so may be [`Self::save`].
     fn create(
         &self,
         job: &UploadJob,

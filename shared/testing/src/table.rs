@@ -26,6 +26,8 @@ struct Tables {
     contents: BTreeMap<(OwnerId, Sha256), AssetId>,
     tickets: BTreeMap<Sha256, (OwnerId, Timestamp)>,
     connections: BTreeMap<ConnectionId, OwnerId>,
+    /// How many of the next writes that count find others in their way.
+    contended: usize,
 }
 
 impl MemoryTable {
@@ -49,6 +51,11 @@ impl MemoryTable {
         self.lock().written.clone()
     }
 
+    /// Lets the next `n` writes that change what their owner has meet other writers: they are `Contended`.
+    pub fn contend(&self, n: usize) {
+        self.lock().contended = n;
+    }
+
     /// How many connections are kept.
     pub fn connection_count(&self) -> usize {
         self.lock().connections.len()
@@ -65,6 +72,13 @@ impl Tables {
         quota.check(*usage, change)?;
         *usage = usage.plus(change);
         Ok(())
+    }
+
+    /// Whether a write that counts finds others in its way.
+    fn meets_others(&mut self) -> bool {
+        let left = self.contended.checked_sub(1);
+        self.contended = left.unwrap_or_default();
+        left.is_some()
     }
 
     fn write(&mut self, asset: &Asset) {
@@ -120,6 +134,9 @@ fn decode(cursor: &str, tag: &str) -> Result<String> {
 impl AssetRepository for MemoryTable {
     async fn create(&self, asset: &Asset, quota: &Quota) -> Result<Saved> {
         let mut tables = self.lock();
+        if tables.meets_others() {
+            return Ok(Saved::Contended);
+        }
         if tables.assets.contains_key(&asset.id()) {
             return Ok(Saved::Conflict);
         }
@@ -134,6 +151,9 @@ impl AssetRepository for MemoryTable {
 
     async fn save(&self, asset: &Asset, usage: UsageChange, quota: &Quota) -> Result<Saved> {
         let mut tables = self.lock();
+        if usage != UsageChange::NONE && tables.meets_others() {
+            return Ok(Saved::Contended);
+        }
         let stored = tables.assets.get(&asset.id());
         if stored.is_none_or(|stored| stored.revision() + 1 != asset.revision()) {
             return Ok(Saved::Conflict);
