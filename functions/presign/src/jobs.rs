@@ -9,6 +9,7 @@ use sluice_core::{
     Error, ErrorKind, Result,
     asset::Outcome,
     cancel::cancel_upload,
+    change::uncontended,
     gate::{Gate, Principal, Wish},
     ids::{OwnerId, RequestId, Sha256},
     job::{
@@ -112,9 +113,9 @@ where
             token: Sha256::of(token.as_bytes()),
         };
         let job = UploadJob::create(new, earlier.as_ref(), self.clock.now())?;
-        match self.jobs.create(&job, earlier.as_ref()).await? {
+        match uncontended(self.clock, async || self.jobs.create(&job, earlier.as_ref()).await).await? {
             Saved::Yes => Ok(Announced { job, token }),
-            Saved::Conflict => Err(job_exists()),
+            Saved::Conflict | Saved::Contended => Err(job_exists()),
         }
     }
 

@@ -149,7 +149,7 @@ impl<P: Ports> Tus<P> {
         let taken = upload.locked(lock);
         match self.uploads.save(id, &taken).await? {
             Saved::Yes => Ok(taken),
-            Saved::Conflict => Err(Refusal::locked().into()),
+            Saved::Conflict | Saved::Contended => Err(Refusal::locked().into()),
         }
     }
 
@@ -199,7 +199,7 @@ impl<P: Ports> Tus<P> {
         match self.uploads.save(id, &after).await {
             Ok(Saved::Yes) => {}
             // taken for dead, and overtaken
-            Ok(Saved::Conflict) => return Err(Refusal::locked().into()),
+            Ok(Saved::Conflict | Saved::Contended) => return Err(Refusal::locked().into()),
             Err(error) => {
                 // it may have been noted; then this changes nothing
                 self.unlock(id, &upload, store).await;

@@ -280,7 +280,7 @@ impl<P: Ports> Tus<P> {
         let upload = TusUpload::create(new, lock, self.intake.clock.now());
         let recorded = match self.uploads.create(id, &upload).await {
             Ok(Saved::Yes) => Ok(()),
-            Ok(Saved::Conflict) => Err(Error::internal("a new upload's secret was taken")),
+            Ok(Saved::Conflict | Saved::Contended) => Err(Error::internal("a new upload's secret was taken")),
             Err(error) => Err(error),
         };
         if let Err(error) = recorded {

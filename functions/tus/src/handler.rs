@@ -223,7 +223,7 @@ impl<P: Ports> Tus<P> {
         }
         // nobody may append while it is taken down
         let upload = upload.locked(self.new_lock(sluice_core::tus::LOCK_TTL));
-        if self.uploads.save(id, &upload).await? == Saved::Conflict {
+        if self.uploads.save(id, &upload).await? != Saved::Yes {
             return Err(Refusal::locked().into());
         }
         if upload.state() != State::Complete
@@ -241,7 +241,7 @@ impl<P: Ports> Tus<P> {
         }
         match self.uploads.remove(id, upload.revision()).await? {
             Saved::Yes => Ok(no_content()),
-            Saved::Conflict => Err(Refusal::locked().into()),
+            Saved::Conflict | Saved::Contended => Err(Refusal::locked().into()),
         }
     }
 }

@@ -53,7 +53,7 @@ impl<P: Ports> Tus<P> {
             Some(upload) if upload.is_locked(now) => return Err(Refusal::locked().into()),
             Some(upload) => {
                 let upload = upload.locked(lock);
-                if self.uploads.save(id, &upload).await? == Saved::Conflict {
+                if self.uploads.save(id, &upload).await? != Saved::Yes {
                     return Err(Refusal::locked().into());
                 }
                 upload
@@ -82,7 +82,7 @@ impl<P: Ports> Tus<P> {
         let fault: Fault = match self.uploads.create(id, upload).await {
             Ok(Saved::Yes) => return Ok(()),
             // the same request, sent twice at once
-            Ok(Saved::Conflict) => Refusal::locked().into(),
+            Ok(Saved::Conflict | Saved::Contended) => Refusal::locked().into(),
             Err(error) => error.into(),
         };
         if let Some(target) = upload.target() {

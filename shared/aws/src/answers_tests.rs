@@ -18,21 +18,25 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use bytes::Bytes;
+use serde_json::{Value, json};
 use sluice_core::{
     ErrorKind, Result,
+    asset::JobName,
     gate::{GateAnswer, GateRequest, Roots},
     ids::{ConnectionId, ObjectVersionId, Version},
     names::{DerivedKey, Kind, ObjectKey},
     ports::{
-        AssetRepository, Delivery, DerivedStore, GateFunction, MultipartStore, NewObject, Notifier,
-        ObjectHead, OriginalStore, SecretSource, Stitched,
+        self, AssetRepository, Delivery, DerivedStore, GateFunction, JobOrder, JobQueue, MultipartStore,
+        NewObject, Notifier, ObjectHead, OriginalStore, Saved, SecretSource, Stitched,
     },
+    time::Timestamp,
     upload::PartTag,
+    usage::{Quota, UsageChange},
 };
 use sluice_testing::{CountingIds, build, contracts};
 
 use crate::{
-    Clients, DynamoTable, LambdaGate, ManagedSecret, S3Derived, S3Originals, WebSocketNotifier,
+    Clients, DynamoTable, LambdaGate, ManagedSecret, S3Derived, S3Originals, SqsJobQueue, WebSocketNotifier,
     clients::loader,
 };
 
@@ -44,13 +48,35 @@ const fn body(status: u16, body: &'static str) -> Reply {
     Reply(status, &[], body)
 }
 
-/// Answers every request with the next of these.
+/// Answers every request with the next of these, and keeps what was asked.
 #[derive(Debug, Clone)]
-struct Replies(Arc<Mutex<VecDeque<Reply>>>);
+struct Replies {
+    replies: Arc<Mutex<VecDeque<Reply>>>,
+    requests: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Replies {
+    fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self { replies: Arc::new(Mutex::new(replies.into_iter().collect())), requests: Arc::default() }
+    }
+
+    /// The bodies of the requests so far; null for one that isn't JSON.
+    fn requests(&self) -> Vec<Value> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// Clients that get these answers, and never try again by themselves.
+    async fn clients(&self) -> Clients {
+        Clients::of(once().http_client(self.clone()).load().await)
+    }
+}
 
 impl HttpConnector for Replies {
-    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
-        let Reply(status, headers, body) = self.0.lock().unwrap().pop_front().expect("no more requests");
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let asked = request.body().bytes().and_then(|body| serde_json::from_slice(body).ok());
+        self.requests.lock().unwrap().push(asked.unwrap_or_default());
+        let Reply(status, headers, body) =
+            self.replies.lock().unwrap().pop_front().expect("no more requests");
         let mut response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body));
         for &(name, value) in headers {
             response.headers_mut().insert(name, value);
@@ -75,8 +101,7 @@ fn once() -> aws_config::ConfigLoader {
 
 /// Clients that get these answers, in this order.
 async fn clients(replies: impl IntoIterator<Item = Reply>) -> Clients {
-    let replies = Replies(Arc::new(Mutex::new(replies.into_iter().collect())));
-    Clients::of(once().http_client(replies).load().await)
+    Replies::new(replies).clients().await
 }
 
 fn key() -> ObjectKey {
@@ -251,6 +276,72 @@ async fn a_secret_is_its_text() {
     assert_eq!(read(r#"{"SecretBinary":"AAAA"}"#).await.unwrap_err().kind(), ErrorKind::Internal);
 }
 
+/// The answer to a transaction that is refused for these reasons, one for each of its items.
+fn refused(reasons: &[&str]) -> Reply {
+    let reasons: Vec<Value> = reasons.iter().map(|code| json!({ "Code": code, "Message": "m" })).collect();
+    let answer = json!({ "__type": "x#TransactionCanceledException", "CancellationReasons": reasons });
+    body(400, answer.to_string().leak())
+}
+
+#[tokio::test]
+async fn each_reason_why_a_transaction_is_refused_means_what_it_says() {
+    let now = Timestamp::from_seconds(1_769_847_330);
+    let asset = build::asset(CountingIds::nth(1), "alice", build::grant(now), now);
+    let job = build::job("alice", "7", now);
+    for (reasons, expected) in [
+        (["None", "TransactionConflict"], Ok(Saved::Contended)),
+        (["TransactionConflict", "None"], Ok(Saved::Contended)),
+        (["TransactionConflict", "TransactionConflict"], Ok(Saved::Contended)),
+        (["ConditionalCheckFailed", "None"], Ok(Saved::Conflict)),
+        (["ConditionalCheckFailed", "TransactionConflict"], Ok(Saved::Conflict)),
+        (["ConditionalCheckFailed", "ThrottlingError"], Ok(Saved::Conflict)),
+        (["None", "ThrottlingError"], Err(ErrorKind::Throttled)),
+        (["ProvisionedThroughputExceeded", "None"], Err(ErrorKind::Throttled)),
+        (["TransactionConflict", "ThrottlingError"], Err(ErrorKind::Throttled)),
+        (["None", "ItemCollectionSizeLimitExceeded"], Err(ErrorKind::Internal)),
+        (["ValidationError", "None"], Err(ErrorKind::Internal)),
+        (["ValidationError", "TransactionConflict"], Err(ErrorKind::Internal)),
+        (["SomethingNew", "None"], Err(ErrorKind::Internal)),
+        (["None", "None"], Err(ErrorKind::Internal)),
+    ] {
+        let replies = Replies::new([refused(&reasons), refused(&reasons)]);
+        let table = DynamoTable::new(&replies.clients().await, "state");
+        let created = AssetRepository::create(&table, &asset, &Quota::UNLIMITED).await;
+        assert_eq!(created.map_err(|error| error.kind()), expected, "an asset, {reasons:?}");
+        let created = ports::UploadJobRepository::create(&table, &job, None).await;
+        assert_eq!(created.map_err(|error| error.kind()), expected, "an upload job, {reasons:?}");
+        assert_eq!(replies.requests().len(), 2, "one try each, {reasons:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_goes_over_the_quota_is_told_as_such() {
+    let now = Timestamp::from_seconds(1_769_847_330);
+    let asset = build::asset(CountingIds::nth(1), "alice", build::grant(now), now);
+    let create = async |open: u32| {
+        let present = json!({ "open_uploads": { "N": open.to_string() }, "stored_bytes": { "N": "0" } });
+        let reasons = json!([{ "Code": "None" }, { "Code": "ConditionalCheckFailed", "Item": present }]);
+        let answer = json!({ "__type": "x#TransactionCanceledException", "CancellationReasons": reasons });
+        let table = DynamoTable::new(&clients([body(400, answer.to_string().leak())]).await, "state");
+        let quota = Quota { open_uploads: Some(5), ..Quota::UNLIMITED };
+        table.create(&asset, &quota).await.map_err(|error| error.code())
+    };
+    assert_eq!(create(5).await, Err("too_many_uploads"));
+    assert_eq!(create(4).await, Ok(Saved::Contended), "somebody made room: it is tried again");
+}
+
+#[tokio::test]
+async fn a_single_write_that_meets_a_transaction_is_contended() {
+    let conflict = || body(400, r#"{"__type":"x#TransactionConflictException"}"#);
+    let now = Timestamp::from_seconds(1_769_847_330);
+    let table = DynamoTable::new(&clients([conflict(), conflict()]).await, "state");
+    let asset = build::asset(CountingIds::nth(1), "alice", build::grant(now), now);
+    let saved = AssetRepository::save(&table, &asset, UsageChange::NONE, &Quota::UNLIMITED).await;
+    assert_eq!(saved.unwrap(), Saved::Contended);
+    let saved = ports::UploadJobRepository::save(&table, &build::job("alice", "7", now)).await;
+    assert_eq!(saved.unwrap(), Saved::Contended);
+}
+
 /// Asks an operator's gate that answers with these, in this order.
 async fn judge(clients: &Clients, limit: Duration) -> Result<GateAnswer> {
     let (owner, folder) = (build::owner("alice"), "users/alice".parse().unwrap());
@@ -277,7 +368,7 @@ async fn only_an_answer_of_the_gate_is_an_answer_and_it_is_asked_once() {
     const LIMIT: Duration = Duration::from_secs(2);
     // clients that would try again
     let clients = async |reply| {
-        let replies = Replies(Arc::new(Mutex::new(VecDeque::from([reply]))));
+        let replies = Replies::new([reply]);
         Clients::of(once().retry_config(RetryConfig::standard()).http_client(replies).load().await)
     };
     let allowed = GateAnswer { allow: true, max_bytes: Some(5), ..GateAnswer::default() };
@@ -346,4 +437,42 @@ async fn a_put_that_finds_another_object_is_no_error() {
     assert_eq!(put(body(409, "<Error><Code>ConditionalRequestConflict</Code></Error>")).await.unwrap(), None);
     let error = put(body(503, "<Error><Code>SlowDown</Code></Error>")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
+}
+
+#[tokio::test]
+async fn an_order_is_held_back_as_long_as_the_queue_was_told() {
+    const QUEUED: &str = r#"{"MessageId": "1", "MD5OfMessageBody": "x"}"#;
+    let order = JobOrder { asset_id: CountingIds::nth(1), version: Version::FIRST, job: JobName::Image };
+    let delay_of = async |delay: Option<Duration>| {
+        let replies = Replies::new([body(200, QUEUED)]);
+        let queue = SqsJobQueue::new(&replies.clients().await, "https://sqs.us-east-1.amazonaws.com/1/jobs");
+        let queue = delay.map_or(queue.clone(), |delay| queue.with_delay(delay));
+        queue.enqueue(&order).await.unwrap();
+        let [asked] = &replies.requests()[..] else { panic!("one request") };
+        let body: JobOrder = serde_json::from_str(asked["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!(body, order);
+        asked.get("DelaySeconds").cloned()
+    };
+    assert_eq!(delay_of(None).await, None, "the queue's own");
+    for (millis, seconds) in [(0, 0), (1, 1), (2_000, 2), (2_001, 3), (900_000, 900), (900_001, 900)] {
+        assert_eq!(delay_of(Some(Duration::from_millis(millis))).await, Some(json!(seconds)), "{millis} ms");
+    }
+    assert_eq!(delay_of(Some(Duration::MAX)).await, Some(json!(900)));
+}
+
+#[tokio::test]
+async fn a_backlog_is_what_waits_what_is_held_back_and_what_is_being_worked_at() {
+    let backlog = async |attributes: &str| {
+        let answer = format!(r#"{{"Attributes": {{{attributes}}}}}"#);
+        let replies = Replies::new([body(200, answer.leak())]);
+        let queue = SqsJobQueue::new(&replies.clients().await, "https://sqs.us-east-1.amazonaws.com/1/jobs");
+        queue.backlog().await.map_err(|error| error.kind())
+    };
+    let (waiting, worked_at, held_back) = (
+        r#""ApproximateNumberOfMessages": "5""#,
+        r#""ApproximateNumberOfMessagesNotVisible": "30""#,
+        r#""ApproximateNumberOfMessagesDelayed": "200""#,
+    );
+    assert_eq!(backlog(&[waiting, worked_at, held_back].join(",")).await, Ok(235));
+    assert_eq!(backlog(&[waiting, worked_at].join(",")).await, Err(ErrorKind::Internal), "0 would be a lie");
 }

@@ -9,6 +9,7 @@ mod jobs;
 pub mod schema;
 mod tasks;
 mod tickets;
+mod transaction;
 mod uploads;
 mod usage;
 
@@ -38,6 +39,8 @@ enum Put {
     Written,
     /// The condition doesn't hold; what is there instead.
     Refused(Option<Item>),
+    /// A transaction on the same item was in the way.
+    Contended,
 }
 
 impl From<Put> for Saved {
@@ -45,6 +48,7 @@ impl From<Put> for Saved {
         match put {
             Put::Written => Self::Yes,
             Put::Refused(_) => Self::Conflict,
+            Put::Contended => Self::Contended,
         }
     }
 }
@@ -84,6 +88,7 @@ impl DynamoTable {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                     Ok(Put::Refused(failed.item().cloned()))
                 }
+                Some(PutItemError::TransactionConflictException(_)) => Ok(Put::Contended),
                 _ => Err(classify(SERVICE, &error)),
             },
         }
@@ -93,12 +98,6 @@ impl DynamoTable {
     async fn put(&self, item: Item) -> Result<()> {
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
         put.send().await.map(drop).map_err(|error| classify(SERVICE, &error))
-    }
-
-    /// Removes an item; one that isn't there is success.
-    async fn delete(&self, key: Item) -> Result<()> {
-        let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key));
-        delete.send().await.map(drop).map_err(|error| classify(SERVICE, &error))
     }
 
     fn query(&self) -> QueryFluentBuilder {

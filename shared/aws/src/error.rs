@@ -46,14 +46,19 @@ pub(crate) fn classify<E>(service: &'static str, error: &SdkError<E, HttpRespons
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    let source = describe(service, error);
     match kind_of(error) {
-        ErrorKind::Throttled => {
-            Error::new(ErrorKind::Throttled, "throttled", "too much at once").with_source(source)
-        }
-        ErrorKind::Unavailable => Error::unavailable(service, source),
-        _ => Error::internal(source),
+        ErrorKind::Throttled => throttled(service, error),
+        ErrorKind::Unavailable => Error::unavailable(service, describe(service, error)),
+        _ => Error::internal(describe(service, error)),
     }
+}
+
+/// The domain's error for one of the SDK's that is known to be a refusal for load.
+pub(crate) fn throttled<E>(service: &'static str, error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    Error::new(ErrorKind::Throttled, "throttled", "too much at once").with_source(describe(service, error))
 }
 
 fn kind_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> ErrorKind {

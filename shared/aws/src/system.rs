@@ -1,6 +1,6 @@
 //! The machine's own clock and randomness.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sluice_core::{
@@ -11,13 +11,24 @@ use sluice_core::{
 };
 use uuid::Uuid;
 
-/// The machine's clock.
+/// The machine's clock. It waits by the timer of tokio's runtime.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         timestamp(SystemTime::now())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    async fn back_off(&self, longest: Duration) {
+        let mut byte = [u8::MAX];
+        // without randomness it is the longest wait
+        let _ = getrandom::fill(&mut byte);
+        self.sleep(longest.mul_f64(f64::from(byte[0]) / f64::from(u8::MAX))).await;
     }
 }
 
@@ -53,6 +64,25 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_sleeps_all_of_the_time_and_backs_off_for_a_part_of_it() {
+        let span = Duration::from_millis(500);
+        let begun = tokio::time::Instant::now();
+        SystemClock.sleep(span).await;
+        let slept = begun.elapsed();
+        assert!(slept >= span, "{slept:?}");
+
+        let mut waits = BTreeSet::new();
+        for _ in 0..50 {
+            let begun = tokio::time::Instant::now();
+            SystemClock.back_off(span).await;
+            waits.insert(begun.elapsed());
+        }
+        // a runtime's timer counts whole milliseconds
+        assert!(waits.iter().all(|wait| *wait <= span + Duration::from_millis(1)), "{waits:?}");
+        assert!(waits.len() > 10, "random: {waits:?}");
+    }
 
     #[test]
     fn ids_sort_in_the_order_they_were_given() {

@@ -263,14 +263,31 @@ async fn links() {
 
 #[tokio::test]
 async fn jobs() {
-    let sqs = aws_sdk_sqs::Client::new(&sdk().await);
-    let url = sqs.create_queue().queue_name(unique("contract")).send().await.unwrap().queue_url.unwrap();
+    let (sqs, url) = queue().await;
     let queue = SqsJobQueue::new(&clients().await, &url);
-    let receive = async || {
-        let batch = sqs.receive_message().queue_url(&url).max_number_of_messages(10).send().await.unwrap();
-        batch.messages.unwrap_or_default().into_iter().filter_map(|message| message.body).collect()
-    };
-    contracts::job_queue_contract(&queue, receive).await;
+    contracts::job_queue_contract(&queue, async || received(&sqs, &url, 0).await).await;
+}
+
+#[tokio::test]
+async fn delayed_jobs() {
+    let (sqs, url) = queue().await;
+    let queue = SqsJobQueue::new(&clients().await, &url).with_delay(Duration::from_secs(2));
+    let receive = async || received(&sqs, &url, 0).await;
+    contracts::delayed_job_queue_contract(&queue, receive, async || received(&sqs, &url, 5).await).await;
+}
+
+/// A queue of its own.
+async fn queue() -> (aws_sdk_sqs::Client, String) {
+    let sqs = aws_sdk_sqs::Client::new(&sdk().await);
+    let created = sqs.create_queue().queue_name(unique("contract")).send().await.unwrap();
+    (sqs, created.queue_url.unwrap())
+}
+
+/// The bodies of what comes within so many seconds.
+async fn received(sqs: &aws_sdk_sqs::Client, url: &str, seconds: i32) -> Vec<String> {
+    let batch = sqs.receive_message().queue_url(url).max_number_of_messages(10).wait_time_seconds(seconds);
+    let batch = batch.send().await.unwrap();
+    batch.messages.unwrap_or_default().into_iter().filter_map(|message| message.body).collect()
 }
 
 /// What an open connection receives is seen end to end, on the deployed stack.

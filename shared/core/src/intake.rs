@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{
     asset::{Asset, Event, Grant, GrantMode, NewAsset, NewCopy, Stage, Transition},
-    change::{self, Written, written},
+    change::{self, Written, uncontended, written},
     effects::free_uploads,
     error::{Error, ErrorKind, Result},
     gate::Terms,
@@ -164,7 +164,8 @@ where
 
     /// Writes a new asset. Where nobody can say whether it was written, what belongs to it must stay.
     async fn create(&self, asset: Asset, quota: &Quota) -> Result<Asset, (Error, Recorded)> {
-        let created = self.table.create(&asset, quota).await;
+        let create = async || self.table.create(&asset, quota).await;
+        let created = uncontended(&self.clock, create).await;
         let unknown = matches!(&created, Err(error) if error.kind() == ErrorKind::Unavailable);
         match written(&self.table, &asset, created).await {
             Ok(Written::Ours) => Ok(asset),

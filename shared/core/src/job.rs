@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     asset::{Asset, Failure, Outcome, Stage},
+    change::uncontended,
     error::{Error, ErrorKind, Result},
     gate::Terms,
     ids::{AssetId, MessageId, OwnerId, RequestId, Sha256},
@@ -358,7 +359,8 @@ pub async fn apply_to(
 ) -> Result<(UploadJob, Outcome)> {
     for _ in 0..ROUNDS {
         let (changed, outcome) = job.apply(event, clock.now())?;
-        if outcome == Outcome::Unchanged || repository.save(&changed).await? == Saved::Yes {
+        let save = async || repository.save(&changed).await;
+        if outcome == Outcome::Unchanged || uncontended(clock, save).await? == Saved::Yes {
             return Ok((changed, outcome));
         }
         job = repository.get(&job.owner, &job.request_id).await?.ok_or_else(job_not_found)?;

@@ -315,6 +315,10 @@ impl Clock for Now {
     fn now(&self) -> Timestamp {
         now()
     }
+
+    async fn sleep(&self, _: Duration) {}
+
+    async fn back_off(&self, _: Duration) {}
 }
 
 /// The value of a future that never waits.

@@ -28,10 +28,16 @@ use crate::{
 
 pub use crate::asset::ObjectHead;
 
-/// The time of day.
+/// The time of day, and waiting for it to pass.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+
+    /// Waits for `duration`, to the millisecond or longer.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Waits for a random part of `longest`, so that those that met one another don't meet again.
+    fn back_off(&self, longest: Duration) -> impl Future<Output = ()> + Send;
 }
 
 /// Fresh ids and secrets.
@@ -317,6 +323,9 @@ pub enum Saved {
     Yes,
     /// Somebody else wrote first: read again.
     Conflict,
+    /// Other writers of the same items were in the way: nothing was written, and whether the condition holds isn't known.
+    /// Try again after a pause, as [`uncontended`](crate::change::uncontended) does.
+    Contended,
 }
 
 /// A page of a listing.
@@ -329,7 +338,8 @@ pub struct Page<T> {
 }
 
 /// The state table's assets, and what each owner has of them: a write that changes what an asset counts for changes its
-/// owner's usage in the same transaction.
+/// owner's usage in the same transaction. All of an owner's grants and arrivals meet at that one usage, so any write may be
+/// `Contended`; each is one try.
 pub trait AssetRepository: Send + Sync {
     /// Writes a new asset; `Conflict` if the id is taken. Nothing is written over the quota: `too_many_uploads`,
     /// `quota_exceeded`.
@@ -412,8 +422,8 @@ pub trait JobQueue: Send + Sync {
     /// Queues an order. It may be delivered more than once, and queuing twice is harmless.
     fn enqueue(&self, order: &JobOrder) -> impl Future<Output = Result<()>> + Send;
 
-    /// How many orders wait, are held back, or are being worked at. Approximate, and it may lag: 0 means that most likely
-    /// nothing waits.
+    /// How many orders wait on the queue, are held back, or are being worked at. The number is approximate and lags
+    /// behind, at SQS by a minute at most as a rule; 0 means that most likely nothing is there.
     fn backlog(&self) -> impl Future<Output = Result<u64>> + Send;
 }
 
@@ -443,24 +453,45 @@ pub trait TicketRepository: Send + Sync {
     fn redeem(&self, ticket: Sha256, now: Timestamp) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
 }
 
+/// A connection that is on record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connection {
+    /// Its id, which no other connection ever has.
+    pub id: ConnectionId,
+    /// When it was added, or added again. One that was recorded without it reads as added in 1970.
+    pub since: Timestamp,
+}
+
 /// Open WebSocket connections.
+///
+/// The record follows what API Gateway tells, and that may come late, twice, in another order, or never. So a record may
+/// outlive its connection, which a push notices, and an open connection may lack its record, which its next message mends.
 pub trait ConnectionRepository: Send + Sync {
-    /// Keeps a connection; it is forgotten at `expires_at` in any case.
+    /// Adds a connection of `owner`, or the same one again, whose `since` is the new one then. It is forgotten at
+    /// `expires_at` in any case. One try, which may be `Contended`, and is never a `Conflict`.
     fn add(
         &self,
-        connection: &ConnectionId,
+        connection: &Connection,
         owner: &OwnerId,
         expires_at: Timestamp,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<Saved>> + Send;
 
-    /// Forgets a connection. Forgetting what isn't there is success.
+    /// Forgets a connection, whenever it was added. Forgetting what isn't there is success.
     fn remove(&self, connection: &ConnectionId) -> impl Future<Output = Result<()>> + Send;
 
-    /// Whose connection it is.
+    /// Forgets a connection of `owner` as it was read: one that was added again after its `since` stays. Forgetting what
+    /// isn't there, and leaving what was added again, is success.
+    fn remove_unless_newer(
+        &self,
+        connection: &Connection,
+        owner: &OwnerId,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whose connection it is; none if it isn't on record. One that has an owner is among [`Self::of_owner`]'s.
     fn owner_of(&self, connection: &ConnectionId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
 
     /// The owner's connections, each that was added before the call and not removed.
-    fn of_owner(&self, owner: &OwnerId) -> impl Future<Output = Result<Vec<ConnectionId>>> + Send;
+    fn of_owner(&self, owner: &OwnerId) -> impl Future<Output = Result<Vec<Connection>>> + Send;
 }
 
 /// Whether a message reached its connection.
@@ -468,7 +499,8 @@ pub trait ConnectionRepository: Send + Sync {
 pub enum Delivery {
     /// It was handed over.
     Delivered,
-    /// The connection is gone.
+    /// There is no such connection: it has ended, or it is still opening. API Gateway takes no message for a connection
+    /// before `$connect` has been answered (<https://repost.aws/knowledge-center/410-gone-api-gateway>).
     Gone,
 }
 
@@ -481,7 +513,8 @@ pub trait Notifier: Send + Sync {
 /// Upload jobs, found by their owner's own id and by the digest of their token.
 pub trait UploadJobRepository: Send + Sync {
     /// Writes a new job, and the way to it by its token, both or neither: on condition that what has its id is still
-    /// `earlier`, or that nothing has it. The earlier one's token leads nowhere from then on.
+    /// `earlier`, or that nothing has it. The earlier one's token leads nowhere from then on. One try, which may be
+    /// `Contended`, and so may be [`Self::save`].
     fn create(
         &self,
         job: &UploadJob,

@@ -19,7 +19,7 @@ pub use forms::{client_multipart_contract, upload_form_contract};
 pub use gate::gate_function_contract;
 pub use jobs::{task_repository_contract, upload_job_repository_contract};
 pub use links::{derived_store_contract, link_signer_contract};
-pub use messages::{job_queue_contract, notifier_contract};
+pub use messages::{delayed_job_queue_contract, job_queue_contract, notifier_contract};
 pub use objects::{multipart_store_contract, original_store_contract, upload_signer_contract};
 pub use owners::{connection_repository_contract, content_index_contract, ticket_repository_contract};
 pub use tus::{staging_store_contract, tus_upload_repository_contract};

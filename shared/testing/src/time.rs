@@ -1,10 +1,12 @@
 //! Time and ids that a test decides.
 
 use std::{
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -15,7 +17,8 @@ use sluice_core::{
     time::Timestamp,
 };
 
-/// A clock that stands still until it is moved. Clones show the same time.
+/// A clock that stands still until it is moved, or somebody waits for it: a wait moves it on by all of its time at once,
+/// and lets whoever else is ready go first. It needs no runtime. Clones show the same time.
 #[derive(Debug, Clone)]
 pub struct FixedClock(Arc<AtomicI64>);
 
@@ -48,6 +51,29 @@ impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
+
+    async fn sleep(&self, duration: Duration) {
+        self.advance(duration);
+        yield_once().await;
+    }
+
+    /// All of it: what a test decides isn't random.
+    async fn back_off(&self, longest: Duration) {
+        self.sleep(longest).await;
+    }
+}
+
+/// Ready at the second poll, which it asks for at once.
+async fn yield_once() {
+    let mut polled = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut polled, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Ids and secrets that count from 1, the same in every run. Clones count on together.
@@ -78,5 +104,32 @@ impl IdGenerator for CountingIds {
 
     fn secret(&self) -> String {
         format!("secret-{:036}", self.secrets.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_wait_moves_the_clock_on_and_lets_others_go_first() {
+        let clock = FixedClock::default();
+        let begun = clock.now();
+        let mut context = Context::from_waker(Waker::noop());
+        for (n, longest) in [(1, false), (2, true)] {
+            let wait = async {
+                let span = Duration::from_millis(1_500);
+                if longest { clock.back_off(span).await } else { clock.sleep(span).await }
+            };
+            let mut wait = pin!(wait);
+            assert!(wait.as_mut().poll(&mut context).is_pending());
+            assert_eq!(begun.until(clock.now()), Duration::from_millis(1_500) * n);
+            assert!(wait.as_mut().poll(&mut context).is_ready());
+        }
     }
 }

@@ -31,6 +31,7 @@ impl DynamoTable {
             Put::Written => Ok(asset),
             Put::Refused(Some(present)) => schema::parse(&present, KEEPER),
             Put::Refused(None) => Err(Error::internal("a condition failed without an item")),
+            Put::Contended => Err(Error::internal("a transaction holds the keeper of a content")),
         }
     }
 }

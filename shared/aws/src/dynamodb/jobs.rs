@@ -3,10 +3,7 @@
 
 use std::num::NonZeroU16;
 
-use aws_sdk_dynamodb::{
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{Put as PutRequest, TransactWriteItem},
-};
+use aws_sdk_dynamodb::types::{Put as PutRequest, TransactWriteItem};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::Digest;
 use sluice_core::{
@@ -17,10 +14,10 @@ use sluice_core::{
 };
 
 use super::{
-    DynamoTable, SERVICE,
+    DynamoTable,
     schema::{self, JOB},
+    transaction::Transacted,
 };
-use crate::error::classify;
 
 impl UploadJobRepository for DynamoTable {
     async fn create(&self, job: &UploadJob, earlier: Option<&UploadJob>) -> Result<Saved> {
@@ -36,18 +33,10 @@ impl UploadJobRepository for DynamoTable {
             TransactWriteItem::builder().put(put.build().map_err(Error::internal)?).build(),
             TransactWriteItem::builder().put(token.build().map_err(Error::internal)?).build(),
         ];
-        let written = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        let Err(error) = written else { return Ok(Saved::Yes) };
-        match error.as_service_error() {
-            // refused by the condition, or by another writer in the same moment: either way somebody else was first
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
-                if cancelled.cancellation_reasons().iter().any(|reason| {
-                    matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
-                }) =>
-            {
-                Ok(Saved::Conflict)
-            }
-            _ => Err(classify(SERVICE, &error)),
+        match self.transact(writes).await? {
+            Transacted::Written => Ok(Saved::Yes),
+            Transacted::Refused { .. } => Ok(Saved::Conflict),
+            Transacted::Contended => Ok(Saved::Contended),
         }
     }
 

@@ -1,34 +1,24 @@
 //! What an owner has: one item, changed in the transaction that writes the asset.
 //!
-//! All of an owner's grants and arrivals meet at this item. DynamoDB cancels a transaction that meets another; it is tried
-//! again, each time after a longer, random wait.
+//! All of an owner's grants and arrivals meet at this item, and DynamoDB cancels a transaction that meets another. Nothing
+//! is tried again here: the write is `Contended`, and how long to be patient is the domain's to say.
 
-use std::time::Duration;
-
-use aws_sdk_dynamodb::{
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        AttributeValue, CancellationReason, Put as PutRequest, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem, Update,
-    },
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put as PutRequest, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use sluice_core::{
-    Error, ErrorKind, Result,
+    Error, Result,
     asset::Asset,
     ids::OwnerId,
     ports::Saved,
     usage::{Quota, Usage, UsageChange},
 };
 
-use super::{DynamoTable, SERVICE, schema, schema::Item};
-use crate::error::classify;
-
-/// How often a transaction is tried against others. The waits between add up to about three seconds at most.
-const ROUNDS: u32 = 10;
-/// The longest first wait; it doubles with each round.
-const FIRST_WAIT: Duration = Duration::from_millis(10);
-/// The longest wait of all.
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
+use super::{
+    DynamoTable,
+    schema::{self, Item},
+    transaction::Transacted,
+};
 
 impl DynamoTable {
     pub(super) async fn usage_of(&self, owner: &OwnerId) -> Result<Usage> {
@@ -55,32 +45,20 @@ impl DynamoTable {
         }
         let put = put.build().map_err(Error::internal)?;
         let count = self.count(asset.owner(), change, quota)?;
-        for round in 0..ROUNDS {
-            let write = self
-                .client
-                .transact_write_items()
-                .transact_items(TransactWriteItem::builder().put(put.clone()).build())
-                .transact_items(TransactWriteItem::builder().update(count.clone()).build());
-            let Err(error) = write.send().await else { return Ok(Saved::Yes) };
-            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
-                error.as_service_error()
-            else {
-                return Err(classify(SERVICE, &error));
-            };
-            match cancelled.cancellation_reasons() {
-                [put, _] if code(put) == CONDITION => return Ok(Saved::Conflict),
-                [_, count] if code(count) == CONDITION => {
-                    let present = count.item().map(usage).unwrap_or_default();
-                    // between the answer and now somebody may have made room
-                    return Err(quota.check(present, change).err().unwrap_or_else(busy));
-                }
-                reasons if reasons.iter().any(|reason| code(reason) == "TransactionConflict") => {
-                    tokio::time::sleep(wait(round)?).await;
-                }
-                _ => return Err(classify(SERVICE, &error)),
+        let writes = vec![
+            TransactWriteItem::builder().put(put).build(),
+            TransactWriteItem::builder().update(count).build(),
+        ];
+        match self.transact(writes).await? {
+            Transacted::Written => Ok(Saved::Yes),
+            Transacted::Contended => Ok(Saved::Contended),
+            Transacted::Refused { at: 0, .. } => Ok(Saved::Conflict),
+            Transacted::Refused { present, .. } => {
+                quota.check(present.as_ref().map(usage).unwrap_or_default(), change)?;
+                // room by what is there: the condition and the check see the sums differently only while others write
+                Ok(Saved::Contended)
             }
         }
-        Err(busy())
     }
 
     fn count(&self, owner: &OwnerId, change: UsageChange, quota: &Quota) -> Result<Update> {
@@ -109,17 +87,6 @@ impl DynamoTable {
     }
 }
 
-/// The code of a reason whose condition didn't hold.
-const CONDITION: &str = "ConditionalCheckFailed";
-
-fn code(reason: &CancellationReason) -> &str {
-    reason.code().unwrap_or_default()
-}
-
-fn busy() -> Error {
-    Error::new(ErrorKind::Throttled, "busy", "too many uploads of one owner begin or end at once")
-}
-
 fn usage(item: &Item) -> Usage {
     // a sum that was ever below nothing reads as nothing
     let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse::<i128>().ok());
@@ -128,12 +95,4 @@ fn usage(item: &Item) -> Usage {
         open_uploads: u32::try_from(sum("open_uploads")).unwrap_or(u32::MAX),
         stored_bytes: u64::try_from(sum("stored_bytes")).unwrap_or(u64::MAX),
     }
-}
-
-/// A random part of the round's longest wait.
-fn wait(round: u32) -> Result<Duration> {
-    let longest = FIRST_WAIT.saturating_mul(1 << round.min(16)).min(LONGEST_WAIT);
-    let mut byte = [0];
-    getrandom::fill(&mut byte).map_err(|error| Error::internal(error.to_string()))?;
-    Ok(longest.mul_f64(f64::from(byte[0]) / 255.0))
 }

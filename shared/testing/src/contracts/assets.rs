@@ -5,6 +5,7 @@ use std::time::Duration;
 use sluice_core::{
     ErrorKind, Result,
     asset::{Asset, Event, Failure, Overdue},
+    change::uncontended,
     ids::AssetId,
     ports::{AssetRepository, Page, Saved},
     time::Timestamp,
@@ -12,7 +13,10 @@ use sluice_core::{
 };
 
 use super::eventually;
-use crate::{build, time::CountingIds};
+use crate::{
+    build,
+    time::{CountingIds, FixedClock},
+};
 
 fn now() -> Timestamp {
     Timestamp::from_seconds(1_769_847_330)
@@ -124,7 +128,9 @@ async fn a_quota_stops_what_would_go_over_it(repository: &impl AssetRepository) 
 
 async fn writers_at_the_same_time_are_all_counted(repository: &impl AssetRepository) {
     let assets: Vec<Asset> = (60..68).map(|n| granted(n, "busy", now())).collect();
-    let writes = assets.iter().map(|asset| create(repository, asset));
+    let clock = FixedClock::default();
+    let write = async |asset| uncontended(&clock, async || create(repository, asset).await).await;
+    let writes = assets.iter().map(write);
     for written in futures_util::future::join_all(writes).await {
         assert_eq!(written.unwrap(), Saved::Yes);
     }
