@@ -14,5 +14,6 @@
 
 pub mod body;
 pub mod config;
+pub mod engine;
 pub mod handler;
 pub mod work;
