@@ -18,6 +18,7 @@ use sluice_core::{
     names::{ContentType, Kind, ObjectKey},
     ports::{AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, ObjectBody, OriginalStore},
 };
+use sluice_lambda::blocking;
 
 use crate::image;
 
@@ -261,8 +262,7 @@ where
         };
         if let Some(bytes) = content.image {
             let limits = self.limits.decode;
-            let described = tokio::task::spawn_blocking(move || image::describe(&bytes, &limits)).await;
-            let (metadata, placeholder) = described.map_err(Error::internal)?;
+            let (metadata, placeholder) = blocking(move || image::describe(&bytes, &limits)).await?;
             ingest.metadata = metadata;
             ingest.placeholder = placeholder.map(|made| Placeholder {
                 thumbhash: made.thumbhash,
