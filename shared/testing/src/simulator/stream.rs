@@ -18,12 +18,12 @@ use super::{
 };
 
 /// A new state of an item, as the stream shows it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Change {
     /// The item's key: what is told in order.
     pub key: String,
-    /// The item.
-    pub image: Value,
+    /// Makes the item, in DynamoDB's JSON: only when it is delivered, for that takes longer than all the rest.
+    pub image: Rc<dyn Fn() -> Value>,
 }
 
 /// What was written to a table since the first so many writes.
@@ -36,9 +36,30 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How many shards there are.
 const SHARDS: usize = 2;
 
+/// A change, with the one before it of the same item.
+struct Record {
+    number: String,
+    before: Option<Change>,
+    after: Change,
+}
+
+impl Record {
+    fn event(&self) -> Value {
+        json!({
+            "eventID": self.number,
+            "eventName": if self.before.is_some() { "MODIFY" } else { "INSERT" },
+            "dynamodb": {
+                "SequenceNumber": self.number,
+                "NewImage": (self.after.image)(),
+                "OldImage": self.before.as_ref().map(|before| (before.image)()),
+            },
+        })
+    }
+}
+
 #[derive(Default)]
 struct Shard {
-    records: Vec<Value>,
+    records: Vec<Record>,
     /// The first record that isn't done.
     at: usize,
     busy: bool,
@@ -49,7 +70,7 @@ struct Shard {
 pub struct Stream {
     written: Written,
     known: Cell<usize>,
-    images: RefCell<BTreeMap<String, Value>>,
+    last: RefCell<BTreeMap<String, Change>>,
     shards: Rc<RefCell<[Shard; SHARDS]>>,
     function: Function,
 }
@@ -60,24 +81,18 @@ impl Stream {
         Rc::new(Self {
             written,
             known: Cell::default(),
-            images: RefCell::default(),
+            last: RefCell::default(),
             shards: Rc::default(),
             function: function.clone(),
         })
     }
 
     fn collect(&self) {
-        for Change { key, image } in (self.written)(self.known.get()) {
+        for after in (self.written)(self.known.get()) {
             self.known.set(self.known.get() + 1);
-            let before = self.images.borrow_mut().insert(key.clone(), image.clone());
-            let shard = key.bytes().map(usize::from).sum::<usize>() % SHARDS;
-            let record = json!({
-                "eventID": self.known.get().to_string(),
-                "eventName": if before.is_some() { "MODIFY" } else { "INSERT" },
-                "dynamodb": {
-                    "SequenceNumber": self.known.get().to_string(), "NewImage": image, "OldImage": before,
-                },
-            });
+            let shard = after.key.bytes().map(usize::from).sum::<usize>() % SHARDS;
+            let before = self.last.borrow_mut().insert(after.key.clone(), after.clone());
+            let record = Record { number: self.known.get().to_string(), before, after };
             self.shards.borrow_mut()[shard].records.push(record);
         }
     }
@@ -94,7 +109,7 @@ impl Source for Stream {
 
     fn deliver(&self, engine: &Rc<Engine>) {
         let now = engine.time.now();
-        let (which, batch) = {
+        let (which, numbers, batch) = {
             let mut shards = self.shards.borrow_mut();
             let is_due = |shard: &Shard| {
                 !shard.busy && shard.at < shard.records.len() && shard.due.is_none_or(|due| due <= now)
@@ -111,17 +126,19 @@ impl Source for Stream {
                 Some(_) => Happening::StreamRetry,
                 None => Happening::StreamBatch,
             });
-            (which, shard.records[shard.at..most].to_vec())
+            let batch = &shard.records[shard.at..most];
+            let numbers: Vec<String> = batch.iter().map(|record| record.number.clone()).collect();
+            (which, numbers, batch.iter().map(Record::event).collect::<Vec<_>>())
         };
-        engine.story.tell(|| format!("the stream to {}: {} records", self.function.name, batch.len()));
+        engine.story.tell(|| format!("the stream to {}: {} records", self.function.name, numbers.len()));
         let (on, function, shards) = (engine.clone(), self.function.clone(), self.shards.clone());
         engine.spawn("the stream", Role::Service, async move {
             let outcome = on.invoke(&function, json!({ "Records": batch })).await;
-            let done = done(&outcome, &batch);
+            let done = done(&outcome, &numbers);
             let shard = &mut shards.borrow_mut()[which];
             shard.busy = false;
             shard.at += done;
-            if done < batch.len() {
+            if done < numbers.len() {
                 on.story.tell(|| format!("    {} failed at a record of the stream", function.name));
                 shard.due = Some(on.time.now().plus(PAUSE));
             }
@@ -136,11 +153,11 @@ impl Source for Stream {
 }
 
 /// How many records of a batch are done: those before the first that failed.
-fn done(outcome: &Outcome, batch: &[Value]) -> usize {
+fn done(outcome: &Outcome, numbers: &[String]) -> usize {
     let Outcome::Answered(answer) = outcome else { return 0 };
-    let failed = |record: &Value| {
+    let failed = |number: &String| {
         let mut failures = answer["batchItemFailures"].as_array().into_iter().flatten();
-        failures.any(|failure| failure["itemIdentifier"] == record["dynamodb"]["SequenceNumber"])
+        failures.any(|failure| failure["itemIdentifier"] == number.as_str())
     };
-    batch.iter().position(failed).unwrap_or(batch.len())
+    numbers.iter().position(failed).unwrap_or(numbers.len())
 }

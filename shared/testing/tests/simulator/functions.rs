@@ -6,6 +6,7 @@ use std::{fmt::Display, rc::Rc, time::Duration};
 use serde_json::{Value, json};
 use sluice_core::{
     Result,
+    asset::Asset,
     finish::Finisher,
     gate::{Gate, GatePolicy},
     intake::Intake,
@@ -21,7 +22,10 @@ use sluice_media::{
 use sluice_testing::{
     MemoryGate, MemoryQueue, MemoryTable, Probe, build,
     probe::Pause,
-    simulator::{BucketEvents, Engine, Function, Queue, QueueRules, Schedule, Stream, stream::Change},
+    simulator::{
+        BucketEvents, Engine, Function, Queue, QueueRules, Schedule, Stream,
+        stream::{Change, Written},
+    },
 };
 
 use crate::contents::{self, DIRECT_LIMIT, PART_SIZE};
@@ -56,6 +60,9 @@ const DEAD_LETTERS: QueueRules =
 /// How long a copy waits before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// The stream is there in one of so many runs.
+const STREAMED: u64 = 5;
+
 /// Deploys the functions on an engine: everything that feeds them is added to it.
 pub fn deploy(engine: &Rc<Engine>) -> Functions {
     let world = &engine.world;
@@ -77,7 +84,10 @@ pub fn deploy(engine: &Rc<Engine>) -> Functions {
     for dead in [dead_events, dead_ingests, dead_jobs] {
         engine.add_source(dead.feed(&sweep));
     }
-    engine.add_source(Stream::new(assets_written(&world.table), &notify(engine)));
+    // the most of a run's time goes into the stream's JSON
+    if engine.chance.one_in(STREAMED) {
+        engine.add_source(Stream::new(assets_written(&world.table), &notify(engine)));
+    }
     engine.add_source(schedule.clone());
     Functions {
         presign: presign(engine),
@@ -232,19 +242,23 @@ fn text(error: impl Display) -> String {
 }
 
 /// What the stream shows of the assets in a table.
-fn assets_written(table: &MemoryTable) -> sluice_testing::simulator::stream::Written {
+fn assets_written(table: &MemoryTable) -> Written {
     let table = table.clone();
-    Box::new(move |known| {
-        let change = |asset: &sluice_core::asset::Asset| {
-            let item: serde_dynamo::Item = serde_dynamo::to_item(asset).unwrap();
-            let mut image = serde_json::to_value(item).unwrap();
-            let key = format!("A#{}", asset.id());
-            image["pk"] = json!({ "S": key });
-            image["sk"] = json!({ "S": "A" });
-            Change { key, image }
-        };
-        table.written_since(known).iter().map(change).collect()
-    })
+    Box::new(move |known| table.written_since(known).into_iter().map(change).collect())
+}
+
+/// A new state of an asset.
+fn change(asset: Asset) -> Change {
+    let key = format!("A#{}", asset.id());
+    let pk = key.clone();
+    let image = move || {
+        let item: serde_dynamo::Item = serde_dynamo::to_item(&asset).unwrap();
+        let mut image = serde_json::to_value(item).unwrap();
+        image["pk"] = json!({ "S": pk });
+        image["sk"] = json!({ "S": "A" });
+        image
+    };
+    Change { key, image: Rc::new(image) }
 }
 
 /// Makes derivatives that name the bytes they were made from.

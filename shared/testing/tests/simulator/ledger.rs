@@ -72,13 +72,15 @@ impl Ledger {
         self.meant.get(filename)
     }
 
-    /// A promise is broken.
-    pub fn broken(&mut self, invariant: u8, kind: impl Into<String>, seen: impl Into<String>) {
-        let (kind, seen) = (kind.into(), seen.into());
-        let known = |other: &Violation| other.invariant == invariant && other.kind == kind;
-        if !self.violations.iter().any(known) {
-            self.violations.push(Violation { invariant, kind, seen });
+    /// A promise is broken; whether it wasn't before in this way.
+    pub fn broken(&mut self, violation: Violation) -> bool {
+        let known =
+            |other: &Violation| other.invariant == violation.invariant && other.kind == violation.kind;
+        let is_new = !self.violations.iter().any(known);
+        if is_new {
+            self.violations.push(violation);
         }
+        is_new
     }
 
     /// What was broken.

@@ -87,7 +87,7 @@ fn check_acknowledged(scene: &Scene, watch: &Watch, assets: &[Asset]) {
     }
 }
 
-/// Invariant 8: no S3 version, multipart upload or derivative that no record names. A version that was shown as done may
+/// Invariant 8: no S3 version, multipart upload or derivative that no record names. A version that was shown may
 /// stay behind the one that took its place; uploads that no record ever named are the bucket's lifecycle's.
 fn check_strays(scene: &Scene, watch: &Watch, assets: &[Asset]) {
     let world = &scene.engine.world;
@@ -184,15 +184,22 @@ impl Snapshot {
             ("multipart uploads", self.uploads == now.uploads),
         ] {
             if !same {
-                broken(
-                    scene,
-                    16,
-                    &format!("{what} change"),
-                    format!("{:?}, then {:?}", self.objects, now.objects),
-                );
+                broken(scene, 16, &format!("{what} change"), difference(self, &now));
             }
         }
     }
+}
+
+/// What is only in one of two.
+fn difference(before: &Snapshot, after: &Snapshot) -> String {
+    let all = |snapshot: &Snapshot| -> Vec<String> {
+        let objects = snapshot.objects.iter().map(|(key, version)| format!("{version} of {key}"));
+        objects.chain(snapshot.derived.clone()).chain(snapshot.uploads.clone()).collect()
+    };
+    let (before, after) = (all(before), all(after));
+    let gone = before.iter().filter(|thing| !after.contains(thing)).map(|thing| format!("- {thing}"));
+    let new = after.iter().filter(|thing| !before.contains(thing)).map(|thing| format!("+ {thing}"));
+    gone.chain(new).collect::<Vec<_>>().join(", ")
 }
 
 /// The assets whose next version can be sent: those that hold something.

@@ -6,15 +6,17 @@ use sluice_testing::{build, simulator::Chance};
 
 use crate::{
     clients::{Client, File, Hint, Scene, send::Manner},
-    contents::{Content, Sort},
+    contents::{Content, DIRECT_LIMIT, Sort},
 };
 
-/// The most scenes of a seed.
-pub const MOST: usize = 4;
+/// The fewest scenes of a seed.
+pub const FEWEST: usize = 3;
+/// The most.
+pub const MOST: usize = 5;
 
 /// How many scenes a seed has.
 pub fn count(seed: u64) -> usize {
-    2 + Chance::of_seed(seed ^ 0xC0DE).index(MOST - 1)
+    FEWEST + Chance::of_seed(seed ^ 0xC0DE).index(MOST - FEWEST + 1)
 }
 
 /// Starts the scene of this number.
@@ -33,6 +35,9 @@ pub fn start(scene: &Rc<Scene>, seed: u64, number: usize) {
     }
 }
 
+/// Files that many have.
+const COMMON: [&str; 2] = ["the cat", "the dog"];
+
 /// Some file.
 fn file(chance: &Chance, name: &str) -> File {
     let sort = match chance.below(12) {
@@ -41,7 +46,13 @@ fn file(chance: &Chance, name: &str) -> File {
         _ => Sort::Text,
     };
     let large = chance.one_in(3);
-    let content = Content::new(name, sort, large);
+    // at times what others send as well, under a name of its own
+    let content = if chance.one_in(4) {
+        Content::new(COMMON[chance.index(COMMON.len())], Sort::Picture, false)
+    } else {
+        Content::new(name, sort, large)
+    };
+    let large = content.bytes.len() as u64 > DIRECT_LIMIT;
     let hint = match chance.below(8) {
         0..3 => Hint::True,
         // S3 itself refuses one PUT of other bytes than were announced

@@ -16,7 +16,7 @@ use sluice_testing::{World, build};
 use crate::{
     clients::Scene,
     functions::derived_from,
-    ledger::{Granted, short},
+    ledger::{Granted, Violation, short},
 };
 
 /// What was seen so far.
@@ -27,7 +27,7 @@ pub struct Watch {
     pub grants: Vec<Seen>,
     /// The state in which each asset was last done.
     done: BTreeMap<AssetId, Asset>,
-    /// S3 versions that a state named which was done.
+    /// S3 versions that a state named which was at its end.
     pub objects: BTreeSet<(String, Option<ObjectVersionId>)>,
     /// Derivatives that a state named which was done.
     pub derivatives: BTreeSet<DerivedKey>,
@@ -123,10 +123,12 @@ impl Watch {
         if state.is_ingested() {
             steps.ingested.get_or_insert(now);
         }
-        if state.stage() == Stage::Done {
-            steps.done.get_or_insert(now);
+        if state.stage().is_terminal() {
             self.objects
                 .extend(state.object().map(|object| (object.key.to_string(), object.version_id.clone())));
+        }
+        if state.stage() == Stage::Done {
+            steps.done.get_or_insert(now);
             self.derivatives.extend(state.derivatives().iter().map(|made| made.key.clone()));
         }
     }
@@ -158,8 +160,10 @@ impl Watch {
 
 /// A promise is broken.
 pub fn broken(scene: &Scene, invariant: u8, kind: &str, seen: String) {
-    scene.engine.story.tell(|| format!("!!! {invariant}: {kind}: {seen}"));
-    scene.ledger.borrow_mut().broken(invariant, kind, seen);
+    let violation = Violation { invariant, kind: kind.to_owned(), seen };
+    if scene.ledger.borrow_mut().broken(violation.clone()) {
+        scene.engine.story.tell(|| format!("!!! {invariant}: {kind}: {}", violation.seen));
+    }
 }
 
 /// Invariant 3: the bytes shown are those of the grant whose name, type, hash and size the record shows.

@@ -8,7 +8,10 @@ use sluice_core::ids::AssetId;
 use sluice_testing::build;
 
 use super::{Client, File, Gone, Hint};
-use crate::ledger::{Granted, How, Meant, short};
+use crate::{
+    ledger::{Granted, How, Meant, short},
+    watch::broken,
+};
 
 /// How a client goes about it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -225,7 +228,6 @@ impl Client {
             return Ok(());
         }
         let (granted, told) = (&ticket.granted, version(&reply.body["version"]));
-        let mut ledger = self.scene.ledger.borrow_mut();
         if told < granted.version {
             let seen = format!(
                 "{} was granted v{} of {} and told v{told}",
@@ -233,9 +235,10 @@ impl Client {
                 granted.version,
                 short(granted.asset)
             );
-            ledger.broken(5, "complete answers 200 with an older version", seen);
+            broken(&self.scene, 5, "complete answers 200 with an older version", seen);
             return Ok(());
         }
+        let mut ledger = self.scene.ledger.borrow_mut();
         let stored = parts.is_some() || ledger.stored.contains(granted);
         if stored {
             ledger.stored.push(granted.clone());
