@@ -16,5 +16,6 @@
 
 pub mod body;
 pub mod config;
+pub mod engine;
 pub mod handler;
 pub mod work;

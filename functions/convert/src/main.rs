@@ -4,7 +4,7 @@
 
 use aws_lambda_events::sqs::SqsEvent;
 use sluice_aws::{Clients, DynamoTable, S3Derived, S3Originals, SystemClock};
-use sluice_convert::{config::Config, handler::handle, work::Worker};
+use sluice_convert::{config::Config, engine::Engine, handler::handle, work::Worker};
 use sluice_lambda::{config::environment, init_tracing};
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,8 +17,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         originals: S3Originals::new(&clients, config.originals),
         derived: S3Derived::new(&clients, config.derived),
         clock: SystemClock,
-        profile: config.profile,
-        limits: config.limits,
+        maker: Engine { profile: config.profile, limits: config.limits },
         lease: config.lease,
     };
     sluice_lambda::run(async |event: SqsEvent| Ok(handle(&worker, event).await)).await

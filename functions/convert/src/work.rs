@@ -14,16 +14,12 @@ use sluice_core::{
     names::DerivedKey,
     ports::{AssetRepository, Clock, DerivedStore, JobOrder, OriginalStore},
 };
-use sluice_media::{
-    derive::{Derived, Profile, derive},
-    input::Input,
-    limits::Limits,
-};
+use sluice_media::derive::Derived;
 
-use crate::body;
+use crate::engine::Maker;
 
 /// What derivatives are made with.
-pub struct Worker<T, O, D, C> {
+pub struct Worker<T, O, D, C, M> {
     /// The state table.
     pub table: T,
     /// The bucket of originals.
@@ -32,20 +28,19 @@ pub struct Worker<T, O, D, C> {
     pub derived: D,
     /// The time.
     pub clock: C,
-    /// Which derivatives.
-    pub profile: Profile,
-    /// What a decoder may use.
-    pub limits: Limits,
+    /// What makes them.
+    pub maker: M,
     /// How long a worker has a job to itself.
     pub lease: Duration,
 }
 
-impl<T, O, D, C> Worker<T, O, D, C>
+impl<T, O, D, C, M> Worker<T, O, D, C, M>
 where
     T: AssetRepository,
     O: OriginalStore,
     D: DerivedStore,
     C: Clock,
+    M: Maker,
 {
     /// Does an order. Success also where there is nothing to do: an older version, a job that is done, an asset that
     /// is gone.
@@ -105,14 +100,7 @@ where
         let Some(body) = self.originals.get(&object.key, object.version_id.as_ref()).await? else {
             return failed("original_missing", "the bytes are no longer there".to_owned());
         };
-        let (feed, reader) = body::pipe();
-        let (profile, limits, size) = (self.profile.clone(), self.limits, object.size);
-        let making =
-            tokio::task::spawn_blocking(move || derive(Input::stream(size, reader), &profile, &limits));
-        let (fed, made) = tokio::join!(feed.run(body), making);
-        // what was made of half a body says nothing about the image
-        fed?;
-        match made.map_err(Error::internal)? {
+        match self.maker.make(object.size, body).await? {
             Ok(derived) => self.store(asset, job, version, derived).await,
             Err(error) => failed(error.code(), error.to_string()),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice_convert::work::Worker;
+use sluice_convert::{engine::Engine, work::Worker};
 use sluice_core::{
     ErrorKind,
     asset::{Asset, Event, JobName, Lease, Stage},
@@ -11,7 +11,7 @@ use sluice_core::{
 use sluice_media::{derive::Profile, limits::Limits};
 use sluice_testing::{FixedClock, MemoryDerived, MemoryOriginals, MemoryTable, Probe, When, World, build};
 
-type Memory = Worker<Probe<MemoryTable>, Probe<MemoryOriginals>, Probe<MemoryDerived>, FixedClock>;
+type Memory = Worker<Probe<MemoryTable>, Probe<MemoryOriginals>, Probe<MemoryDerived>, FixedClock, Engine>;
 
 const PHOTO: &[u8] = include_bytes!("../../../infra/e2e/data/astronaut.jpg");
 
@@ -21,8 +21,10 @@ fn worker(world: &World) -> Memory {
         originals: world.originals.clone(),
         derived: world.derived.clone(),
         clock: world.clock.clone(),
-        profile: Profile::default(),
-        limits: Limits { max_held: 1 << 20, ..Limits::for_memory(1 << 30) },
+        maker: Engine {
+            profile: Profile::default(),
+            limits: Limits { max_held: 1 << 20, ..Limits::for_memory(1 << 30) },
+        },
         lease: Duration::from_secs(90),
     }
 }

@@ -22,6 +22,7 @@ use sluice_core::{
     },
     task::{Refusal, Task, TaskStatus, task_not_found},
 };
+use sluice_lambda::blocking;
 
 use crate::form::{File, Form};
 
@@ -105,8 +106,7 @@ where
     async fn take_one(&self, principal: &Principal, wish: Wish, file: File) -> Result<Asset> {
         let owner = &principal.owner;
         let bytes = file.bytes.clone();
-        let digest = tokio::task::spawn_blocking(move || Sha256::of(&bytes)).await;
-        let sha256 = digest.map_err(Error::internal)?;
+        let sha256 = blocking(move || Sha256::of(&bytes)).await?;
         let wish = Wish {
             size: Some(u64::try_from(file.bytes.len()).map_err(Error::internal)?),
             filename: file.filename,

@@ -43,6 +43,7 @@ impl Config {
             policy: UploadPolicy {
                 direct_limit: env.number("DIRECT_LIMIT_BYTES", 10 * MIB, 0..=MAX_PART_SIZE),
                 part_size: env.number("PART_SIZE_BYTES", MIN_PART_SIZE, MIN_PART_SIZE..=MAX_PART_SIZE),
+                min_part_size: MIN_PART_SIZE,
                 // an answer of 1,000 signed URLs is about 1.2 MB of the 6 that Lambda answers
                 batch: env.number("PART_BATCH", 500, 1..=1000),
                 grant_ttl: env.seconds("GRANT_TTL_SECONDS", 3600, 60..=43_200),

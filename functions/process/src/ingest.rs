@@ -22,6 +22,7 @@ use sluice_core::{
         AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, MultipartStore, ObjectBody, OriginalStore,
     },
 };
+use sluice_lambda::blocking;
 
 use crate::image;
 
@@ -266,8 +267,7 @@ where
         };
         if let Some(bytes) = content.image {
             let limits = self.limits.decode;
-            let described = tokio::task::spawn_blocking(move || image::describe(&bytes, &limits)).await;
-            let (metadata, placeholder) = described.map_err(Error::internal)?;
+            let (metadata, placeholder) = blocking(move || image::describe(&bytes, &limits)).await?;
             ingest.metadata = metadata;
             ingest.placeholder = placeholder.map(|made| Placeholder {
                 thumbhash: made.thumbhash,

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use sluice_convert::work::Worker;
+use sluice_convert::{engine::Engine, work::Worker};
 use sluice_core::{
     asset::{Asset, Stage},
     finish::{Completion, Finisher},
@@ -80,8 +80,7 @@ impl Flow {
             originals: world.originals.clone(),
             derived: world.derived.clone(),
             clock: world.clock.clone(),
-            profile: Profile::default(),
-            limits: decode,
+            maker: Engine { profile: Profile::default(), limits: decode },
             lease: Duration::from_secs(90),
         };
         let insurance: Vec<JobOrder> = world.queue.drain();

@@ -83,6 +83,8 @@ pub struct UploadPolicy {
     pub direct_limit: u64,
     /// Bytes of a part, unless the client chose or the file needs more.
     pub part_size: u64,
+    /// The smallest part that isn't the last: S3's own, but for stores that take smaller ones.
+    pub min_part_size: u64,
     /// The most parts signed in one answer.
     pub batch: u16,
     /// How long a grant is valid.
@@ -94,6 +96,7 @@ impl Default for UploadPolicy {
         Self {
             direct_limit: 10 * MIB,
             part_size: MIN_PART_SIZE,
+            min_part_size: MIN_PART_SIZE,
             batch: 500,
             grant_ttl: Duration::from_hours(1),
         }
@@ -148,7 +151,10 @@ impl UploadPolicy {
         if size <= self.direct_limit.min(MAX_PART_SIZE) {
             return Ok(Plan::Direct);
         }
-        let part_size = wanted.max(MIN_PART_SIZE).max(grown_part_size(size));
+        let mut part_size = wanted.max(self.min_part_size);
+        if self.min_part_size.saturating_mul(MAX_PARTS) < size {
+            part_size = part_size.max(grown_part_size(size));
+        }
         let num_parts = u16::try_from(size.div_ceil(part_size)).map_err(Error::internal)?;
         Ok(Plan::Multipart(Parts { size, part_size, num_parts }))
     }

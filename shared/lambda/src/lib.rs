@@ -20,7 +20,10 @@ pub mod messages;
 pub mod s3_event;
 pub mod sqs;
 
-use std::fmt;
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use lambda_runtime::{
     Diagnostic, LambdaEvent, service_fn,
@@ -33,6 +36,7 @@ use lambda_runtime::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sluice_core::{Error, Result};
+use tokio::runtime::Handle;
 
 /// Starts logging to standard output: at the level `AWS_LAMBDA_LOG_LEVEL` (INFO), as JSON where
 /// `AWS_LAMBDA_LOG_FORMAT` says so, without the time, which Lambda adds (its advanced logging controls).
@@ -66,6 +70,18 @@ where
     .await
 }
 
+/// Does work that takes long without waiting for anything: on a thread that may block where a runtime has such, in place
+/// where there is none.
+///
+/// # Errors
+/// `Internal` if it panics.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    match Handle::try_current() {
+        Ok(runtime) => runtime.spawn_blocking(work).await.map_err(Error::internal),
+        Err(_) => catch_unwind(AssertUnwindSafe(work)).map_err(|_| Error::internal("the work panicked")),
+    }
+}
+
 /// An error on its way to the runtime, which logs its `Debug` form, sources and all, and reports its code as the type
 /// of the error, for alarms.
 struct Failure(Error);
@@ -79,5 +95,35 @@ impl fmt::Debug for Failure {
 impl From<Failure> for Diagnostic {
     fn from(Failure(error): Failure) -> Self {
         Self { error_type: error.code().to_owned(), error_message: error.message().to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future,
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use sluice_core::ErrorKind;
+
+    use super::*;
+
+    async fn works_and_panics() {
+        assert_eq!(blocking(|| 7).await.unwrap(), 7);
+        let panicked = blocking(|| panic!("on purpose")).await.map(|()| 0);
+        assert_eq!(panicked.unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    #[tokio::test]
+    async fn blocking_work_is_done_on_a_runtime() {
+        works_and_panics().await;
+    }
+
+    #[test]
+    fn blocking_work_is_done_in_place_without_one() {
+        let polled = pin!(works_and_panics()).poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(polled, Poll::Ready(()));
     }
 }

@@ -35,6 +35,11 @@ impl MemoryJobs {
         self.lock().written.clone()
     }
 
+    /// The states that were written after the first `known`, in order.
+    pub fn written_since(&self, known: usize) -> Vec<UploadJob> {
+        self.lock().written.get(known..).unwrap_or_default().to_vec()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Jobs> {
         self.0.lock().expect("no test panics while it holds this")
     }

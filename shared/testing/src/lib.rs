@@ -13,6 +13,7 @@
 //! | [`gate`] | [`MemoryGate`]: an operator's gate function |
 //! | [`messages`] | [`MemoryQueue`] and [`MemoryNotifier`] |
 //! | [`probe`] | [`Probe`]: counts the calls of a port, and makes chosen ones fail before or after their work |
+//! | [`simulator`] | the engine of the simulator: all of them at once, decided by a seed |
 //! | [`build`] | grants and assets with everything filled in |
 //! | [`contracts`] | what every implementation of a port must do; run on the doubles and on the adapters |
 #![expect(
@@ -30,6 +31,7 @@ pub mod messages;
 pub mod probe;
 pub mod s3;
 pub mod signers;
+pub mod simulator;
 pub mod table;
 pub mod time;
 pub mod tus;

@@ -1,11 +1,13 @@
-//! Counts the calls of ports, and makes chosen ones fail.
+//! Counts the calls of ports, and makes chosen ones fail: those that a test names, or those that a [`Director`] picks.
 
 use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
     ops::{Deref, Range, RangeInclusive},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -39,6 +41,41 @@ pub enum When {
     After,
 }
 
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is done and answered.
+    Proceed,
+    /// It fails.
+    Fail(When, ErrorKind),
+    /// It is done, its answer is lost, and the SDK sends it again: the caller sees what the service answers to the second.
+    Resend,
+}
+
+/// Decides over the calls of all ports. With one, every call is also a point where another task may run, before the work
+/// and after it.
+pub trait Director: Send + Sync {
+    /// The fate of a call that is about to be made.
+    fn fate(&self, method: &'static str) -> Fate;
+}
+
+/// Lets other tasks run: pending once, then ready.
+#[derive(Debug, Default)]
+pub struct Pause(bool);
+
+impl Future for Pause {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        // sets of futures poll again only those that were woken
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 /// What is to happen at a coming call of a method.
 struct Order {
     method: &'static str,
@@ -58,6 +95,7 @@ enum What {
 struct State {
     counts: BTreeMap<&'static str, usize>,
     orders: Vec<Order>,
+    director: Option<Arc<dyn Director>>,
 }
 
 /// The calls of all probes that share it. Methods are named as `AssetRepository::get`.
@@ -100,6 +138,11 @@ impl Calls {
         self.order(method, nth, false, What::Run(Some(Box::new(run))));
     }
 
+    /// Lets `director` decide over every call from now on, beside what was ordered.
+    pub fn direct(&self, director: Arc<dyn Director>) {
+        self.state().director = Some(director);
+    }
+
     /// Takes all orders back.
     pub fn heal(&self) {
         self.state().orders.clear();
@@ -115,10 +158,11 @@ impl Calls {
         self.0.lock().expect("no test panics while it holds this")
     }
 
-    /// Counts a call; gives the fault that it meets, if any.
-    fn meet(&self, method: &'static str) -> Option<(When, ErrorKind)> {
+    /// Counts a call; gives the fault that it meets, if any, and who else decides.
+    fn meet(&self, method: &'static str) -> (Option<(When, ErrorKind)>, Option<Arc<dyn Director>>) {
         let mut runs = Vec::new();
         let mut fault = None;
+        let director;
         {
             let mut state = self.state();
             *state.counts.entry(method).or_default() += 1;
@@ -136,30 +180,63 @@ impl Calls {
                     order.calls_left = usize::MAX;
                 }
             }
+            director = state.director.clone();
         }
         // outside the lock: what runs may call the doubles itself
         for run in runs {
             run();
         }
-        fault
+        (fault, director)
     }
 
-    async fn watch<T>(
+    /// Makes a call as it is fated. `again` says whether the service does it again when it is sent again; where not, the
+    /// request carries a token by which the service knows it and answers as before.
+    async fn watch<T, W>(
         &self,
         method: &'static str,
-        work: impl Future<Output = Result<T>> + Send,
-    ) -> Result<T> {
-        let fault = |kind| {
-            let code = if kind == ErrorKind::Throttled { "throttled" } else { "unavailable" };
-            Error::new(kind, code, "a fault on order")
-        };
-        match self.meet(method) {
-            None => work.await,
-            Some((When::Before, kind)) => Err(fault(kind)),
-            Some((When::After, kind)) => {
-                work.await?;
-                Err(fault(kind))
-            }
+        again: bool,
+        work: impl Fn() -> W + Send + Sync,
+    ) -> Result<T>
+    where
+        T: Send,
+        W: Future<Output = Result<T>> + Send,
+    {
+        let (fault, director) = self.meet(method);
+        let Some(director) = director else { return make(fault.into(), again, &work).await };
+        Pause::default().await;
+        let fate = if fault.is_some() { fault.into() } else { director.fate(method) };
+        let answer = make(fate, again, &work).await;
+        Pause::default().await;
+        answer
+    }
+}
+
+impl From<Option<(When, ErrorKind)>> for Fate {
+    fn from(fault: Option<(When, ErrorKind)>) -> Self {
+        fault.map_or(Self::Proceed, |(when, kind)| Self::Fail(when, kind))
+    }
+}
+
+async fn make<T, W>(fate: Fate, again: bool, work: impl Fn() -> W + Send + Sync) -> Result<T>
+where
+    T: Send,
+    W: Future<Output = Result<T>> + Send,
+{
+    let fault = |kind| {
+        let code = if kind == ErrorKind::Throttled { "throttled" } else { "unavailable" };
+        Error::new(kind, code, "a fault on order")
+    };
+    match fate {
+        Fate::Proceed => work().await,
+        Fate::Fail(When::Before, kind) => Err(fault(kind)),
+        Fate::Fail(When::After, kind) => {
+            work().await?;
+            Err(fault(kind))
+        }
+        Fate::Resend => {
+            let first = work().await;
+            Pause::default().await;
+            if again { work().await } else { first }
         }
     }
 }
@@ -191,16 +268,19 @@ impl<P> Deref for Probe<P> {
     }
 }
 
-/// Implements ports for [`Probe`], each method by way of [`Calls::watch`], and lists their names.
+/// Implements ports for [`Probe`], each method by way of [`Calls::watch`], and lists their names. A method that is sent
+/// with a token says when.
 macro_rules! watch {
     ($($port:ident $({ type $body:ident; })? {
-        $(fn $method:ident($($arg:ident: $kind:ty),*) -> $out:ty;)*
+        $(fn $method:ident($($arg:ident: $kind:ty),*) -> $out:ty $(, token if $token:expr)?;)*
     })*) => {
         $(impl<P: $port> $port for Probe<P> {
             $(type $body = P::$body;)?
             $(async fn $method(&self, $($arg: $kind),*) -> Result<$out> {
                 let name = concat!(stringify!($port), "::", stringify!($method));
-                self.calls.watch(name, self.inner.$method($($arg),*)).await
+                let again = true $(&& !$token)?;
+                let work = || self.inner.$method($(<$kind as Clone>::clone(&$arg)),*);
+                self.calls.watch(name, again, work).await
             })*
         })*
 
@@ -240,9 +320,10 @@ watch! {
         fn derivative(key: &DerivedKey) -> String;
     }
     AssetRepository {
-        fn create(asset: &Asset, quota: &Quota) -> Saved;
+        // a transaction, known by its token for ten minutes
+        fn create(asset: &Asset, quota: &Quota) -> Saved, token if true;
         fn get(id: AssetId) -> Option<Asset>;
-        fn save(asset: &Asset, usage: UsageChange, quota: &Quota) -> Saved;
+        fn save(asset: &Asset, usage: UsageChange, quota: &Quota) -> Saved, token if usage != UsageChange::NONE;
         fn usage(owner: &OwnerId) -> Usage;
         fn list(owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Page<Asset>;
         fn changed_since(owner: &OwnerId, since: Timestamp, limit: u16, cursor: Option<&str>) -> Page<Asset>;
@@ -267,7 +348,7 @@ watch! {
         fn remove(id: Sha256, revision: u64) -> Saved;
     }
     UploadJobRepository {
-        fn create(job: &UploadJob, earlier: Option<&UploadJob>) -> Saved;
+        fn create(job: &UploadJob, earlier: Option<&UploadJob>) -> Saved, token if true;
         fn get(owner: &OwnerId, request_id: &RequestId) -> Option<UploadJob>;
         fn by_token(token: Sha256) -> Option<UploadJob>;
         fn save(job: &UploadJob) -> Saved;

@@ -31,6 +31,7 @@ struct Bucket {
     /// The versions of each key, oldest first.
     objects: BTreeMap<String, Vec<Stored>>,
     uploads: BTreeMap<UploadId, Upload>,
+    created: Vec<Created>,
     /// Goes up with every version and upload, for their ids.
     count: u64,
 }
@@ -57,6 +58,21 @@ struct Upload {
     content_type: ContentType,
     version: Version,
     parts: BTreeMap<u16, (ETag, Bytes)>,
+}
+
+/// What S3 has to tell of an object that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// As S3 names the event.
+    pub event: &'static str,
+    /// The key.
+    pub key: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: ETag,
+    /// Its S3 version; none where the bucket isn't versioned.
+    pub version_id: Option<ObjectVersionId>,
 }
 
 /// The condition of a write.
@@ -107,6 +123,7 @@ impl MemoryOriginals {
             broken_after: None,
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            created: Vec::new(),
             count: 0,
         })))
     }
@@ -155,7 +172,7 @@ impl MemoryOriginals {
             version: write.version,
             sha256: write.sha256,
         };
-        Ok(bucket.store(key, content))
+        Ok(bucket.store(key, content, "ObjectCreated:Put"))
     }
 
     /// What a client's PUT of a part does; a refusal is S3's status.
@@ -204,6 +221,11 @@ impl MemoryOriginals {
         bucket.objects.keys().filter(|key| bucket.find(key, None).is_some()).cloned().collect()
     }
 
+    /// Everything that was written since the first `known` writes, in order: what S3 sends events of.
+    pub fn created_since(&self, known: usize) -> Vec<Created> {
+        self.lock().created.get(known..).unwrap_or_default().to_vec()
+    }
+
     /// The uploads that were neither completed nor aborted.
     pub fn open_uploads(&self) -> Vec<UploadId> {
         self.lock().uploads.keys().cloned().collect()
@@ -247,9 +269,17 @@ impl Bucket {
         }
     }
 
-    fn store(&mut self, key: &str, content: Content) -> ObjectHead {
+    fn store(&mut self, key: &str, content: Content, event: &'static str) -> ObjectHead {
         let stored = self.push(key, Some(content));
-        stored.head().expect("it was just stored with content")
+        let head = stored.head().expect("it was just stored with content");
+        self.created.push(Created {
+            event,
+            key: key.to_owned(),
+            size: head.size,
+            etag: head.etag.clone(),
+            version_id: head.version_id.clone(),
+        });
+        head
     }
 
     fn push(&mut self, key: &str, content: Option<Content>) -> Stored {
@@ -425,7 +455,7 @@ impl MultipartStore for MemoryOriginals {
             sha256: None,
         };
         bucket.uploads.remove(upload_id);
-        bucket.store(key.as_str(), content);
+        bucket.store(key.as_str(), content, "ObjectCreated:CompleteMultipartUpload");
         Ok(Stitched::Done)
     }
 

@@ -1,6 +1,7 @@
 //! The state table in memory.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -22,6 +23,8 @@ pub struct MemoryTable(Arc<Mutex<Tables>>);
 struct Tables {
     assets: BTreeMap<AssetId, Asset>,
     written: Vec<Asset>,
+    /// How many of the last writes the indexes don't show yet.
+    lag: usize,
     usage: BTreeMap<OwnerId, Usage>,
     contents: BTreeMap<(OwnerId, Sha256), AssetId>,
     tickets: BTreeMap<Sha256, (OwnerId, Timestamp)>,
@@ -56,6 +59,16 @@ impl MemoryTable {
         self.lock().contended = n;
     }
 
+    /// The states that were written after the first `known`, in order.
+    pub fn written_since(&self, known: usize) -> Vec<Asset> {
+        self.lock().written.get(known..).unwrap_or_default().to_vec()
+    }
+
+    /// Lets every index lag: listings, changes and deadlines are as they were before the last so many writes.
+    pub fn set_index_lag(&self, writes: usize) {
+        self.lock().lag = writes;
+    }
+
     /// How many connections are kept.
     pub fn connection_count(&self) -> usize {
         self.lock().connections.len()
@@ -81,6 +94,15 @@ impl Tables {
         left.is_some()
     }
 
+    /// The assets as the indexes show them.
+    fn indexed(&self) -> Cow<'_, BTreeMap<AssetId, Asset>> {
+        if self.lag == 0 {
+            return Cow::Borrowed(&self.assets);
+        }
+        let shown = &self.written[..self.written.len().saturating_sub(self.lag)];
+        Cow::Owned(shown.iter().map(|asset| (asset.id(), asset.clone())).collect())
+    }
+
     fn write(&mut self, asset: &Asset) {
         self.assets.insert(asset.id(), asset.clone());
         self.written.push(asset.clone());
@@ -98,12 +120,9 @@ impl Tables {
     ) -> Result<Page<Asset>> {
         let tag = format!("{listing}:{owner}:");
         let after = cursor.map(|cursor| decode(cursor, &tag)).transpose()?;
-        let mut sorted: Vec<(String, &Asset)> = self
-            .assets
-            .values()
-            .filter(|asset| asset.owner() == owner)
-            .map(|asset| (key(asset), asset))
-            .collect();
+        let assets = self.indexed();
+        let mut sorted: Vec<(String, &Asset)> =
+            assets.values().filter(|asset| asset.owner() == owner).map(|asset| (key(asset), asset)).collect();
         sorted.sort_by(|one, other| one.0.cmp(&other.0));
         if newest_first {
             sorted.reverse();
@@ -181,7 +200,8 @@ impl AssetRepository for MemoryTable {
     ) -> Result<Page<Asset>> {
         let tables = self.lock();
         let key = |asset: &Asset| format!("{}#{}", asset.updated_at(), asset.id());
-        let recent = tables.assets.values().filter(|asset| asset.updated_at() >= since);
+        let assets = tables.indexed();
+        let recent = assets.values().filter(|asset| asset.updated_at() >= since);
         let recent =
             Tables { assets: recent.map(|asset| (asset.id(), asset.clone())).collect(), ..Tables::default() };
         recent.page("updated", owner, limit, cursor, key, false)
@@ -190,7 +210,7 @@ impl AssetRepository for MemoryTable {
     async fn overdue(&self, now: Timestamp, limit: u16) -> Result<Vec<AssetId>> {
         let tables = self.lock();
         let late = |asset: &&Asset| asset.deadline().is_some_and(|deadline| deadline <= now);
-        Ok(tables.assets.values().filter(late).map(Asset::id).take(limit.into()).collect())
+        Ok(tables.indexed().values().filter(late).map(Asset::id).take(limit.into()).collect())
     }
 }
 

@@ -1,0 +1,208 @@
+//! What people do. A client sends real requests to the functions, and bytes to S3; answers are lost, steps are repeated,
+//! it may be late or never be heard of again.
+
+pub mod send;
+pub mod update;
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sluice_core::ids::{AssetId, OwnerId};
+use sluice_testing::{
+    Answer, Browser,
+    simulator::{Chance, Engine, Fault, Function, Happening, Outcome},
+};
+
+use crate::{
+    contents::Content,
+    functions::Functions,
+    ledger::{Granted, Ledger, short},
+};
+
+/// What all clients share.
+pub struct Scene {
+    /// The run.
+    pub engine: Rc<Engine>,
+    /// What they call.
+    pub functions: Functions,
+    /// What they know.
+    pub ledger: RefCell<Ledger>,
+}
+
+/// A client is not heard of again.
+#[derive(Debug)]
+pub struct Gone;
+
+/// An answer of the API.
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; null where there is none.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The code of a refusal.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// How often a request is sent before its client gives up.
+const TRIES: u32 = 5;
+
+/// One client.
+#[derive(Clone)]
+pub struct Client {
+    /// What it shares with the others.
+    pub scene: Rc<Scene>,
+    /// How stories name it.
+    pub name: String,
+    /// Whose files it sends.
+    pub owner: OwnerId,
+    /// Its own random numbers: what it wants doesn't depend on what the others do.
+    pub chance: Chance,
+}
+
+impl Client {
+    /// The run's engine.
+    pub fn engine(&self) -> &Rc<Engine> {
+        &self.scene.engine
+    }
+
+    /// Tells a line of the story.
+    pub fn tell(&self, line: impl FnOnce() -> String) {
+        self.engine().story.tell(|| format!("{} {}", self.name, line()));
+    }
+
+    /// Between two steps: others run, and this client may be late, or gone.
+    pub async fn step(&self) -> Result<(), Gone> {
+        for _ in 0..self.chance.below(4) {
+            self.engine().pause().await;
+        }
+        if self.engine().faults.strikes(Fault::ClientVanishes) {
+            self.tell(|| "vanishes".to_owned());
+            return Err(Gone);
+        }
+        if self.engine().faults.strikes(Fault::ClientIsLate) {
+            let late = self.chance.span(Duration::from_secs(10), Duration::from_mins(80));
+            self.tell(|| format!("waits for {late:?}"));
+            self.engine().sleep(late).await;
+        }
+        Ok(())
+    }
+
+    /// Whether a step is taken once more though it succeeded.
+    pub fn replays(&self) -> bool {
+        self.engine().faults.strikes(Fault::ClientReplays)
+    }
+
+    /// Sends a request until it is answered, otherwise than by a passing fault.
+    pub async fn ask(
+        &self,
+        function: &Function,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+    ) -> Result<Reply, Gone> {
+        for _ in 0..TRIES {
+            let reply = self.ask_once(function, method, target, body).await;
+            let lost = self.engine().faults.strikes(Fault::ApiAnswerLost);
+            self.tell(|| {
+                let heard = if lost { " (lost)" } else { "" };
+                format!("{method} {target}: {} {}{heard}", reply.status, reply.code())
+            });
+            if !lost && reply.status < 500 && reply.status != 429 {
+                return Ok(reply);
+            }
+            self.engine().sleep(self.chance.span(Duration::from_millis(200), Duration::from_secs(4))).await;
+        }
+        self.tell(|| "gives up".to_owned());
+        Err(Gone)
+    }
+
+    async fn ask_once(&self, function: &Function, method: &str, target: &str, body: Option<&Value>) -> Reply {
+        let engine = self.engine();
+        engine.tally.came(Happening::Request);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let expires_at = engine.time.now().plus(Duration::from_hours(1)).as_seconds();
+        let event = json!({
+            "version": "2.0", "rawPath": path, "rawQueryString": query,
+            "headers": { "content-type": "application/json" },
+            "body": body.map(Value::to_string),
+            "requestContext": {
+                "requestId": "simulated", "routeKey": format!("{method} {path}"), "http": { "method": method },
+                "authorizer": { "lambda": { "owner": self.owner.as_str(), "expires_at": expires_at.to_string() } },
+            },
+        });
+        let Outcome::Answered(answer) = engine.invoke(function, event).await else {
+            // what API Gateway says of a function that died
+            return Reply { status: 502, body: Value::Null };
+        };
+        let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+        let body = answer["body"].as_str().and_then(|text| serde_json::from_str(text).ok());
+        Reply { status: status.unwrap_or(502), body: body.unwrap_or_default() }
+    }
+
+    /// PUTs bytes to S3. None if the answer was lost: S3 may have taken them.
+    pub async fn put(&self, url: &str, headers: &[(String, String)], bytes: &Bytes) -> (Answer, bool) {
+        let engine = self.engine();
+        engine.tally.came(Happening::Upload);
+        engine.pause().await;
+        let answer = engine.world.browser.put(url, headers, bytes.clone()).await;
+        engine.pause().await;
+        let heard = !engine.faults.strikes(Fault::UploadAnswerLost);
+        self.tell(|| format!("PUT: {}{}", answer.status, if heard { "" } else { " (lost)" }));
+        (answer, heard)
+    }
+
+    /// Asks until an asset is at its end; none if it takes too long.
+    pub async fn await_end(&self, asset: AssetId) -> Result<Option<Value>, Gone> {
+        for _ in 0..12 {
+            let target = format!("/assets/{asset}");
+            let reply = self.ask(&self.scene.functions.assets, "GET", &target, None).await?;
+            if reply.status == 200 && matches!(reply.body["stage"].as_str(), Some("done" | "failed")) {
+                return Ok(Some(reply.body));
+            }
+            self.engine().sleep(self.chance.span(Duration::from_secs(2), Duration::from_secs(40))).await;
+        }
+        Ok(None)
+    }
+
+    /// Says that the upload of an asset isn't wanted any more.
+    pub async fn cancel(&self, granted: &Granted, by_upload: Option<(&str, &str)>) -> Result<(), Gone> {
+        self.scene.ledger.borrow_mut().cancelled.insert(granted.asset);
+        self.tell(|| format!("cancels {}", short(granted.asset)));
+        let functions = &self.scene.functions;
+        let (function, target) = match by_upload {
+            Some((upload_id, key)) => {
+                (&functions.complete, format!("/uploads/{upload_id}?object_key={}", key.replace('/', "%2F")))
+            }
+            None => (&functions.assets, format!("/assets/{}", granted.asset)),
+        };
+        self.ask(function, "DELETE", &target, None).await.map(drop)
+    }
+}
+
+/// A file with the name that it is sent under.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub content: Content,
+    /// What is announced of its digest.
+    pub hint: Hint,
+}
+
+/// What a client announces of a file's digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// Nothing.
+    None,
+    /// The file's own.
+    True,
+    /// Another file's.
+    False,
+}

@@ -1,0 +1,35 @@
+//! The simulator: all functions and all kinds of clients over the ports in memory, every order and every fault, decided by
+//! seeds. The engine is `sluice_testing::simulator`; here is the scenario.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | [`functions`] | the functions as they are deployed: the one place that makes their handlers |
+//! | [`contents`] | the bytes of files, each of which says whose they are |
+//! | [`clients`] | what people do, one file for each kind |
+//! | [`scenes`] | which of them meet in a seed |
+//! | [`ledger`] | what was granted, sent, acknowledged and cancelled, as the clients know it |
+//! | [`watch`] | the invariants that are checked as states are written |
+//! | [`rest`] | the invariants that are checked when nothing happens any more |
+//! | [`run`] | one seed from its start to its verdict |
+//! | [`shrink`] | a failing seed made small |
+//! | [`report`] | many seeds on all cores, and what is printed of them |
+//!
+//! `SEEDS=n` says how many seeds run, `SEED=k` runs one and prints its story, `TABLE=1` prints what was found in place of
+//! failing, `WHOLE=1` prints a story without shrinking it first.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is how a fault is told")]
+
+mod clients;
+mod contents;
+mod functions;
+mod ledger;
+mod report;
+mod rest;
+mod run;
+mod scenes;
+mod shrink;
+mod watch;
+
+#[test]
+fn no_order_and_no_fault_breaks_a_promise() {
+    report::main();
+}

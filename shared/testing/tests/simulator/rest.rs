@@ -1,0 +1,209 @@
+//! The invariants that are checked when faults have passed and nothing happens any more.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sluice_core::{
+    asset::{Asset, Failure, Stage},
+    ids::AssetId,
+};
+
+use crate::{
+    clients::Scene,
+    contents::Sort,
+    ledger::{Granted, How, short},
+    watch::{Watch, broken, bytes_of, check_done, check_shown, line, version},
+};
+
+/// How long a copy waits for the one that keeps its bytes: what the product states.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How far the clock may be off, and a worker under way.
+const LEEWAY: Duration = Duration::from_secs(60);
+
+/// Checks everything.
+pub fn check(scene: &Scene, watch: &Watch) {
+    let assets = scene.engine.world.table.assets();
+    for asset in &assets {
+        check_ended(scene, watch, asset);
+        check_shown(scene, watch, asset);
+        if asset.stage() == Stage::Done {
+            check_done(scene, asset);
+        }
+    }
+    check_acknowledged(scene, watch, &assets);
+    check_strays(scene, watch, &assets);
+    check_copies(scene, watch, &assets);
+}
+
+/// Invariant 1: every asset becomes terminal by being driven again if its bytes are there; never failed for a fault that
+/// passed.
+fn check_ended(scene: &Scene, watch: &Watch, asset: &Asset) {
+    if !asset.stage().is_terminal() {
+        return broken(scene, 1, "not at its end", line(asset));
+    }
+    let Some(code) = asset.failure_code().filter(|_| asset.stage() == Stage::Failed) else { return };
+    let shown =
+        Granted { asset: asset.id(), version: version(asset), filename: asset.filename().to_string() };
+    let ledger = scene.ledger.borrow();
+    let meant = ledger.meant(&shown.filename);
+    let deserved = match code {
+        Failure::CANCELLED => ledger.cancelled.contains(&asset.id()),
+        Failure::EXPIRED => !ledger.stored.contains(&shown) || watch.is_superseded(&shown),
+        "checksum_mismatch" => meant.is_some_and(|meant| meant.lies),
+        "unsupported_image" | "unsupported" | "corrupt_image" => {
+            meant.is_some_and(|meant| meant.content.sort == Sort::BrokenPicture)
+        }
+        _ => false,
+    };
+    drop(ledger);
+    if !deserved {
+        broken(scene, 1, &format!("failed for a fault that passed: {code}"), line(asset));
+    }
+}
+
+/// Invariant 4: an acknowledged version is the one shown, or a later one, or its owner cancelled it.
+fn check_acknowledged(scene: &Scene, watch: &Watch, assets: &[Asset]) {
+    let acknowledged = scene.ledger.borrow().acknowledged.clone();
+    for (granted, how) in acknowledged {
+        let Some(asset) = assets.iter().find(|asset| asset.id() == granted.asset) else {
+            broken(scene, 4, "an acknowledged asset is gone", short(granted.asset));
+            continue;
+        };
+        let meant = scene.ledger.borrow().meant(&granted.filename).cloned();
+        let Some(meant) = meant.filter(|meant| !meant.lies) else { continue };
+        // S3 answers for the bytes; whether they count is said by the grant, and a later one takes its place
+        let replaced = how == How::Put && watch.is_superseded(&granted);
+        let cancelled = scene.ledger.borrow().cancelled.contains(&granted.asset);
+        if replaced || cancelled || version(asset) > granted.version {
+            continue;
+        }
+        let kept = bytes_of(&scene.engine.world, asset).is_some_and(|bytes| bytes == meant.content.bytes);
+        if version(asset) < granted.version {
+            let kind = format!("acknowledged by {how:?}, then an older version");
+            broken(scene, 4, &kind, format!("v{} {}: {}", granted.version, granted.filename, line(asset)));
+        } else if !kept {
+            let kind = format!("acknowledged by {how:?}, then other bytes or none");
+            broken(scene, 4, &kind, format!("v{} {}: {}", granted.version, granted.filename, line(asset)));
+        }
+    }
+}
+
+/// Invariant 8: no S3 version, multipart upload or derivative that no record names. A version that was shown may
+/// stay behind the one that took its place; uploads that no record ever named are the bucket's lifecycle's.
+fn check_strays(scene: &Scene, watch: &Watch, assets: &[Asset]) {
+    let world = &scene.engine.world;
+    for created in world.originals.created_since(0) {
+        let place = (created.key.clone(), created.version_id.clone());
+        let named = assets
+            .iter()
+            .filter_map(Asset::object)
+            .any(|object| object.key.as_str() == created.key && object.version_id == created.version_id);
+        let there = world.originals.read(&created.key, created.version_id.as_ref());
+        if let Some(there) = there.filter(|_| !named && !watch.objects.contains(&place)) {
+            let holds = String::from_utf8_lossy(&there.bytes).trim().to_owned();
+            broken(scene, 8, "an S3 version that no record names", format!("{place:?} holds {holds:?}"));
+        }
+    }
+    for upload in world.originals.open_uploads() {
+        let named = assets.iter().filter_map(Asset::grant).any(|grant| grant.upload_id() == Some(&upload));
+        if !named && watch.uploads.contains(&upload) {
+            broken(scene, 8, "a multipart upload that no record names any more", upload.to_string());
+        }
+    }
+    for key in world.derived.keys() {
+        let named = assets.iter().flat_map(Asset::derivatives).any(|made| made.key == key);
+        if !named && !watch.derivatives.contains(&key) {
+            broken(scene, 8, "a derivative that no record names", key.to_string());
+        }
+    }
+}
+
+/// Invariant 11: same owner and same bytes, one copy, unless the stated patience ran out.
+fn check_copies(scene: &Scene, watch: &Watch, assets: &[Asset]) {
+    let mut kept: BTreeMap<(String, String), Vec<&Asset>> = BTreeMap::new();
+    for asset in assets {
+        let own = asset.duplicate_of().is_none() && asset.stage() == Stage::Done;
+        if let Some(sha256) = asset.sha256().filter(|_| own) {
+            kept.entry((asset.owner().to_string(), sha256.to_string())).or_default().push(asset);
+        }
+    }
+    let steps = |asset: &Asset| watch.steps.get(&(asset.id(), version(asset))).copied().unwrap_or_default();
+    for mut copies in kept.into_values().filter(|copies| copies.len() > 1) {
+        copies.sort_by_key(|asset| steps(asset).ingested);
+        let (first, later) = (copies[0], &copies[1..]);
+        for copy in later {
+            let (first_done, its) = (steps(first).done, steps(copy));
+            let (Some(arrived), Some(ingested), Some(first_done)) = (its.arrived, its.ingested, first_done)
+            else {
+                continue;
+            };
+            let seen = || format!("{}, and {}", line(first), line(copy));
+            if first_done.plus(LEEWAY) < ingested {
+                broken(scene, 11, "two copies, though the first was done", seen());
+            } else if ingested < arrived.plus(PATIENCE) {
+                broken(scene, 11, "two copies before patience ran out", seen());
+            }
+        }
+    }
+}
+
+/// What must not change when everything is delivered again.
+#[derive(Debug, PartialEq)]
+pub struct Snapshot {
+    assets: Vec<Asset>,
+    objects: Vec<(String, String)>,
+    derived: Vec<String>,
+    uploads: Vec<String>,
+}
+
+impl Snapshot {
+    /// As it is now.
+    pub fn take(scene: &Scene) -> Self {
+        let world = &scene.engine.world;
+        let objects = world.originals.created_since(0).into_iter().filter_map(|created| {
+            world.originals.read(&created.key, created.version_id.as_ref())?;
+            Some((created.key, created.version_id.map(|id| id.to_string()).unwrap_or_default()))
+        });
+        Self {
+            assets: world.table.assets(),
+            objects: objects.collect(),
+            derived: world.derived.keys().iter().map(ToString::to_string).collect(),
+            uploads: world.originals.open_uploads().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Invariant 16: everything delivered again after rest changes nothing.
+    pub fn check(&self, scene: &Scene) {
+        let now = Self::take(scene);
+        for (before, after) in self.assets.iter().zip(&now.assets).filter(|(before, after)| before != after) {
+            let kind = format!("a record changes from {:?} to {:?}", before.stage(), after.stage());
+            broken(scene, 16, &kind, format!("{}, then {}", line(before), line(after)));
+        }
+        for (what, same) in [
+            ("S3 versions", self.objects == now.objects),
+            ("derivatives", self.derived == now.derived),
+            ("multipart uploads", self.uploads == now.uploads),
+        ] {
+            if !same {
+                broken(scene, 16, &format!("{what} change"), difference(self, &now));
+            }
+        }
+    }
+}
+
+/// What is only in one of two.
+fn difference(before: &Snapshot, after: &Snapshot) -> String {
+    let all = |snapshot: &Snapshot| -> Vec<String> {
+        let objects = snapshot.objects.iter().map(|(key, version)| format!("{version} of {key}"));
+        objects.chain(snapshot.derived.clone()).chain(snapshot.uploads.clone()).collect()
+    };
+    let (before, after) = (all(before), all(after));
+    let gone = before.iter().filter(|thing| !after.contains(thing)).map(|thing| format!("- {thing}"));
+    let new = after.iter().filter(|thing| !before.contains(thing)).map(|thing| format!("+ {thing}"));
+    gone.chain(new).collect::<Vec<_>>().join(", ")
+}
+
+/// The assets whose next version can be sent: those that hold something.
+pub fn updatable(scene: &Scene) -> Vec<AssetId> {
+    let holds = |asset: &&Asset| asset.stage().is_terminal() && asset.object().is_some();
+    scene.engine.world.table.assets().iter().filter(holds).map(Asset::id).collect()
+}

@@ -1,0 +1,202 @@
+//! One seed from its start to its verdict.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    time::Duration,
+};
+
+use serde_json::json;
+use sluice_core::asset::Asset;
+use sluice_testing::{
+    World, build,
+    simulator::{Chance, Engine, Fault, Faults, Role, Story, Tally},
+};
+
+use crate::{
+    clients::{Client, Gone, Scene},
+    functions,
+    ledger::{Ledger, Violation, short},
+    rest::{self, Snapshot},
+    scenes,
+    watch::{Watch, broken},
+};
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The seed: what the clients want.
+    pub seed: u64,
+    /// The seed of orders and faults; the same, unless a plan was shrunk.
+    pub order: u64,
+    /// The scenes that are played.
+    pub scenes: Vec<usize>,
+    /// The faults that don't strike.
+    pub off: BTreeSet<Fault>,
+}
+
+impl Plan {
+    /// All of a seed.
+    pub fn of_seed(seed: u64) -> Self {
+        Self { seed, order: seed, scenes: (0..scenes::count(seed)).collect(), off: BTreeSet::new() }
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Verdict {
+    /// What was broken.
+    pub violations: Vec<Violation>,
+    /// How many port calls were made.
+    pub calls: usize,
+    /// What happened, if it was kept.
+    pub story: Vec<String>,
+}
+
+/// More steps than any run needs that gets anywhere.
+const MOST_STEPS: u64 = 100_000;
+/// More rounds of the sweeper than any asset needs to come to its end.
+const MOST_ROUNDS: usize = 60;
+
+/// Runs a plan. A panic is a violation like any other.
+pub fn run(plan: &Plan, story: &Story, tally: &Tally) -> Verdict {
+    let world = World::new();
+    let ledger = catch_unwind(AssertUnwindSafe(|| play(plan, &world, story, tally)));
+    let violations = ledger.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let seen = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        vec![Violation { invariant: 0, kind: "a panic".to_owned(), seen: seen.unwrap_or_default() }]
+    });
+    Verdict { violations, calls: world.calls.counts().values().sum(), story: story.lines() }
+}
+
+fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Vec<Violation> {
+    world.originals.set_min_part_size(1);
+    let chance = Chance::of_seed(plan.order);
+    let faults = Faults::new(&chance, tally, story, &plan.off);
+    let engine = Engine::new(world.clone(), chance, faults, story.clone(), tally.clone());
+    let scene = Rc::new(Scene {
+        functions: functions::deploy(&engine),
+        engine,
+        ledger: RefCell::new(Ledger::default()),
+    });
+    let mut run = Run { scene, watch: Watch::default() };
+    run.storm(plan);
+    if run.to_rest() {
+        rest::check(&run.scene, &run.watch);
+        let before = Snapshot::take(&run.scene);
+        run.scene.engine.story.tell(|| "=== everything is delivered again");
+        run.scene.engine.deliver_again();
+        if run.to_rest() {
+            before.check(&run.scene);
+            run.probe_conditions();
+        }
+    }
+    let violations = run.scene.ledger.borrow().violations().to_vec();
+    violations
+}
+
+struct Run {
+    scene: Rc<Scene>,
+    watch: Watch,
+}
+
+impl Run {
+    fn step(&mut self) -> bool {
+        let goes_on = self.scene.engine.step();
+        self.watch.look(&self.scene);
+        goes_on
+    }
+
+    /// Clients come, and everything goes wrong that can, until they are gone and for a while after.
+    fn storm(&mut self, plan: &Plan) {
+        let engine = self.scene.engine.clone();
+        let mut waiting = plan.scenes.clone();
+        waiting.reverse();
+        loop {
+            if !waiting.is_empty() && (engine.clients() == 0 || engine.chance.one_in(120)) {
+                let number = waiting.pop().unwrap();
+                scenes::start(&self.scene, plan.seed, number);
+            }
+            let ended = waiting.is_empty() && engine.clients() == 0;
+            if (ended && engine.chance.one_in(150)) || engine.steps() > MOST_STEPS {
+                break;
+            }
+            if !self.step() && ended {
+                break;
+            }
+        }
+    }
+
+    /// Faults pass, and time is driven on until nothing happens any more. False if that never comes.
+    fn to_rest(&mut self) -> bool {
+        let engine = self.scene.engine.clone();
+        engine.story.tell(|| "=== faults have passed");
+        engine.faults.pass();
+        engine.time.set_behind(Duration::ZERO);
+        engine.world.table.set_index_lag(0);
+        let steps = engine.steps();
+        for _ in 0..MOST_ROUNDS {
+            while self.step() {
+                if engine.steps() - steps > MOST_STEPS {
+                    broken(&self.scene, 1, "never comes to rest", "steps without end".to_owned());
+                    return false;
+                }
+            }
+            let assets = engine.world.table.assets();
+            let Some(deadline) = assets.iter().filter_map(Asset::deadline).min() else { return true };
+            // what is past and wasn't ended is looked after again in the next round
+            engine.time.advance(Duration::from_secs(300));
+            engine.time.advance_to(deadline);
+            self.scene.functions.schedule.invoke(&engine);
+        }
+        broken(&self.scene, 1, "never comes to rest", "deadlines that nobody ends".to_owned());
+        false
+    }
+
+    /// Invariant 7: the condition that the next update will sign holds at S3. Each asset's next version is granted and PUT.
+    fn probe_conditions(&mut self) {
+        let engine = self.scene.engine.clone();
+        engine.story.tell(|| "=== the next version of everything");
+        for asset in rest::updatable(&self.scene) {
+            let record = engine.world.table.asset(asset);
+            let client = Client {
+                scene: self.scene.clone(),
+                name: "the probe".to_owned(),
+                owner: record.owner().clone(),
+                chance: engine.chance.clone(),
+            };
+            engine.spawn("the probe", Role::Client, async move {
+                let _ = probe(&client, &record).await;
+            });
+            while engine.clients() > 0 && self.step() {}
+        }
+    }
+}
+
+async fn probe(client: &Client, record: &Asset) -> Result<(), Gone> {
+    let bytes = bytes::Bytes::from_static(b"the next version");
+    let body = json!({
+        "filename": "next.txt", "file_size": bytes.len(), "content_type": "text/plain", "asset_id": record.id(),
+        "sha256": build::digest(&bytes),
+    });
+    let reply = client.ask(&client.scene.functions.presign, "POST", "/prepare", Some(&body)).await?;
+    let copy = if record.duplicate_of().is_some() { " of a copy" } else { "" };
+    let stage = format!("{:?}", record.stage());
+    if reply.status != 201 {
+        let kind = format!("the next version{copy} isn't granted: {}", reply.code());
+        broken(&client.scene, 7, &kind, format!("{} is {stage}", short(record.id())));
+        return Ok(());
+    }
+    let headers = reply.body["headers"].as_object().into_iter().flatten();
+    let headers: Vec<_> =
+        headers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+    let (answer, _) = client.put(reply.body["url"].as_str().unwrap_or_default(), &headers, &bytes).await;
+    if answer.status != 200 {
+        let kind = format!("S3 refuses the next version{copy}: {}", answer.status);
+        broken(&client.scene, 7, &kind, format!("{} is {stage}", crate::watch::line(record)));
+    }
+    Ok(())
+}

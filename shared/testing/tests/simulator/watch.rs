@@ -1,0 +1,206 @@
+//! The invariants that are checked as states are written: each state that is ever written is looked at, together with what
+//! lies in the buckets at that moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use sluice_core::{
+    asset::{Asset, Grant, Stage},
+    ids::{AssetId, ObjectVersionId, UploadId},
+    names::DerivedKey,
+    ports::Clock,
+    time::Timestamp,
+};
+use sluice_testing::{World, build};
+
+use crate::{
+    clients::Scene,
+    functions::derived_from,
+    ledger::{Granted, Violation, short},
+};
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub struct Watch {
+    known: usize,
+    /// Every grant that a record held, in order.
+    pub grants: Vec<Seen>,
+    /// The state in which each asset was last done.
+    done: BTreeMap<AssetId, Asset>,
+    /// S3 versions that a state named which was at its end.
+    pub objects: BTreeSet<(String, Option<ObjectVersionId>)>,
+    /// Derivatives that a state named which was done.
+    pub derivatives: BTreeSet<DerivedKey>,
+    /// Multipart uploads that a record named.
+    pub uploads: BTreeSet<UploadId>,
+    /// When each version went its steps.
+    pub steps: BTreeMap<(AssetId, u64), Steps>,
+}
+
+/// A grant that a record held.
+#[derive(Debug)]
+pub struct Seen {
+    /// As its client knows it.
+    pub granted: Granted,
+    grant: Grant,
+}
+
+/// When a version went its steps, by the functions' clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Steps {
+    /// Its bytes were recorded.
+    pub arrived: Option<Timestamp>,
+    /// Its content was recorded.
+    pub ingested: Option<Timestamp>,
+    /// It was done.
+    pub done: Option<Timestamp>,
+}
+
+/// A version as a number.
+pub fn version(asset: &Asset) -> u64 {
+    asset.version().to_string().parse().unwrap()
+}
+
+/// The bytes that a record names, if they are there.
+pub fn bytes_of(world: &World, asset: &Asset) -> Option<Bytes> {
+    let object = asset.object()?;
+    Some(world.originals.read(object.key.as_str(), object.version_id.as_ref())?.bytes)
+}
+
+/// A record in a line.
+pub fn line(asset: &Asset) -> String {
+    let grant = asset.grant().map(|grant| format!(", open v{} {}", grant.version, grant.filename));
+    let object = asset.object().and_then(|object| object.version_id.as_ref());
+    format!(
+        "{} revision {}: v{} {} {:?}{}{}{}{}",
+        short(asset.id()),
+        asset.revision(),
+        asset.version(),
+        asset.filename(),
+        asset.stage(),
+        asset.failure_code().map(|code| format!(" {code}")).unwrap_or_default(),
+        object.map(|id| format!(" of {id}")).unwrap_or_default(),
+        asset.duplicate_of().map(|other| format!(", a copy of {}", short(other))).unwrap_or_default(),
+        grant.unwrap_or_default(),
+    )
+}
+
+impl Watch {
+    /// Looks at what was written since.
+    pub fn look(&mut self, scene: &Scene) {
+        let world = &scene.engine.world;
+        for state in world.table.written_since(self.known) {
+            self.known += 1;
+            scene.engine.story.tell(|| format!("        {}", line(&state)));
+            self.note(world, &state);
+            check_shown(scene, self, &state);
+            self.check_readable(scene, &state);
+            if state.stage() == Stage::Done {
+                check_done(scene, &state);
+                self.done.insert(state.id(), state);
+            }
+        }
+    }
+
+    fn note(&mut self, world: &World, state: &Asset) {
+        let now = world.clock.now();
+        if let Some(grant) = state.grant() {
+            self.uploads.extend(grant.upload_id().cloned());
+            let last = self.grants.iter().rfind(|seen| seen.granted.asset == state.id());
+            if last.is_none_or(|last| last.grant != *grant) {
+                let granted = Granted {
+                    asset: state.id(),
+                    version: grant.version.to_string().parse().unwrap(),
+                    filename: grant.filename.to_string(),
+                };
+                self.grants.push(Seen { granted, grant: grant.clone() });
+            }
+        }
+        let steps = self.steps.entry((state.id(), version(state))).or_default();
+        if state.object().is_some() {
+            steps.arrived.get_or_insert(now);
+        }
+        if state.is_ingested() {
+            steps.ingested.get_or_insert(now);
+        }
+        if state.stage().is_terminal() {
+            self.objects
+                .extend(state.object().map(|object| (object.key.to_string(), object.version_id.clone())));
+        }
+        if state.stage() == Stage::Done {
+            steps.done.get_or_insert(now);
+            self.derivatives.extend(state.derivatives().iter().map(|made| made.key.clone()));
+        }
+    }
+
+    /// Invariant 6: a version that is done stays readable until a later one is done.
+    fn check_readable(&self, scene: &Scene, state: &Asset) {
+        let Some(done) = self.done.get(&state.id()) else { return };
+        let shows =
+            |state: &Asset| state.object().map(|object| (object.key.clone(), object.version_id.clone()));
+        let later = state.stage() == Stage::Done && state.version() > done.version();
+        if shows(state) != shows(done) && !later {
+            let kind = match state.stage() {
+                Stage::Done => "another object of a version that was done",
+                Stage::Failed => "a version that was done, then one that failed",
+                _ => "a version that was done, then one under way",
+            };
+            broken(scene, 6, kind, format!("{}, then {}", line(done), line(state)));
+        } else if bytes_of(&scene.engine.world, done).is_none() && !later {
+            broken(scene, 6, "bytes of a version that was done are gone", line(done));
+        }
+    }
+
+    /// Whether a later grant took the place of one.
+    pub fn is_superseded(&self, granted: &Granted) -> bool {
+        let last = self.grants.iter().rfind(|seen| seen.granted.asset == granted.asset);
+        last.is_none_or(|last| last.granted != *granted)
+    }
+}
+
+/// A promise is broken.
+pub fn broken(scene: &Scene, invariant: u8, kind: &str, seen: String) {
+    let violation = Violation { invariant, kind: kind.to_owned(), seen };
+    if scene.ledger.borrow_mut().broken(violation.clone()) {
+        scene.engine.story.tell(|| format!("!!! {invariant}: {kind}: {}", violation.seen));
+    }
+}
+
+/// Invariant 3: the bytes shown are those of the grant whose name, type, hash and size the record shows.
+pub fn check_shown(scene: &Scene, watch: &Watch, state: &Asset) {
+    let Some(bytes) = bytes_of(&scene.engine.world, state) else { return };
+    let shown =
+        Granted { asset: state.id(), version: version(state), filename: state.filename().to_string() };
+    let Some(seen) = watch.grants.iter().rfind(|seen| seen.granted == shown) else {
+        return broken(scene, 3, "a name and version that were never granted together", line(state));
+    };
+    let meant = scene.ledger.borrow().meant(&shown.filename).cloned();
+    let Some(meant) = meant else { return };
+    if meant.content.bytes != bytes {
+        let holds = String::from_utf8_lossy(&bytes).trim().to_owned();
+        return broken(scene, 3, "another grant's bytes", format!("{} holds {holds:?}", line(state)));
+    }
+    if state.size() != bytes.len() as u64 || *state.declared_type() != seen.grant.content_type {
+        broken(scene, 3, "another grant's size or type", line(state));
+    }
+}
+
+/// Invariant 2: `done` means that the pinned bytes, the hash shown and every derivative named exist and belong together.
+pub fn check_done(scene: &Scene, state: &Asset) {
+    let world = &scene.engine.world;
+    let Some(bytes) = bytes_of(world, state) else {
+        return broken(scene, 2, "done without bytes", line(state));
+    };
+    if state.sha256().is_some_and(|shown| shown != build::digest(&bytes)) {
+        broken(scene, 2, "done with another file's hash", line(state));
+    }
+    for made in state.derivatives() {
+        match world.derived.read(&made.key) {
+            None => broken(scene, 2, "done without a derivative that it names", line(state)),
+            Some(read) if read.bytes != derived_from(&made.name, &bytes) => {
+                broken(scene, 2, "done with another file's derivative", line(state));
+            }
+            Some(_) => {}
+        }
+    }
+}
