@@ -168,8 +168,8 @@ async fn the_same_content_is_recognised_for_its_owner_alone() {
 
     sluice_core::ports::ContentIndex::claim(&world.table, asset.owner(), sha256, asset.id()).await.unwrap();
     world.apply(asset.id(), &Event::Ingested(Box::new(build::ingest(version, sha256))));
-    let lease_until = world.clock.now().plus(build::GRANT_TTL);
-    world.apply(asset.id(), &Event::JobStarted { job: JobName::Image, version, lease_until });
+    let lease = build::lease(world.clock.now());
+    world.apply(asset.id(), &Event::JobStarted { job: JobName::Image, version, lease });
     world.apply(
         asset.id(),
         &Event::JobSucceeded { job: JobName::Image, version, derivatives: vec![], warnings: vec![] },

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
-    Error, Result, arrival,
+    Result, arrival,
     asset::{
         Asset, Effect, Event, Failure, Ingest, JobName, Need, Placeholder, Stage, StoredObject, Unread,
         Warning,

@@ -73,7 +73,7 @@ pub fn deploy(engine: &Rc<Engine>) -> Functions {
         (letters("dead events"), letters("dead ingests"), letters("dead jobs"));
 
     let process = process(engine, &later, &convert);
-    let sweep = sweep(engine, &ingest);
+    let sweep = sweep(engine, &ingest, &convert);
     let inputs = [(&*ingest, INGEST.delay), (&*later, LOOK_AGAIN)];
     let ingests = Queue::of_orders("the ingest queue", INGEST, &inputs, &dead_ingests);
     let jobs = Queue::of_orders("the convert queue", CONVERT, &[(&*convert, CONVERT.delay)], &dead_jobs);
@@ -167,6 +167,7 @@ fn process(engine: &Engine, later: &Probe<MemoryQueue>, convert: &Probe<MemoryQu
             decode: Limits::for_memory(1 << 30),
         },
         gate: GatePolicy::default(),
+        required: false,
     });
     Function::new("process", Duration::from_secs(300), move |event| {
         let ingester = ingester.clone();
@@ -190,12 +191,13 @@ fn convert_function(engine: &Engine) -> Function {
     })
 }
 
-fn sweep(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
+fn sweep(engine: &Engine, ingest: &Probe<MemoryQueue>, convert: &Probe<MemoryQueue>) -> Function {
     let world = &engine.world;
     let sweeper = Rc::new(sluice_sweep::sweeper::Sweeper {
         table: world.table.clone(),
         originals: world.originals.clone(),
         ingest: ingest.clone(),
+        convert: convert.clone(),
         clock: world.clock.clone(),
     });
     Function::new("sweep", Duration::from_secs(60), move |event| {

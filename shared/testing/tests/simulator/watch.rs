@@ -139,13 +139,17 @@ impl Watch {
         let shows =
             |state: &Asset| state.object().map(|object| (object.key.clone(), object.version_id.clone()));
         let later = state.stage() == Stage::Done && state.version() > done.version();
-        if shows(state) != shows(done) && !later {
+        // a later version that was taken is shown by its original while its previews are made
+        let turned = state.version() > done.version() && state.is_ingested();
+        if shows(state) != shows(done) && !later && !turned {
             let kind = match state.stage() {
                 Stage::Done => "another object of a version that was done",
                 Stage::Failed => "a version that was done, then one that failed",
                 _ => "a version that was done, then one under way",
             };
             broken(scene, 6, kind, format!("{}, then {}", line(done), line(state)));
+        } else if bytes_of(&scene.engine.world, state).is_none() {
+            broken(scene, 6, "nothing to read, though a version was done", line(state));
         } else if bytes_of(&scene.engine.world, done).is_none() && !later {
             broken(scene, 6, "bytes of a version that was done are gone", line(done));
         }
