@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down token test check bench bench-tus bench-images fuzz sam-local clean install
+.PHONY: help up down token test simulate check bench bench-tus bench-images fuzz sam-local clean install
 
 VENV := infra/local/.venv
 export PYTHONPATH := infra/local
@@ -28,6 +28,10 @@ token: install ## Print a bearer token of the local stack: make token USER=alice
 
 test: install ## Run every test: unit, property, contract, end to end on a deployed stack of its own
 	@infra/local/test.sh
+
+# what runs is said by the environment: SEEDS, SEED, INVARIANT, WHOLE, TABLE
+simulate: ## Try every order and every fault: make simulate SEEDS=100000; make simulate SEED=42 prints its story
+	SEEDS="$(SEEDS)" SEED="$(SEED)" cargo test --quiet -p sluice-testing --test simulator -- --nocapture
 
 check: install ## Formatting, lints, documentation, dependencies and the template, warnings denied
 	cargo fmt --all --check

@@ -42,9 +42,10 @@ pub enum When {
 }
 
 /// What becomes of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fate {
     /// It is done and answered.
+    #[default]
     Proceed,
     /// It fails.
     Fail(When, ErrorKind),
@@ -159,7 +160,7 @@ impl Calls {
     }
 
     /// Counts a call; gives the fault that it meets, if any, and who else decides.
-    fn meet(&self, method: &'static str) -> (Option<(When, ErrorKind)>, Option<Arc<dyn Director>>) {
+    fn meet(&self, method: &'static str) -> (Option<Fate>, Option<Arc<dyn Director>>) {
         let mut runs = Vec::new();
         let mut fault = None;
         let director;
@@ -172,7 +173,7 @@ impl Calls {
                     continue;
                 }
                 match &mut order.what {
-                    What::Fail(when, kind) => fault = fault.or(Some((*when, *kind))),
+                    What::Fail(when, kind) => fault = fault.or(Some(Fate::Fail(*when, *kind))),
                     What::Run(run) => runs.extend(run.take()),
                 }
                 if !order.lasting {
@@ -201,19 +202,13 @@ impl Calls {
         T: Send,
         W: Future<Output = Result<T>> + Send,
     {
-        let (fault, director) = self.meet(method);
-        let Some(director) = director else { return make(fault.into(), again, &work).await };
+        let (ordered, director) = self.meet(method);
+        let Some(director) = director else { return make(ordered.unwrap_or_default(), again, &work).await };
         Pause::default().await;
-        let fate = if fault.is_some() { fault.into() } else { director.fate(method) };
+        let fate = ordered.unwrap_or_else(|| director.fate(method));
         let answer = make(fate, again, &work).await;
         Pause::default().await;
         answer
-    }
-}
-
-impl From<Option<(When, ErrorKind)>> for Fate {
-    fn from(fault: Option<(When, ErrorKind)>) -> Self {
-        fault.map_or(Self::Proceed, |(when, kind)| Self::Fail(when, kind))
     }
 }
 

@@ -123,9 +123,9 @@ fn many(seeds: u64) -> Result<(), String> {
     calls.sort_unstable();
     let median = calls.get(calls.len() / 2).copied().unwrap_or_default();
     let took = started.elapsed();
-    let each = took.as_secs_f64() * 1e3 * cores as f64 / seeds.max(1) as f64;
+    let each = took * u32::try_from(cores).unwrap() / u32::try_from(seeds.max(1)).unwrap();
     println!(
-        "{seeds} seeds in {:.1} s on {cores} cores, {each:.2} ms a seed; port calls: {median} in the median, {} in all",
+        "{seeds} seeds in {:.1} s on {cores} cores, {each:.1?} a seed; port calls: {median} in the median, {} in all",
         took.as_secs_f64(),
         calls.iter().sum::<usize>(),
     );

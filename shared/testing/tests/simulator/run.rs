@@ -84,18 +84,17 @@ fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Vec<Violati
     });
     let mut run = Run { scene, watch: Watch::default() };
     run.storm(plan);
-    if run.to_rest() {
+    if run.rest() {
         rest::check(&run.scene, &run.watch);
         let before = Snapshot::take(&run.scene);
         run.scene.engine.story.tell(|| "=== everything is delivered again");
         run.scene.engine.deliver_again();
-        if run.to_rest() {
+        if run.rest() {
             before.check(&run.scene);
             run.probe_conditions();
         }
     }
-    let violations = run.scene.ledger.borrow().violations().to_vec();
-    violations
+    run.scene.ledger.borrow().violations().to_vec()
 }
 
 struct Run {
@@ -131,7 +130,7 @@ impl Run {
     }
 
     /// Faults pass, and time is driven on until nothing happens any more. False if that never comes.
-    fn to_rest(&mut self) -> bool {
+    fn rest(&mut self) -> bool {
         let engine = self.scene.engine.clone();
         engine.story.tell(|| "=== faults have passed");
         engine.faults.pass();

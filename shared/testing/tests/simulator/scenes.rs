@@ -30,7 +30,7 @@ pub fn start(scene: &Rc<Scene>, seed: u64, number: usize) {
     };
     match chance.below(10) {
         0..3 => alone(client, number),
-        3..6 => twins(client, number),
+        3..6 => twins(&client, number),
         _ => replaced(client, number),
     }
 }
@@ -73,7 +73,7 @@ fn alone(client: Client, number: usize) {
 }
 
 /// The same file is sent twice at about the same time, under the same name or another.
-fn twins(client: Client, number: usize) {
+fn twins(client: &Client, number: usize) {
     let first = file(&client.chance, &format!("t{number}"));
     let mut second = first.clone();
     if client.chance.one_in(2) {
