@@ -23,6 +23,9 @@ pub trait Maker: Send + Sync {
         size: u64,
         body: impl ObjectBody,
     ) -> impl Future<Output = Result<Result<Derived, MediaError>>> + Send;
+
+    /// The names and file extensions under which derivatives may have been written.
+    fn outputs(&self) -> impl Iterator<Item = (&str, &str)>;
 }
 
 /// `sluice-media`, on a thread that may block. It decodes while S3 still sends.
@@ -44,5 +47,12 @@ impl Maker for Engine {
         // what was made of half a body says nothing about the image
         fed?;
         made.map_err(Error::internal)
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.profile.derivatives.iter().flat_map(|spec| {
+            let formats = [Some(spec.format), spec.transparent].into_iter().flatten();
+            formats.map(|format| (spec.name.as_str(), format.extension()))
+        })
     }
 }

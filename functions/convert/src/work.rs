@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_core::{
     Error, ErrorKind, Result,
-    asset::{Asset, Derivative, Event, Failure, JobName, Lease, Outcome, Transition, Warning},
+    asset::{Asset, Derivative, Event, Failure, JobName, Lease, Leftover, Outcome, Warning},
     change,
     ids::Version,
     names::DerivedKey,
@@ -63,14 +63,24 @@ where
             Err(error) => return Err(error),
         };
         if started.outcome == Outcome::Unchanged {
-            return Ok(());
+            let left = Leftover::Derivatives(version);
+            return if started.asset.leftovers().contains(&left) {
+                self.clear(&started.asset, version).await?;
+                change::apply_to(&self.table, &self.clock, started.asset, &Event::Freed(left)).await.map(drop)
+            } else {
+                Ok(())
+            };
         }
         // nobody else works on the job now, so what was just written is most likely still so: no need to read it again
         let asset = started.asset;
         match self.convert(&asset, job, version).await {
             Ok(outcome) => {
                 let told = change::apply_to(&self.table, &self.clock, asset, &outcome).await?;
-                self.drop_unnamed(&told, &outcome, version).await
+                if told.outcome == Outcome::Unchanged {
+                    self.clear(&told.asset, version).await
+                } else {
+                    Ok(())
+                }
             }
             Err(error) => {
                 let released = Event::JobReleased { job, version, holder: message.to_owned() };
@@ -80,15 +90,19 @@ where
         }
     }
 
-    /// Removes what was made for a job that was given up meanwhile, for no record will ever name it. Of another version
-    /// than the asset's nothing is removed: copies may show it.
-    async fn drop_unnamed(&self, told: &Transition, outcome: &Event, version: Version) -> Result<()> {
-        let Event::JobSucceeded { derivatives, .. } = outcome else { return Ok(()) };
-        let given_up = told.outcome == Outcome::Unchanged && told.asset.version() == version;
-        let named = |key: &DerivedKey| told.asset.derivatives().iter().any(|made| made.key == *key);
-        let unnamed: Vec<_> =
-            derivatives.iter().map(|made| made.key.clone()).filter(|key| given_up && !named(key)).collect();
-        if unnamed.is_empty() { Ok(()) } else { self.derived.delete(&unnamed).await }
+    /// Removes what was made for a job that was given up, for no record will ever name it. Of another version than the
+    /// asset's nothing is removed: copies may show it.
+    async fn clear(&self, asset: &Asset, version: Version) -> Result<()> {
+        if asset.version() != version {
+            return Ok(());
+        }
+        let keys = self
+            .maker
+            .outputs()
+            .map(|(name, extension)| DerivedKey::new(asset.id(), version, name, extension));
+        let is_named = |key: &DerivedKey| asset.derivatives().iter().any(|made| made.key == *key);
+        let unnamed: Vec<_> = keys.filter(|key| !is_named(key)).collect();
+        self.derived.delete(&unnamed).await
     }
 
     /// What came of the job.

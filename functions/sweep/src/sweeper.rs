@@ -50,7 +50,7 @@ where
     async fn look_after(&self, id: AssetId) -> Result<()> {
         let Some(mut asset) = self.table.get(id).await? else { return Ok(()) };
         // its bytes may be there and nobody said so; or others are that stand in their way
-        if asset.grant().is_some()
+        if asset.awaited_ingest().is_none()
             && let Some(told) =
                 arrival::object_created(&self.table, &self.originals, &self.clock, asset.key(), None).await?
         {

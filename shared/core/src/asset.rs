@@ -485,6 +485,8 @@ pub struct Asset {
     due: Option<Timestamp>,
     /// When somebody has to free what was left behind; none where nothing was.
     free_by: Option<Timestamp>,
+    /// When somebody has to look whether bytes came by a grant that was given up.
+    look_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -569,7 +571,7 @@ impl Asset {
 
     /// When somebody has to look after it if nothing happens; none once it waits for nothing and has nothing to free.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.due.into_iter().chain(self.free_by).min()
+        self.due.into_iter().chain(self.free_by).chain(self.look_at).min()
     }
 
     /// The leave that bytes may come by: the first version's, or an update's.

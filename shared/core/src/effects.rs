@@ -16,19 +16,22 @@ pub async fn order_ingest(ingest: &impl JobQueue, asset: &Asset, effects: &[Effe
         let version = match effect {
             Effect::Ingest { version } => *version,
             Effect::Free(Leftover::Object(_)) => asset.version(),
-            Effect::Enqueue { .. } | Effect::Free(Leftover::Upload(_)) => continue,
+            Effect::Enqueue { .. } | Effect::Free(Leftover::Upload(_) | Leftover::Derivatives(_)) => continue,
         };
         return ingest.enqueue(&JobOrder { asset_id: asset.id(), version, job: JobName::Ingest }).await;
     }
     Ok(())
 }
 
-/// Orders the jobs that nobody has.
+/// Orders the jobs that nobody has, and that what was left by one that was given up be removed: by who made it.
 pub async fn order_jobs(convert: &impl JobQueue, asset: &Asset, effects: &[Effect]) -> Result<()> {
     for effect in effects {
-        if let Effect::Enqueue { job, version } = *effect {
-            convert.enqueue(&JobOrder { asset_id: asset.id(), version, job }).await?;
-        }
+        let (job, version) = match *effect {
+            Effect::Enqueue { job, version } => (job, version),
+            Effect::Free(Leftover::Derivatives(version)) => (JobName::Image, version),
+            Effect::Ingest { .. } | Effect::Free(Leftover::Object(_) | Leftover::Upload(_)) => continue,
+        };
+        convert.enqueue(&JobOrder { asset_id: asset.id(), version, job }).await?;
     }
     Ok(())
 }

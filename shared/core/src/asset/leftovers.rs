@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Asset, StoredObject};
-use crate::ids::{ObjectVersionId, UploadId};
+use crate::ids::{ObjectVersionId, UploadId, Version};
 
 /// Something to be freed. Freeing it twice does no harm.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub enum Leftover {
     Object(ObjectVersionId),
     /// A multipart upload to the asset's own key. An object that was stitched from it stays.
     Upload(UploadId),
+    /// What a job may have made of this version before it was given up.
+    Derivatives(Version),
 }
 
 impl Asset {
@@ -33,12 +35,5 @@ impl Asset {
     pub(super) fn discard(&mut self, object: &StoredObject) -> bool {
         let own = object.version_id.clone().filter(|_| object.key == self.key);
         own.is_some_and(|version_id| self.leave(Leftover::Object(version_id)))
-    }
-
-    /// The same for an upload that is off.
-    pub(super) fn abort(&mut self, upload_id: Option<UploadId>) {
-        if let Some(upload_id) = upload_id {
-            self.leave(Leftover::Upload(upload_id));
-        }
     }
 }

@@ -260,6 +260,7 @@ impl Asset {
             driven_at: None,
             due: Some(first_look),
             free_by: None,
+            look_at: None,
             grant: Some(grant),
             created_at: now,
             updated_at: now,
@@ -306,6 +307,7 @@ impl Asset {
             driven_at: None,
             due: None,
             free_by: None,
+            look_at: None,
             grant: None,
             created_at: now,
             updated_at: now,
@@ -368,7 +370,7 @@ impl Asset {
             return Err(Error::conflict("stale_version", "another version was granted meanwhile"));
         }
         self.granted = grant.version;
-        self.abort(self.grant().and_then(Grant::upload_id).cloned());
+        self.close_grant();
         self.due = Some(next_look(grant, now));
         if self.object.is_some() {
             if let Some(unread) = self.update.take().and_then(|update| update.object) {
@@ -533,19 +535,21 @@ impl Asset {
     }
 
     fn upload_cancelled(&mut self) -> Result<Step> {
-        let upload = self.grant().and_then(Grant::upload_id).cloned();
         match (&self.update, self.stage) {
             // the present version stays as it is
             (Some(update), _) if update.stage != Stage::Processing => {
+                self.close_grant();
                 if let Some(unread) = self.update.take().and_then(|update| update.object) {
                     self.discard(&unread);
                 }
             }
             (None, Stage::Uploading) => {
+                self.close_grant();
                 self.fail(Failure::permanent(Failure::CANCELLED, "the upload was cancelled"));
                 self.grant = None;
             }
             (None, Stage::Failed) if self.object.is_none() => {
+                self.close_grant();
                 if self.grant.take().is_none() {
                     return Ok(unchanged());
                 }
@@ -558,8 +562,20 @@ impl Asset {
                 ));
             }
         }
-        self.abort(upload);
         Ok(changed())
+    }
+
+    /// The open grant is given up: its parts are freed, and once its signature is void somebody looks whether bytes came by
+    /// it of which nobody told.
+    fn close_grant(&mut self) {
+        let Some(grant) = self.grant() else { return };
+        let (upload_id, void) = (grant.upload_id().cloned(), grant.expires_at.plus(UPLOAD_GRACE));
+        match upload_id {
+            Some(upload_id) => {
+                self.leave(Leftover::Upload(upload_id));
+            }
+            None => self.look_at = self.look_at.max(Some(void)),
+        }
     }
 
     fn ingested(&mut self, ingest: &Ingest, now: Timestamp) -> Step {
@@ -733,7 +749,7 @@ impl Asset {
                 self.due = Some(due);
             }
             (_, 0) => return self.drive(now),
-            _ => return self.job_failed(name, version, &exhausted()),
+            _ => self.give_up_job(name, &exhausted()),
         }
         changed()
     }
@@ -764,7 +780,14 @@ impl Asset {
         }
         let open: Vec<JobName> = self.jobs.keys().copied().collect();
         for name in open {
-            self.job_failed(name, self.version, failure);
+            self.give_up_job(name, failure);
+        }
+    }
+
+    /// Ends a job that nobody will end. Whoever began it may have made some of what it was to make.
+    fn give_up_job(&mut self, name: JobName, failure: &Failure) {
+        if self.job_failed(name, self.version, failure).0 == Outcome::Changed {
+            self.leave(Leftover::Derivatives(self.version));
         }
     }
 
@@ -793,6 +816,11 @@ impl Asset {
         if is_past(self.free_by) {
             // what is to be freed stands in the state; until it is, the next round tries again
             self.free_by = Some(now.plus(FREED_WITHIN));
+            step = changed();
+        }
+        if is_past(self.look_at) {
+            // whoever says that the deadline is past has looked
+            self.look_at = None;
             step = changed();
         }
         if is_past(self.due) {
@@ -832,8 +860,9 @@ impl Asset {
             self.due = Some(next_look(grant, now));
             return changed();
         }
-        let upload_id = grant.upload_id().cloned();
-        self.abort(upload_id);
+        if let Some(upload_id) = grant.upload_id().cloned() {
+            self.leave(Leftover::Upload(upload_id));
+        }
         // the grant stays on the record: bytes that come after all are taken, never lost
         let expired = Failure::permanent(Failure::EXPIRED, "the upload was not finished in its time");
         match &mut self.update {

@@ -679,7 +679,8 @@ proptest! {
             let is_left = shown.is_some_and(|id| next.leftovers.contains(&Leftover::Object(id)));
             prop_assert!(!is_left, "{event:?} lets go of what is shown");
             // whatever isn't settled, or left something behind, has a deadline; and deadlines end it
-            prop_assert_eq!(next.deadline().is_some(), !next.is_settled() || !next.leftovers.is_empty());
+            let waits = !next.is_settled() || !next.leftovers.is_empty() || next.look_at.is_some();
+            prop_assert_eq!(next.deadline().is_some(), waits);
             let mut ended = next.clone();
             for _ in 0..400 {
                 let Some(deadline) = ended.deadline().filter(|_| !ended.is_settled()) else { break };

@@ -277,7 +277,7 @@ impl sluice_convert::engine::Maker for Copyist {
             return Ok(Err(MediaError::Unsupported { found: "a broken picture".to_owned() }));
         }
         let mut derivatives = Vec::new();
-        for name in ["thumb", "preview"] {
+        for name in OUTPUTS {
             Pause::default().await;
             derivatives.push(Derivative {
                 name: name.to_owned(),
@@ -290,7 +290,14 @@ impl sluice_convert::engine::Maker for Copyist {
         }
         Ok(Ok(Derived { derivatives, warnings: Vec::new() }))
     }
+
+    fn outputs(&self) -> impl Iterator<Item = (&str, &str)> {
+        OUTPUTS.into_iter().map(|name| (name, "webp"))
+    }
 }
+
+/// What [`Copyist`] makes.
+const OUTPUTS: [&str; 2] = ["thumb", "preview"];
 
 /// The bytes of a derivative.
 pub fn derived_from(name: &str, original: &[u8]) -> Vec<u8> {

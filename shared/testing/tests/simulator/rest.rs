@@ -11,7 +11,7 @@ use crate::{
     clients::Scene,
     contents::Sort,
     ledger::{Granted, How, short},
-    watch::{Watch, broken, bytes_of, check_done, check_shown, line, version},
+    watch::{Steps, Watch, broken, bytes_of, check_done, check_shown, line, version},
 };
 
 /// How long a copy waits for the one that keeps its bytes: what the product states.
@@ -137,6 +137,13 @@ fn check_copies(scene: &Scene, watch: &Watch, assets: &[Asset]) {
                 continue;
             };
             let seen = || format!("{}, and {}", line(first), line(copy));
+            let waited = |steps: Steps| {
+                steps.arrived.zip(steps.ingested).is_some_and(|(at, read)| at.plus(PATIENCE) <= read)
+            };
+            if waited(steps(first)) {
+                // it gave up waiting for another, and isn't the one that keeps the content for copies
+                continue;
+            }
             if first_done.plus(LEEWAY) < ingested {
                 broken(scene, 11, "two copies, though the first was done", seen());
             } else if ingested < arrived.plus(PATIENCE) {

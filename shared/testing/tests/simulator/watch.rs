@@ -116,6 +116,10 @@ impl Watch {
                 self.grants.push(Seen { granted, grant: grant.clone() });
             }
         }
+        if let Some(update) = state.update().filter(|update| update.object.is_some()) {
+            let number = update.version().to_string().parse().unwrap();
+            self.steps.entry((state.id(), number)).or_default().arrived.get_or_insert(now);
+        }
         let steps = self.steps.entry((state.id(), version(state))).or_default();
         if state.object().is_some() {
             steps.arrived.get_or_insert(now);
@@ -175,16 +179,18 @@ pub fn check_shown(scene: &Scene, watch: &Watch, state: &Asset) {
     let Some(bytes) = bytes_of(&scene.engine.world, state) else { return };
     let shown =
         Granted { asset: state.id(), version: version(state), filename: state.filename().to_string() };
-    let Some(seen) = watch.grants.iter().rfind(|seen| seen.granted == shown) else {
+    let seen = watch.grants.iter().rfind(|seen| seen.granted == shown);
+    if seen.is_none() && state.duplicate_of().is_none() {
         return broken(scene, 3, "a name and version that were never granted together", line(state));
-    };
+    }
     let meant = scene.ledger.borrow().meant(&shown.filename).cloned();
     let Some(meant) = meant else { return };
     if meant.content.bytes != bytes {
         let holds = String::from_utf8_lossy(&bytes).trim().to_owned();
         return broken(scene, 3, "another grant's bytes", format!("{} holds {holds:?}", line(state)));
     }
-    if state.size() != bytes.len() as u64 || *state.declared_type() != seen.grant.content_type {
+    let declared = seen.is_none_or(|seen| *state.declared_type() == seen.grant.content_type);
+    if state.size() != bytes.len() as u64 || !declared {
         broken(scene, 3, "another grant's size or type", line(state));
     }
 }

@@ -227,7 +227,11 @@ impl Client {
         if reply.status != 200 {
             return Ok(());
         }
-        let (granted, told) = (&ticket.granted, version(&reply.body["version"]));
+        // the version that is shown, or the one that is being read to be shown
+        let update = &reply.body["update"]["version"];
+        let shown = version(&reply.body["version"]);
+        let told = if update.is_null() { shown } else { shown.max(version(update)) };
+        let granted = &ticket.granted;
         if told < granted.version {
             let seen = format!(
                 "{} was granted v{} of {} and told v{told}",
