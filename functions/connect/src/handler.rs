@@ -5,9 +5,10 @@ use std::time::Duration;
 use sluice_core::{
     Error, ErrorKind, Result,
     asset::Asset,
+    change::uncontended,
     document::AssetDocument,
     ids::{ConnectionId, OwnerId},
-    ports::{AssetRepository, Clock, ConnectionRepository, Delivery, LinkSigner, Notifier},
+    ports::{AssetRepository, Clock, Connection, ConnectionRepository, Delivery, LinkSigner, Notifier},
     time::Timestamp,
 };
 use sluice_lambda::messages::{ClientMessage, ErrorMessage, ServerMessage};
@@ -53,14 +54,13 @@ where
     /// Handles an event.
     ///
     /// # Errors
-    /// If a connection can't be kept or forgotten, or the client can't be told of an error. A message is never handled
-    /// again, so everything else that goes wrong is told to the client, which asks again.
+    /// If a new connection can't be recorded, one that ended can't be forgotten, or the client can't be told of an error. A
+    /// message is never handled again, so everything else that goes wrong is told to the client, which asks again.
     pub async fn handle(&self, event: SocketEvent) -> Result<Status> {
         let connection = event.connection();
         match (event.kind(), event.owner()) {
             (EventType::Connect, Some(owner)) => {
-                let expires_at = self.clock.now().plus(CONNECTION_TTL);
-                self.table.add(connection, owner, expires_at).await?;
+                self.record(connection, owner).await?;
                 Ok(Status::OK)
             }
             (EventType::Connect, None) => Ok(Status::UNAUTHORIZED),
@@ -77,12 +77,26 @@ where
         }
     }
 
+    /// Puts a connection on record from now on, again if it was there.
+    async fn record(&self, connection: &ConnectionId, owner: &OwnerId) -> Result<()> {
+        let connection = Connection { id: connection.clone(), since: self.clock.now() };
+        let expires_at = connection.since.plus(CONNECTION_TTL);
+        let add = async || self.table.add(&connection, owner, expires_at).await;
+        uncontended(&self.clock, add).await.map(drop)
+    }
+
     async fn answer(&self, connection: &ConnectionId, owner: Option<&OwnerId>, text: &str) -> Result<Line> {
+        // before anything is read for the answer: what changes after it was read is then told to this connection
+        let owner = self.recorded_owner(connection, owner).await;
         let message = match ClientMessage::parse(text) {
             Ok(message) => message,
             Err(fault) => return self.send(connection, ServerMessage::Error(fault)).await,
         };
-        match self.serve(connection, owner, &message).await {
+        let served = match owner {
+            Ok(owner) => self.serve(connection, &owner, &message).await,
+            Err(error) => Err(error),
+        };
+        match served {
             Ok(line) => Ok(line),
             Err(error) => self.send(connection, ServerMessage::Error(fault_of(&message, &error))).await,
         }
@@ -91,33 +105,35 @@ where
     async fn serve(
         &self,
         connection: &ConnectionId,
-        owner: Option<&OwnerId>,
+        owner: &OwnerId,
         message: &ClientMessage,
     ) -> Result<Line> {
         match message {
             ClientMessage::Ping => self.send(connection, ServerMessage::Pong).await,
             ClientMessage::Subscribe { asset_id } => {
-                let owner = self.owner_of(connection, owner).await?;
                 let asset = self.table.get(asset_id.parse()?).await?;
                 let asset =
-                    asset.filter(|asset| *asset.owner() == owner).ok_or_else(Error::asset_not_found)?;
+                    asset.filter(|asset| asset.owner() == owner).ok_or_else(Error::asset_not_found)?;
                 self.send_asset(connection, &asset).await
             }
-            ClientMessage::Sync { since } => {
-                let owner = self.owner_of(connection, owner).await?;
-                self.sync(connection, &owner, *since).await
-            }
+            ClientMessage::Sync { since } => self.sync(connection, owner, *since).await,
         }
     }
 
-    async fn owner_of(&self, connection: &ConnectionId, told: Option<&OwnerId>) -> Result<OwnerId> {
-        let owner = match told {
-            Some(owner) => Some(owner.clone()),
-            None => self.table.owner_of(connection).await?,
-        };
-        owner.ok_or_else(|| {
-            Error::new(ErrorKind::Unauthorized, "unauthorized", "nobody knows this connection; connect again")
-        })
+    /// Whose connection it is, which is on record then. A message proves that its connection is open, so one that isn't on
+    /// record (its record was lost, or removed by mistake) is added again for the owner that the authorizer named.
+    async fn recorded_owner(&self, connection: &ConnectionId, named: Option<&OwnerId>) -> Result<OwnerId> {
+        match (self.table.owner_of(connection).await?, named) {
+            (Some(owner), _) => Ok(owner),
+            (None, Some(owner)) => {
+                self.record(connection, owner).await?;
+                Ok(owner.clone())
+            }
+            (None, None) => {
+                let message = "nobody knows this connection; connect again";
+                Err(Error::new(ErrorKind::Unauthorized, "unauthorized", message))
+            }
+        }
     }
 
     /// Sends what changed, oldest change first, so that a client that loses the line half-way knows by the last

@@ -9,7 +9,7 @@ use sluice_core::{
     ErrorKind, Result,
     asset::Event,
     ids::ConnectionId,
-    ports::{Clock, ConnectionRepository},
+    ports::{Clock, Connection, ConnectionRepository},
     time::Timestamp,
 };
 use sluice_testing::{
@@ -72,7 +72,8 @@ fn received(world: &World, seen: &mut usize) -> Vec<Value> {
 async fn a_connection_is_kept_until_it_ends() {
     let (world, function) = connected().await;
     let alice = build::owner("alice");
-    assert_eq!(world.table.of_owner(&alice).await.unwrap(), [connection()]);
+    let recorded = Connection { id: connection(), since: world.clock.now() };
+    assert_eq!(world.table.of_owner(&alice).await.unwrap(), [recorded]);
     assert_eq!(world.table.owner_of(&connection()).await.unwrap(), Some(alice.clone()));
     for _ in 0..2 {
         assert_eq!(invoke(&function, DISCONNECT).await.unwrap(), json!({"statusCode": 200}));
@@ -206,7 +207,8 @@ async fn a_ping_is_answered() {
     world.calls.reset();
     invoke(&function, PING).await.unwrap();
     assert_eq!(world.notifier.messages(&connection()), [json!({"type": "pong"})]);
-    assert_eq!(world.calls.counts().len(), 1, "nothing but the answer: {:?}", world.calls);
+    let calls: Vec<_> = world.calls.counts().into_iter().collect();
+    assert_eq!(calls, [("ConnectionRepository::owner_of", 1), ("Notifier::push", 1)]);
 }
 
 #[tokio::test]
@@ -247,12 +249,68 @@ async fn the_owner_is_looked_up_where_the_event_does_not_say() {
 }
 
 #[tokio::test]
+async fn any_message_puts_its_connection_on_record_again() {
+    let alice = build::owner("alice");
+    for event in [PING, SUBSCRIBE, SYNC, UNKNOWN] {
+        let (world, function) = connected().await;
+        world.table.remove(&connection()).await.unwrap();
+        world.clock.advance(Duration::from_mins(1));
+        invoke(&function, event).await.unwrap();
+        let recorded = Connection { id: connection(), since: world.clock.now() };
+        assert_eq!(world.table.of_owner(&alice).await.unwrap(), [recorded.clone()]);
+        assert_eq!(world.table.owner_of(&connection()).await.unwrap().as_ref(), Some(&alice));
+
+        world.clock.advance(Duration::from_mins(1));
+        invoke(&function, event).await.unwrap();
+        assert_eq!(
+            world.table.of_owner(&alice).await.unwrap(),
+            [recorded],
+            "what is on record stays as it is"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_on_record_before_a_sync_reads_what_it_answers() {
+    let (world, function) = connected().await;
+    world.table.remove(&connection()).await.unwrap();
+    let table = world.table.clone();
+    world.calls.before("AssetRepository::changed_since", 1, move || {
+        assert_eq!(table.connection_count(), 1, "what changes from now on is pushed");
+    });
+    invoke(&function, SYNC).await.unwrap();
+    assert_eq!(world.notifier.messages(&connection())[0]["type"], "synced");
+}
+
+#[tokio::test]
+async fn no_answer_says_that_all_is_well_while_the_connection_is_not_on_record() {
+    let (world, function) = connected().await;
+    world.table.remove(&connection()).await.unwrap();
+    let mut seen = 0;
+    for (event, code) in [(PING, "unavailable"), (SYNC, "unavailable"), (UNKNOWN, "unknown_action")] {
+        world.calls.fail("ConnectionRepository::add", 1, When::Before, ErrorKind::Unavailable);
+        invoke(&function, event).await.unwrap();
+        assert_eq!(received(&world, &mut seen)[0]["code"], code);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_handled_after_the_end_leaves_nothing_on_record() {
+    let (world, function) = connected().await;
+    world.notifier.close(&connection());
+    invoke(&function, DISCONNECT).await.unwrap();
+    invoke(&function, PING).await.unwrap();
+    assert_eq!(world.table.connection_count(), 0);
+}
+
+#[tokio::test]
 async fn what_fails_on_our_side_is_told_without_its_inside() {
     let (world, function) = connected().await;
     world.granted("alice");
     for (method, event) in [
         ("AssetRepository::get", SUBSCRIBE),
         ("AssetRepository::changed_since", SYNC),
+        ("ConnectionRepository::owner_of", PING),
         ("Notifier::push", PING),
     ] {
         world.calls.fail(method, 1, When::Before, ErrorKind::Unavailable);
@@ -260,7 +318,7 @@ async fn what_fails_on_our_side_is_told_without_its_inside() {
     }
     let codes: Vec<_> =
         world.notifier.messages(&connection()).iter().map(|message| message["code"].clone()).collect();
-    assert_eq!(codes, ["unavailable"; 3]);
+    assert_eq!(codes, ["unavailable"; 4]);
     world.calls.fail_always("Notifier::push", When::Before, ErrorKind::Unavailable);
     assert_eq!(invoke(&function, PING).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }

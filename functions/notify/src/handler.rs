@@ -13,7 +13,7 @@ use sluice_core::{
     document::AssetDocument,
     ids::{ConnectionId, OwnerId},
     job::{self, JobEvent, UploadJobDocument},
-    ports::{Clock, ConnectionRepository, Delivery, LinkSigner, Notifier, UploadJobRepository},
+    ports::{Clock, Connection, ConnectionRepository, Delivery, LinkSigner, Notifier, UploadJobRepository},
 };
 use sluice_lambda::messages::ServerMessage;
 
@@ -24,10 +24,14 @@ use crate::{
 
 /// Pushes at a time. One owner's connections are few; the bound is for the odd one with a hundred tabs.
 const PUSHES: usize = 16;
-/// Tries of a push before its record is reported.
+/// Tries of a push before its record is reported, or its connection left to open.
 const TRIES: u32 = 3;
 /// The pause before the second try; it doubles with each.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long after it was recorded a connection may be opening still. It is recorded within `$connect`, and can be pushed to
+/// only once that has been answered, which API Gateway waits 29 s for at most
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>).
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What the function works with.
 pub struct Ports<R, J, L, N, Q, C> {
@@ -45,20 +49,26 @@ pub struct Ports<R, J, L, N, Q, C> {
     pub clock: C,
 }
 
-/// What is known during one batch, and only then: who is connected, and where a push failed. To a connection that
-/// failed nothing more is tried, for the stream brings all of it again, and a line that hangs must not use up
-/// everybody's time.
+/// What is known during one batch, and only then: who is connected, where a push failed, and who is still opening. To a
+/// connection that failed nothing more is tried, for the stream brings all of it again, and a line that hangs must not
+/// use up everybody's time. To one that was waited for and is still opening each further push is tried once.
 #[derive(Default)]
 struct Batch {
-    connections: HashMap<OwnerId, Vec<ConnectionId>>,
+    connections: HashMap<OwnerId, Vec<Connection>>,
     failed: HashSet<ConnectionId>,
+    opening: HashSet<ConnectionId>,
 }
 
 /// How a push went.
 enum Push {
-    Delivered,
-    Gone(ConnectionId),
-    Failed(ConnectionId),
+    /// It was delivered, or never can be.
+    Done,
+    /// The connection has ended.
+    Gone,
+    /// There is no such connection, or not yet: it was recorded within the grace.
+    Opening,
+    /// It may be delivered later.
+    Failed,
 }
 
 /// Whether everybody was told.
@@ -155,22 +165,33 @@ where
         }
         let frame = frame().await?;
         let (failed, open): (Vec<_>, Vec<_>) =
-            connections.iter().cloned().partition(|connection| known.failed.contains(connection));
+            connections.iter().cloned().partition(|connection| known.failed.contains(&connection.id));
         let mut told = if failed.is_empty() { Told::All } else { Told::NotAll };
+        let opening = &known.opening;
         let pushes: Vec<_> = stream::iter(open)
-            .map(|connection| self.push(connection, &frame))
+            .map(async |connection| {
+                let tries = if opening.contains(&connection.id) { 1 } else { TRIES };
+                let push = self.push(&connection, &frame, tries).await;
+                (connection, push)
+            })
             .buffer_unordered(PUSHES)
             .collect()
             .await;
-        for push in pushes {
+        for (connection, push) in pushes {
             match push {
-                Push::Delivered => {}
-                Push::Failed(connection) => {
-                    known.failed.insert(connection);
+                Push::Done => {
+                    known.opening.remove(&connection.id);
+                }
+                Push::Failed => {
+                    known.failed.insert(connection.id);
                     told = Told::NotAll;
                 }
-                Push::Gone(connection) => {
-                    self.connections.remove(&connection).await?;
+                // nothing is reported: the client asks for what it missed by a sync, which it can send once it is open
+                Push::Opening => {
+                    known.opening.insert(connection.id);
+                }
+                Push::Gone => {
+                    self.connections.remove_unless_newer(&connection, owner).await?;
                     if let Some(left) = known.connections.get_mut(owner) {
                         left.retain(|other| *other != connection);
                     }
@@ -180,26 +201,29 @@ where
         Ok(told)
     }
 
-    async fn push(&self, connection: ConnectionId, frame: &str) -> Push {
+    async fn push(&self, connection: &Connection, frame: &str, tries: u32) -> Push {
+        let Connection { id, since } = connection;
         let mut pause = PAUSE;
-        for attempt in 1..=TRIES {
-            let error = match self.notifier.push(&connection, frame).await {
-                Ok(Delivery::Delivered) => return Push::Delivered,
-                Ok(Delivery::Gone) => return Push::Gone(connection),
-                Err(error) => error,
+        for attempt in 1.. {
+            let failure = match self.notifier.push(id, frame).await {
+                Ok(Delivery::Delivered) => return Push::Done,
+                Ok(Delivery::Gone) if since.until(self.clock.now()) >= GRACE => return Push::Gone,
+                Ok(Delivery::Gone) => None,
+                Err(error) if error.kind().is_transient() => Some(error),
+                Err(error) => {
+                    // coming again would change nothing; the client finds the state by a sync
+                    tracing::error!(connection = %id, code = error.code(), source = error.sources(), "push was refused");
+                    return Push::Done;
+                }
             };
-            if !error.kind().is_transient() {
-                // coming again would change nothing; the client finds the state by a sync
-                tracing::error!(%connection, code = error.code(), source = error.sources(), "push was refused");
-                return Push::Delivered;
-            }
-            if attempt == TRIES {
-                tracing::warn!(%connection, code = error.code(), source = error.sources(), "push failed");
+            if attempt >= tries {
+                let Some(error) = failure else { return Push::Opening };
+                tracing::warn!(connection = %id, code = error.code(), source = error.sources(), "push failed");
                 break;
             }
             self.clock.sleep(pause).await;
             pause *= 2;
         }
-        Push::Failed(connection)
+        Push::Failed
     }
 }

@@ -10,11 +10,15 @@
 //!
 //! | the record | what is done |
 //! |---|---|
-//! | an asset whose revision rose | the upload job it came by, if any, follows it; its document goes to the owner's connections; those that are gone are forgotten |
+//! | an asset whose revision rose | the upload job it came by, if any, follows it; its document goes to the owner's connections |
 //! | an upload job whose revision rose | its document goes the same way |
 //! | a removal, another item, no new revision | nothing |
 //! | can't be read | set aside on the poison queue: it would block its shard of the stream |
 //! | a push, the table or the links failed in passing | everybody else is told, and the record is reported: the stream delivers again from there |
+//!
+//! A connection that API Gateway says is gone is forgotten, unless it was recorded within the last 30 s: then it may be
+//! opening still, for it is recorded before its handshake ends and can't be pushed to until then. It is tried again after
+//! pauses, and kept. What it misses until it is open it finds by the `sync` that clients send first.
 //!
 //! Environment:
 //!

@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use sluice_core::{
     Error, ErrorKind, Result,
     asset::{Asset, Event, NewAsset},
     ids::ConnectionId,
     job::UploadJobStatus,
-    ports::{Clock, ConnectionRepository, IdGenerator, UploadJobRepository},
+    ports::{Clock, Connection, ConnectionRepository, IdGenerator, UploadJobRepository},
 };
 use sluice_notify::{handler::Ports, poison::PoisonQueue};
 use sluice_testing::{
@@ -81,13 +82,28 @@ fn recorded(event: &str) -> Value {
     serde_json::from_str(event).unwrap()
 }
 
-/// An open connection of an owner.
-async fn connect(world: &World, owner: &str, name: &str) -> ConnectionId {
-    let connection: ConnectionId = name.parse().unwrap();
+/// How long a connection may be opening.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A connection of an owner that was recorded just now and isn't open yet.
+async fn record(world: &World, owner: &str, name: &str) -> ConnectionId {
+    let connection = Connection { id: name.parse().unwrap(), since: world.clock.now() };
     let until = world.clock.now().plus(Duration::from_hours(2));
     world.table.add(&connection, &build::owner(owner), until).await.unwrap();
+    connection.id
+}
+
+/// An open connection of an owner.
+async fn connect(world: &World, owner: &str, name: &str) -> ConnectionId {
+    let connection = record(world, owner, name).await;
     world.notifier.open(&connection);
     connection
+}
+
+/// Who is on record for alice.
+async fn recorded_of_alice(world: &World) -> Vec<ConnectionId> {
+    let connections = world.table.of_owner(&build::owner("alice")).await.unwrap();
+    connections.into_iter().map(|connection| connection.id).collect()
 }
 
 fn image(asset: &Asset) -> Value {
@@ -207,11 +223,79 @@ async fn a_connection_that_is_gone_is_forgotten_and_tried_no_more() {
     let world = World::new();
     let (gone, open) = (connect(&world, "alice", "gone").await, connect(&world, "alice", "open").await);
     world.notifier.close(&gone);
+    world.clock.advance(GRACE);
     let states = two_states(&world, "alice");
     assert!(invoke(&function(&world), stream_of(&states)).await.is_empty());
     assert_eq!(told(&world, &open), stages());
-    assert_eq!(world.table.of_owner(&build::owner("alice")).await.unwrap(), [open]);
+    assert_eq!(recorded_of_alice(&world).await, [open]);
     assert_eq!(world.calls.count("Notifier::push"), 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_opening_is_waited_for_and_kept_and_blocks_nothing() {
+    let world = World::new();
+    let function = function(&world);
+    let (opening, open) = (record(&world, "alice", "a").await, connect(&world, "alice", "b").await);
+    let begun = world.clock.now();
+    let states = two_states(&world, "alice");
+    assert!(invoke(&function, stream_of(&states)).await.is_empty(), "nothing comes again for it");
+    assert_eq!(recorded_of_alice(&world).await, [opening.clone(), open.clone()]);
+    assert_eq!(told(&world, &open), stages());
+    assert_eq!(world.calls.count("Notifier::push"), 3 + 1 + 2, "three tries, then one for each state");
+    assert_eq!(begun.until(world.clock.now()), Duration::from_millis(100 + 200));
+
+    world.notifier.open(&opening);
+    assert!(invoke(&function, stream_of(&states)).await.is_empty());
+    assert_eq!(told(&world, &opening), stages());
+}
+
+#[tokio::test]
+async fn a_connection_that_opens_between_two_tries_misses_nothing() {
+    for nth in [2, 3] {
+        let world = World::new();
+        let connection = record(&world, "alice", "a").await;
+        let (notifier, opening) = (world.notifier.clone(), connection.clone());
+        world.calls.before("Notifier::push", nth, move || notifier.open(&opening));
+        assert!(invoke(&function(&world), stream_of(&two_states(&world, "alice"))).await.is_empty());
+        assert_eq!(told(&world, &connection), stages());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_may_be_opening_until_the_grace_ends() {
+    // the tries take 300 ms
+    for (age, kept, pushes) in [(29_699, 1, 3), (29_700, 0, 3), (29_999, 0, 2), (30_000, 0, 1)] {
+        let world = World::new();
+        record(&world, "alice", "a").await;
+        world.clock.advance(Duration::from_millis(age));
+        assert!(invoke(&function(&world), recorded(CHANGED)).await.is_empty());
+        assert_eq!(world.table.connection_count(), kept, "{age} ms");
+        assert_eq!(world.calls.count("Notifier::push"), pushes, "{age} ms");
+    }
+}
+
+#[tokio::test]
+async fn what_fails_while_a_connection_is_opening_comes_again() {
+    let world = World::new();
+    record(&world, "alice", "a").await;
+    world.calls.fail("Notifier::push", 3, When::Before, ErrorKind::Unavailable);
+    assert!(!invoke(&function(&world), recorded(CHANGED)).await.is_empty());
+    assert_eq!(world.table.connection_count(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_recorded_again_meanwhile_is_not_forgotten() {
+    let world = World::new();
+    let connection = record(&world, "alice", "a").await;
+    world.clock.advance(GRACE);
+    let (table, again) =
+        (world.table.clone(), Connection { id: connection.clone(), since: world.clock.now() });
+    world.calls.before("ConnectionRepository::remove_unless_newer", 1, move || {
+        let (owner, until) = (build::owner("alice"), again.since.plus(GRACE));
+        MemoryTable::add(&table, &again, &owner, until).now_or_never().unwrap().unwrap();
+    });
+    assert!(invoke(&function(&world), recorded(CHANGED)).await.is_empty());
+    assert_eq!(recorded_of_alice(&world).await, [connection]);
 }
 
 #[tokio::test]
@@ -316,7 +400,8 @@ async fn a_port_that_fails_reports_the_record_and_the_others_go_on() {
     let world = World::new();
     let gone = connect(&world, "alice", "gone").await;
     world.notifier.close(&gone);
-    world.calls.fail("ConnectionRepository::remove", 1, When::Before, ErrorKind::Unavailable);
+    world.clock.advance(GRACE);
+    world.calls.fail("ConnectionRepository::remove_unless_newer", 1, When::Before, ErrorKind::Unavailable);
     assert!(!invoke(&function(&world), recorded(CHANGED)).await.is_empty());
     assert!(invoke(&function(&world), recorded(CHANGED)).await.is_empty());
     assert_eq!(world.table.connection_count(), 0);

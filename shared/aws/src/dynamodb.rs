@@ -100,12 +100,6 @@ impl DynamoTable {
         put.send().await.map(drop).map_err(|error| classify(SERVICE, &error))
     }
 
-    /// Removes an item; one that isn't there is success.
-    async fn delete(&self, key: Item) -> Result<()> {
-        let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key));
-        delete.send().await.map(drop).map_err(|error| classify(SERVICE, &error))
-    }
-
     fn query(&self) -> QueryFluentBuilder {
         self.client.query().table_name(&self.name)
     }

@@ -448,24 +448,45 @@ pub trait TicketRepository: Send + Sync {
     fn redeem(&self, ticket: Sha256, now: Timestamp) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
 }
 
+/// A connection that is on record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connection {
+    /// Its id, which no other connection ever has.
+    pub id: ConnectionId,
+    /// When it was added, or added again. One that was recorded without it reads as added in 1970.
+    pub since: Timestamp,
+}
+
 /// Open WebSocket connections.
+///
+/// The record follows what API Gateway tells, and that may come late, twice, in another order, or never. So a record may
+/// outlive its connection, which a push notices, and an open connection may lack its record, which its next message mends.
 pub trait ConnectionRepository: Send + Sync {
-    /// Keeps a connection; it is forgotten at `expires_at` in any case.
+    /// Adds a connection of `owner`, or the same one again, whose `since` is the new one then. It is forgotten at
+    /// `expires_at` in any case. One try, which may be `Contended`, and is never a `Conflict`.
     fn add(
         &self,
-        connection: &ConnectionId,
+        connection: &Connection,
         owner: &OwnerId,
         expires_at: Timestamp,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<Saved>> + Send;
 
-    /// Forgets a connection. Forgetting what isn't there is success.
+    /// Forgets a connection, whenever it was added. Forgetting what isn't there is success.
     fn remove(&self, connection: &ConnectionId) -> impl Future<Output = Result<()>> + Send;
 
-    /// Whose connection it is.
+    /// Forgets a connection of `owner` as it was read: one that was added again after its `since` stays. Forgetting what
+    /// isn't there, and leaving what was added again, is success.
+    fn remove_unless_newer(
+        &self,
+        connection: &Connection,
+        owner: &OwnerId,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whose connection it is; none if it isn't on record. One that has an owner is among [`Self::of_owner`]'s.
     fn owner_of(&self, connection: &ConnectionId) -> impl Future<Output = Result<Option<OwnerId>>> + Send;
 
     /// The owner's connections, each that was added before the call and not removed.
-    fn of_owner(&self, owner: &OwnerId) -> impl Future<Output = Result<Vec<ConnectionId>>> + Send;
+    fn of_owner(&self, owner: &OwnerId) -> impl Future<Output = Result<Vec<Connection>>> + Send;
 }
 
 /// Whether a message reached its connection.
@@ -473,7 +494,8 @@ pub trait ConnectionRepository: Send + Sync {
 pub enum Delivery {
     /// It was handed over.
     Delivered,
-    /// The connection is gone.
+    /// There is no such connection: it has ended, or it is still opening. API Gateway takes no message for a connection
+    /// before `$connect` has been answered (<https://repost.aws/knowledge-center/410-gone-api-gateway>).
     Gone,
 }
 

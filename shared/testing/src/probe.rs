@@ -17,11 +17,11 @@ use sluice_core::{
     job::UploadJob,
     names::{ContentType, DerivedKey, ObjectKey},
     ports::{
-        AssetRepository, ConnectionRepository, ContentIndex, Copied, Delivery, DerivedStore, Endpoint,
-        EndpointTokenRepository, JobOrder, JobQueue, LinkSigner, Locking, MultipartStep, MultipartStore,
-        NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved, SignedForm, SignedPart,
-        SignedRequest, StagingStore, Stitched, TaskRepository, TicketRepository, TusUploadRepository,
-        UploadJobRepository, UploadSigner,
+        AssetRepository, Connection, ConnectionRepository, ContentIndex, Copied, Delivery, DerivedStore,
+        Endpoint, EndpointTokenRepository, JobOrder, JobQueue, LinkSigner, Locking, MultipartStep,
+        MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved,
+        SignedForm, SignedPart, SignedRequest, StagingStore, Stitched, TaskRepository, TicketRepository,
+        TusUploadRepository, UploadJobRepository, UploadSigner,
     },
     task::{Task, TaskId},
     time::Timestamp,
@@ -286,10 +286,11 @@ watch! {
         fn redeem(ticket: Sha256, now: Timestamp) -> Option<OwnerId>;
     }
     ConnectionRepository {
-        fn add(connection: &ConnectionId, owner: &OwnerId, expires_at: Timestamp) -> ();
+        fn add(connection: &Connection, owner: &OwnerId, expires_at: Timestamp) -> Saved;
         fn remove(connection: &ConnectionId) -> ();
+        fn remove_unless_newer(connection: &Connection, owner: &OwnerId) -> ();
         fn owner_of(connection: &ConnectionId) -> Option<OwnerId>;
-        fn of_owner(owner: &OwnerId) -> Vec<ConnectionId>;
+        fn of_owner(owner: &OwnerId) -> Vec<Connection>;
     }
     EndpointTokenRepository {
         fn keep(token: Sha256, endpoint: &Endpoint) -> ();

@@ -9,7 +9,7 @@ use sluice_core::{
     Error, Result,
     asset::Asset,
     ids::{AssetId, ConnectionId, OwnerId, Sha256},
-    ports::{AssetRepository, ConnectionRepository, ContentIndex, Page, Saved, TicketRepository},
+    ports::{AssetRepository, Connection, ConnectionRepository, ContentIndex, Page, Saved, TicketRepository},
     time::Timestamp,
     usage::{Quota, Usage, UsageChange},
 };
@@ -25,7 +25,7 @@ struct Tables {
     usage: BTreeMap<OwnerId, Usage>,
     contents: BTreeMap<(OwnerId, Sha256), AssetId>,
     tickets: BTreeMap<Sha256, (OwnerId, Timestamp)>,
-    connections: BTreeMap<ConnectionId, OwnerId>,
+    connections: BTreeMap<ConnectionId, (OwnerId, Timestamp)>,
     /// How many of the next writes that count find others in their way.
     contended: usize,
 }
@@ -232,9 +232,10 @@ impl TicketRepository for MemoryTable {
 }
 
 impl ConnectionRepository for MemoryTable {
-    async fn add(&self, connection: &ConnectionId, owner: &OwnerId, _expires_at: Timestamp) -> Result<()> {
-        self.lock().connections.insert(connection.clone(), owner.clone());
-        Ok(())
+    async fn add(&self, connection: &Connection, owner: &OwnerId, _expires_at: Timestamp) -> Result<Saved> {
+        let added = (owner.clone(), connection.since);
+        self.lock().connections.insert(connection.id.clone(), added);
+        Ok(Saved::Yes)
     }
 
     async fn remove(&self, connection: &ConnectionId) -> Result<()> {
@@ -242,13 +243,23 @@ impl ConnectionRepository for MemoryTable {
         Ok(())
     }
 
-    async fn owner_of(&self, connection: &ConnectionId) -> Result<Option<OwnerId>> {
-        Ok(self.lock().connections.get(connection).cloned())
+    async fn remove_unless_newer(&self, connection: &Connection, owner: &OwnerId) -> Result<()> {
+        let mut tables = self.lock();
+        let is_as_read =
+            |(its_owner, since): &(OwnerId, Timestamp)| its_owner == owner && *since <= connection.since;
+        if tables.connections.get(&connection.id).is_some_and(is_as_read) {
+            tables.connections.remove(&connection.id);
+        }
+        Ok(())
     }
 
-    async fn of_owner(&self, owner: &OwnerId) -> Result<Vec<ConnectionId>> {
+    async fn owner_of(&self, connection: &ConnectionId) -> Result<Option<OwnerId>> {
+        Ok(self.lock().connections.get(connection).map(|(owner, _)| owner.clone()))
+    }
+
+    async fn of_owner(&self, owner: &OwnerId) -> Result<Vec<Connection>> {
         let tables = self.lock();
-        let theirs = tables.connections.iter().filter(|(_, its_owner)| *its_owner == owner);
-        Ok(theirs.map(|(connection, _)| connection.clone()).collect())
+        let theirs = tables.connections.iter().filter(|(_, (its_owner, _))| its_owner == owner);
+        Ok(theirs.map(|(id, (_, since))| Connection { id: id.clone(), since: *since }).collect())
     }
 }

@@ -13,8 +13,8 @@
 //! | its token | `J#{sha256 of the token}` | `J` | `owner`, `request_id`, `expires_at` |
 //! | tus upload | `F#{sha256 of its id}` | `F` | the upload's own fields, `expires_at` |
 //! | task | `K#{task_id}` | `K` | the task's own fields, `expires_at` |
-//! | connection | `O#{owner}` | `C#{connection_id}` | `expires_at` |
-//! | its reverse | `C#{connection_id}` | `C` | `owner`, `expires_at` |
+//! | connection | `O#{owner}` | `C#{connection_id}` | `since`, `expires_at` |
+//! | its reverse | `C#{connection_id}` | `C` | `owner`, `since`, `expires_at` |
 //!
 //! `expires_at` is the table's TTL attribute, in seconds since 1970, of what ends by itself; no asset has it. Times are
 //! RFC 3339 in milliseconds, of one width, so that they sort as text. No partition grows with the number of users: an
@@ -53,6 +53,7 @@
 //! | a changed tus upload | `PutItem`, on condition that the stored `revision` is one below |
 //! | a task | consistent `GetItem` |
 //! | a new connection | both its items in one transaction |
+//! | a connection that is gone | `DeleteItem` of the reverse, then of the other, on condition that `since` isn't newer |
 //! | an owner's connections | consistent `Query` of `O#{owner}` |
 //! | a connection's owner | consistent `GetItem` of the reverse |
 

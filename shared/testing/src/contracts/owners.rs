@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use sluice_core::{
-    ids::ConnectionId,
-    ports::{ConnectionRepository, ContentIndex, TicketRepository},
+    change::uncontended,
+    ids::OwnerId,
+    ports::{Connection, ConnectionRepository, ContentIndex, Saved, TicketRepository},
     time::Timestamp,
 };
 
-use crate::{build, time::CountingIds};
+use crate::{
+    build,
+    time::{CountingIds, FixedClock},
+};
 
 /// Runs on an empty index.
 pub async fn content_index_contract(index: &impl ContentIndex) {
@@ -67,35 +71,117 @@ pub async fn ticket_repository_contract(tickets: &impl TicketRepository) {
 
 /// Runs on an empty repository.
 pub async fn connection_repository_contract(connections: &impl ConnectionRepository) {
+    connections_are_found_by_owner_and_by_id(connections).await;
+    what_was_added_again_is_not_removed_by_who_read_it_before(connections).await;
+    adding_and_removing_at_once_leaves_all_of_a_connection_or_nothing(connections).await;
+}
+
+fn since(millis: u64) -> Timestamp {
+    Timestamp::from_millis(1_769_847_330_250).plus(Duration::from_millis(millis))
+}
+
+fn connection(id: &str, millis: u64) -> Connection {
+    Connection { id: id.parse().unwrap(), since: since(millis) }
+}
+
+const LATE: i64 = 4_000_000_000;
+
+async fn add(connections: &impl ConnectionRepository, connection: &Connection, owner: &OwnerId) {
+    let (clock, expires_at) = (FixedClock::default(), Timestamp::from_seconds(LATE));
+    let add = async || connections.add(connection, owner, expires_at).await;
+    assert_eq!(uncontended(&clock, add).await.unwrap(), Saved::Yes);
+}
+
+async fn of(connections: &impl ConnectionRepository, owner: &OwnerId) -> Vec<Connection> {
+    let mut theirs = connections.of_owner(owner).await.unwrap();
+    theirs.sort_unstable();
+    theirs
+}
+
+async fn connections_are_found_by_owner_and_by_id(connections: &impl ConnectionRepository) {
     let (alice, bob) = (build::owner("alice"), build::owner("bob"));
     // API Gateway's ids end in an equals sign
-    let [phone, laptop, other] =
-        ["Lx8cWeSsoAMCJdA=", "Lx8cXdzMIAMCKfQ=", "M#b/1+="].map(|id| id.parse::<ConnectionId>().unwrap());
-    let expires_at = Timestamp::from_seconds(4_000_000_000);
-    let of = async |owner| {
-        let mut theirs = connections.of_owner(owner).await.unwrap();
-        theirs.sort_unstable();
-        theirs
-    };
+    let phone = connection("Lx8cWeSsoAMCJdA=", 1);
+    let laptop = connection("Lx8cXdzMIAMCKfQ=", 2);
+    let other = connection("M#b/1+=", 3);
 
-    assert_eq!(connections.owner_of(&phone).await.unwrap(), None);
-    assert_eq!(of(&alice).await, []);
-    connections.remove(&phone).await.expect("removing what isn't there is success");
+    assert_eq!(connections.owner_of(&phone.id).await.unwrap(), None);
+    assert_eq!(of(connections, &alice).await, []);
+    connections.remove(&phone.id).await.expect("removing what isn't there is success");
+    connections.remove_unless_newer(&phone, &alice).await.expect("here too");
 
     for (connection, owner) in [(&phone, &alice), (&laptop, &alice), (&other, &bob), (&phone, &alice)] {
-        connections.add(connection, owner, expires_at).await.unwrap();
+        add(connections, connection, owner).await;
     }
-    assert_eq!(of(&alice).await, [phone.clone(), laptop.clone()]);
-    assert_eq!(of(&bob).await, [other.clone()]);
-    assert_eq!(connections.owner_of(&phone).await.unwrap(), Some(alice.clone()));
-    assert_eq!(connections.owner_of(&other).await.unwrap(), Some(bob.clone()));
+    assert_eq!(of(connections, &alice).await, [phone.clone(), laptop.clone()]);
+    assert_eq!(of(connections, &bob).await, [other.clone()]);
+    assert_eq!(connections.owner_of(&phone.id).await.unwrap(), Some(alice.clone()));
+    assert_eq!(connections.owner_of(&other.id).await.unwrap(), Some(bob.clone()));
 
     for _ in 0..2 {
-        connections.remove(&phone).await.unwrap();
-        assert_eq!(of(&alice).await, [laptop.clone()]);
-        assert_eq!(connections.owner_of(&phone).await.unwrap(), None);
+        connections.remove(&phone.id).await.unwrap();
+        assert_eq!(of(connections, &alice).await, [laptop.clone()]);
+        assert_eq!(connections.owner_of(&phone.id).await.unwrap(), None);
     }
-    let (one, two) = tokio::join!(connections.remove(&laptop), connections.remove(&laptop));
+    let (one, two) = tokio::join!(connections.remove(&laptop.id), connections.remove(&laptop.id));
     one.and(two).expect("two may notice the same end");
-    assert_eq!((of(&alice).await, of(&bob).await), (vec![], vec![other]));
+    assert_eq!((of(connections, &alice).await, of(connections, &bob).await), (vec![], vec![other]));
+}
+
+async fn what_was_added_again_is_not_removed_by_who_read_it_before(connections: &impl ConnectionRepository) {
+    let owner = build::owner("twice");
+    let (read, again) = (connection("again=", 0), connection("again=", 1));
+    add(connections, &read, &owner).await;
+    add(connections, &again, &owner).await;
+    assert_eq!(of(connections, &owner).await, [again.clone()], "one connection, and its newer time");
+    for _ in 0..2 {
+        connections.remove_unless_newer(&read, &owner).await.expect("leaving it is success");
+        assert_eq!(of(connections, &owner).await, [again.clone()]);
+        assert_eq!(connections.owner_of(&read.id).await.unwrap().as_ref(), Some(&owner));
+    }
+    for _ in 0..2 {
+        connections.remove_unless_newer(&again, &owner).await.unwrap();
+        assert_eq!(of(connections, &owner).await, []);
+        assert_eq!(connections.owner_of(&again.id).await.unwrap(), None);
+    }
+    // what its end removed may be added again, and what was read later removes what was added earlier
+    add(connections, &read, &owner).await;
+    connections.remove_unless_newer(&again, &owner).await.unwrap();
+    assert_eq!(of(connections, &owner).await, []);
+    add(connections, &again, &owner).await;
+    connections.remove(&again.id).await.unwrap();
+    assert_eq!(
+        (of(connections, &owner).await, connections.owner_of(&again.id).await.unwrap()),
+        (vec![], None)
+    );
+}
+
+/// A removal that failed for others in the way is repeated by whoever asked for it.
+async fn adding_and_removing_at_once_leaves_all_of_a_connection_or_nothing(
+    connections: &impl ConnectionRepository,
+) {
+    let owner = build::owner("raced");
+    for n in 0..10 {
+        let id = format!("raced-{n}=");
+        let (read, again) = (connection(&id, 0), connection(&id, 1));
+        add(connections, &read, &owner).await;
+        tokio::join!(
+            async { drop(connections.remove_unless_newer(&read, &owner).await) },
+            add(connections, &again, &owner),
+            async { drop(connections.remove_unless_newer(&read, &owner).await) },
+        );
+        assert_eq!(of(connections, &owner).await, [again.clone()], "what was added again stays");
+        assert_eq!(connections.owner_of(&again.id).await.unwrap().as_ref(), Some(&owner));
+
+        let last = connection(&id, 2);
+        tokio::join!(add(connections, &last, &owner), async {
+            drop(connections.remove(&again.id).await);
+        });
+        let listed = of(connections, &owner).await.len();
+        let found = usize::from(connections.owner_of(&again.id).await.unwrap().is_some());
+        assert!(found <= listed, "what has an owner is among the owner's");
+        connections.remove(&again.id).await.unwrap();
+        connections.remove_unless_newer(&last, &owner).await.unwrap();
+        assert_eq!(of(connections, &owner).await, []);
+    }
 }
