@@ -111,9 +111,8 @@ impl Story {
         match step {
             // API Gateway opens no connection whose `$connect` failed
             Step::Connect => self.refused = self.handle(CONNECT).await.is_err(),
-            Open if self.refused => {}
+            Open | Message if self.refused => {}
             Open => self.world.notifier.open(&self.connection),
-            Message if self.refused => {}
             // what fails is told to nobody but the log, and comes no second time
             Message => drop(self.handle(PING).await),
             Close => self.world.notifier.close(&self.connection),
