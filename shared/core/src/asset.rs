@@ -485,8 +485,11 @@ pub struct Asset {
     due: Option<Timestamp>,
     /// When somebody has to free what was left behind; none where nothing was.
     free_by: Option<Timestamp>,
-    /// When somebody has to look whether bytes came by a grant that was given up.
+    /// When somebody has to look whether bytes came that nobody told of: once the signatures of grants are void that were
+    /// given up, or whose bytes were let go, so that others may be written in their place.
     look_at: Option<Timestamp>,
+    /// Until when a signature of any of its grants may be used.
+    signed_until: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }

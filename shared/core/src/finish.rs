@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     ids::{OwnerId, UploadId, Version},
     names::ObjectKey,
-    ports::{AssetRepository, Clock, JobQueue, MultipartStore, OriginalStore, Stitched},
+    ports::{AssetRepository, Clock, JobQueue, MultipartStore, ObjectHead, OriginalStore, Stitched},
     upload::{PartTag, UploadedPart, check_open_upload},
 };
 
@@ -62,7 +62,14 @@ where
     pub async fn complete(&self, owner: &OwnerId, completion: &Completion) -> Result<Asset> {
         let asset = self.owned(owner, &completion.object_key).await?.ok_or_else(Error::asset_not_found)?;
         let open = asset.grant().filter(|grant| is_of(grant, completion));
-        let Some(grant) = open else { return settled(asset, completion) };
+        let Some(grant) = open else {
+            let untold = completion.version.is_none() && completion.upload.is_none();
+            if untold && asset.size_of(asset.granted()).is_none() {
+                // whose completion it is can't be known: that of bytes that another upload took the place of is refused
+                self.refuse_superseded(&asset).await?;
+            }
+            return settled(asset, completion);
+        };
         let (version, object) = match (&grant.mode, &completion.upload) {
             (GrantMode::Direct, None) => (grant.version, self.arrived(&asset).await?),
             (
@@ -139,21 +146,32 @@ where
         if let Some(object) = asset.granted_object(head.clone()) {
             return Ok(object);
         }
-        let Some(version) = head.version else { return Err(incomplete()) };
-        // bytes of a grant that this one took the place of, which stand in its way: they go
-        let stray = Event::UploadArrived(Box::new(asset.stored_object(head, version)));
-        let told = change::apply_to(&self.table, &self.clock, asset.clone(), &stray).await?;
-        if told.effects.iter().any(|effect| matches!(effect, Effect::Free(Leftover::Object(_)))) {
-            order_ingest(&self.ingest, &told.asset, &told.effects).await?;
-            return Err(version_superseded());
+        self.refuse_stray(asset, head).await?;
+        Err(incomplete())
+    }
+
+    /// Refuses where bytes came by a grant of which another took the place.
+    async fn refuse_superseded(&self, asset: &Asset) -> Result<()> {
+        match self.originals.head(asset.key(), None).await? {
+            Some(head) => self.refuse_stray(asset, head).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same, given what lies at the key: such bytes stand in the way of the grant that is open, so they go.
+    async fn refuse_stray(&self, asset: &Asset, head: ObjectHead) -> Result<()> {
+        if let Some(version) = head.version {
+            let stray = Event::UploadArrived(Box::new(asset.stored_object(head, version)));
+            let told = change::apply_to(&self.table, &self.clock, asset.clone(), &stray).await?;
+            if told.effects.iter().any(|effect| matches!(effect, Effect::Free(Leftover::Object(_)))) {
+                order_ingest(&self.ingest, &told.asset, &told.effects).await?;
+                return Err(version_superseded());
+            }
         }
         // those that were freed before
-        let open = asset.grant().map(|grant| grant.version);
-        Err(if asset.superseded() > Some(asset.version()) && asset.superseded() < open {
-            version_superseded()
-        } else {
-            incomplete()
-        })
+        let came_late =
+            asset.superseded() > Some(asset.version()) && asset.superseded() < Some(asset.granted());
+        if came_late { Err(version_superseded()) } else { Ok(()) }
     }
 
     /// The parts that S3 has of an open upload: what a client needs to go on after a reload.

@@ -30,9 +30,10 @@ impl Asset {
         is_new
     }
 
-    /// The same for an object at the asset's own key. In a bucket without versions there is nothing to free: what is
-    /// written next takes its place.
+    /// The same for an object at the asset's own key. Where it lay, a signature that is still good may write again. In a
+    /// bucket without versions there is nothing to free: what is written next takes its place.
     pub(super) fn discard(&mut self, object: &StoredObject) -> bool {
+        self.look_at = self.signed_until;
         let own = object.version_id.clone().filter(|_| object.key == self.key);
         own.is_some_and(|version_id| self.leave(Leftover::Object(version_id)))
     }

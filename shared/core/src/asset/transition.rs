@@ -261,6 +261,7 @@ impl Asset {
             due: Some(first_look),
             free_by: None,
             look_at: None,
+            signed_until: signed_until(&grant),
             grant: Some(grant),
             created_at: now,
             updated_at: now,
@@ -308,6 +309,7 @@ impl Asset {
             due: None,
             free_by: None,
             look_at: None,
+            signed_until: None,
             grant: None,
             created_at: now,
             updated_at: now,
@@ -371,6 +373,7 @@ impl Asset {
         }
         self.granted = grant.version;
         self.close_grant();
+        self.signed_until = self.signed_until.max(signed_until(grant));
         self.due = Some(next_look(grant, now));
         if self.object.is_some() {
             if let Some(unread) = self.update.take().and_then(|update| update.object) {
@@ -565,17 +568,13 @@ impl Asset {
         Ok(changed())
     }
 
-    /// The open grant is given up: its parts are freed, and once its signature is void somebody looks whether bytes came by
-    /// it of which nobody told.
+    /// The open grant is given up: its parts are freed, and bytes may still come by its signature.
     fn close_grant(&mut self) {
         let Some(grant) = self.grant() else { return };
-        let (upload_id, void) = (grant.upload_id().cloned(), grant.expires_at.plus(UPLOAD_GRACE));
-        match upload_id {
-            Some(upload_id) => {
-                self.leave(Leftover::Upload(upload_id));
-            }
-            None => self.look_at = self.look_at.max(Some(void)),
+        if let Some(upload_id) = grant.upload_id().cloned() {
+            self.leave(Leftover::Upload(upload_id));
         }
+        self.look_at = self.signed_until;
     }
 
     fn ingested(&mut self, ingest: &Ingest, now: Timestamp) -> Step {
@@ -819,8 +818,8 @@ impl Asset {
             step = changed();
         }
         if is_past(self.look_at) {
-            // whoever says that the deadline is past has looked
-            self.look_at = None;
+            // whoever says that the deadline is past has looked; nothing more can come
+            (self.look_at, self.signed_until) = (None, None);
             step = changed();
         }
         if is_past(self.due) {
@@ -938,6 +937,11 @@ impl Asset {
         effects.extend(self.leftovers.iter().cloned().map(Effect::Free));
         effects
     }
+}
+
+/// Until when bytes may come by a signature that its client has. Parts come by the upload, which can be aborted.
+fn signed_until(grant: &Grant) -> Option<Timestamp> {
+    grant.upload_id().is_none().then(|| grant.expires_at.plus(UPLOAD_GRACE))
 }
 
 /// When an open upload is looked at next: each time after twice the time since it was granted, and last when it ends.

@@ -16,6 +16,8 @@ use crate::{
 
 /// How long a copy waits for the one that keeps its bytes: what the product states.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How far two clocks may be apart.
+const SKEW: Duration = Duration::from_secs(5);
 /// How far the clock may be off, and a worker under way.
 const LEEWAY: Duration = Duration::from_secs(60);
 
@@ -146,7 +148,7 @@ fn check_copies(scene: &Scene, watch: &Watch, assets: &[Asset]) {
             }
             if first_done.plus(LEEWAY) < ingested {
                 broken(scene, 11, "two copies, though the first was done", seen());
-            } else if ingested < arrived.plus(PATIENCE) {
+            } else if ingested.plus(SKEW) < arrived.plus(PATIENCE) {
                 broken(scene, 11, "two copies before patience ran out", seen());
             }
         }
