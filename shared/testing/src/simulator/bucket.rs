@@ -9,7 +9,7 @@ use std::{
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use sluice_core::time::Timestamp;
+use sluice_core::{ids::ObjectVersionId, time::Timestamp};
 
 use super::{
     engine::{Engine, Role, Source},
@@ -38,6 +38,7 @@ pub struct BucketEvents {
     dead_letters: Rc<Queue>,
     known: Cell<usize>,
     waiting: RefCell<Vec<Event>>,
+    lost: RefCell<Vec<(String, Option<ObjectVersionId>)>>,
 }
 
 impl BucketEvents {
@@ -49,7 +50,13 @@ impl BucketEvents {
             dead_letters: dead_letters.clone(),
             known: Cell::default(),
             waiting: RefCell::default(),
+            lost: RefCell::default(),
         })
+    }
+
+    /// Whether the event of an object never came.
+    pub fn is_lost(&self, key: &str, version_id: Option<&ObjectVersionId>) -> bool {
+        self.lost.borrow().iter().any(|(lost, id)| lost == key && id.as_ref() == version_id)
     }
 
     fn collect(&self, engine: &Engine) {
@@ -58,6 +65,7 @@ impl BucketEvents {
         for created in &created {
             if engine.faults.strikes(Fault::EventLost) {
                 engine.story.tell(|| format!("    S3's event of {} is lost", short(created)));
+                self.lost.borrow_mut().push((created.key.clone(), created.version_id.clone()));
                 continue;
             }
             let times = if engine.faults.strikes(Fault::EventTwice) { 2 } else { 1 };
@@ -117,7 +125,9 @@ impl Source for BucketEvents {
     fn deliver_again(&self, engine: &Rc<Engine>) {
         let now = engine.time.now();
         for created in self.bucket.created_since(0) {
-            self.put(&created, now);
+            if !self.is_lost(&created.key, created.version_id.as_ref()) {
+                self.put(&created, now);
+            }
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Functions {
     pub complete: Function,
     /// `/assets`
     pub assets: Function,
+    /// What S3 tells of, and what it doesn't.
+    pub bucket_events: Rc<BucketEvents>,
     /// The sweeper's schedule.
     pub schedule: Rc<Schedule>,
 }
@@ -46,13 +48,13 @@ pub struct Functions {
 const INGEST: QueueRules = QueueRules {
     delay: Duration::from_secs(15),
     visibility: Duration::from_secs(1800),
-    max_receives: Some(3),
+    max_receives: Some(5),
     batch: 1,
 };
 const CONVERT: QueueRules = QueueRules {
     delay: Duration::ZERO,
-    visibility: Duration::from_secs(360),
-    max_receives: Some(3),
+    visibility: Duration::from_secs(60),
+    max_receives: Some(5),
     batch: 1,
 };
 const DEAD_LETTERS: QueueRules =
@@ -78,7 +80,8 @@ pub fn deploy(engine: &Rc<Engine>) -> Functions {
     let ingests = Queue::of_orders("the ingest queue", INGEST, &inputs, &dead_ingests);
     let jobs = Queue::of_orders("the convert queue", CONVERT, &[(&*convert, CONVERT.delay)], &dead_jobs);
     let schedule = Schedule::new(&sweep, Duration::from_mins(5));
-    engine.add_source(BucketEvents::new(&world.originals, &process, &dead_events));
+    let bucket_events = BucketEvents::new(&world.originals, &process, &dead_events);
+    engine.add_source(bucket_events.clone());
     engine.add_source(ingests.feed(&process));
     engine.add_source(jobs.feed(&convert_function(engine)));
     for dead in [dead_events, dead_ingests, dead_jobs] {
@@ -93,6 +96,7 @@ pub fn deploy(engine: &Rc<Engine>) -> Functions {
         presign: presign(engine),
         complete: complete(engine, &ingest),
         assets: assets(engine),
+        bucket_events,
         schedule,
     }
 }
