@@ -332,6 +332,7 @@ fn is_identity<T: Depth>(
 fn ignored(error: MediaError, warnings: &mut Vec<Warning>) {
     let reason = match error {
         MediaError::Corrupt { reason } => reason,
+        MediaError::Undecodable { .. } => "it is damaged".to_owned(),
         other => other.to_string(),
     };
     let message = format!("colours may be off, the profile can't be used: {reason}");

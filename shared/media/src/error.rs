@@ -5,6 +5,7 @@
 //! Codes are stable, clients see them in an asset's `failure.code` and `warnings[].code`.
 
 use std::any::Any;
+use std::error::Error;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -78,6 +79,13 @@ pub enum MediaError {
         /// What the decoder said.
         reason: String,
     },
+    /// A decoder gave up in the midst: it panicked, or libjpeg met what it can't read past. What it said is about this
+    /// program more than about the image; it is the error's source, for the log, and no part of its text.
+    #[error("the image could not be decoded")]
+    Undecodable {
+        /// What the decoder said.
+        source: Panic,
+    },
     /// The bytes could not be read to their end. Not the bytes' fault.
     #[error("the image could not be read: {reason}")]
     Read {
@@ -103,10 +111,15 @@ impl MediaError {
             Self::TooManyScans { .. } => "too_many_scans",
             Self::OutOfMemoryBudget { .. } => "out_of_memory_budget",
             Self::TooManyBytes { .. } => "image_too_large",
-            Self::Corrupt { .. } => "corrupt_image",
+            Self::Corrupt { .. } | Self::Undecodable { .. } => "corrupt_image",
             Self::Read { .. } => "read_failed",
             Self::Encode { .. } => "encode_failed",
         }
+    }
+
+    /// What is for the log alone, beside the text: a decoder's own words as it gave up.
+    pub fn detail(&self) -> Option<String> {
+        self.source().map(ToString::to_string)
     }
 
     /// Whether the same bytes will fail again: true for everything that the bytes cause.
@@ -127,6 +140,11 @@ impl MediaError {
     }
 }
 
+/// What a decoder said when it unwound. Never shown to clients.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Panic(String);
+
 /// Something that the derivatives could not show as it is in the original.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Warning {
@@ -146,21 +164,23 @@ impl Warning {
 // Aborting on a panic would let one file take down the worker and everything else in its batch.
 const _: () = assert!(cfg!(panic = "unwind"), "sluice-media must be built with panic = \"unwind\"");
 
-/// Runs a decoder so that its panic becomes [`MediaError::Corrupt`] and never takes the worker down.
+/// Runs a decoder so that its panic becomes [`MediaError::Undecodable`] and never takes the worker down.
 ///
 /// libjpeg's error exit arrives here, too: it unwinds with its message as payload. Nothing that `work`
 /// borrows mutably is read after an unwind, its callers only move values in.
 pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
     catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|payload| Err(MediaError::corrupt(describe(&*payload))))
+        .unwrap_or_else(|payload| Err(MediaError::Undecodable { source: Panic::of(&*payload) }))
 }
 
-fn describe(payload: &(dyn Any + Send)) -> String {
-    payload
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
-        .unwrap_or_else(|| "the decoder gave up".to_owned())
+impl Panic {
+    fn of(payload: &(dyn Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
+        Self(text.unwrap_or_else(|| "the decoder gave up".to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -168,10 +188,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_becomes_a_corrupt_image() {
-        let error = contained::<()>(|| std::panic::resume_unwind(Box::new("bad huffman table"))).unwrap_err();
-        assert_eq!(error, MediaError::corrupt("bad huffman table"));
-        assert!(error.is_permanent());
+    fn a_panic_becomes_a_corrupt_image_and_keeps_its_words_for_the_log() {
+        let words: [(Box<dyn Any + Send>, &str); 3] = [
+            (Box::new("index out of bounds"), "index out of bounds"),
+            (Box::new("at row 7".to_owned()), "at row 7"),
+            (Box::new(7), "the decoder gave up"),
+        ];
+        for (payload, detail) in words {
+            let error = contained::<()>(|| std::panic::resume_unwind(payload)).unwrap_err();
+            assert_eq!(error.to_string(), "the image could not be decoded");
+            assert_eq!((error.code(), error.is_permanent()), ("corrupt_image", true));
+            assert_eq!(error.detail().as_deref(), Some(detail));
+        }
+        assert_eq!(MediaError::corrupt("an edge is 0 pixels long").detail(), None);
     }
 
     #[test]

@@ -165,6 +165,11 @@ impl<'a> Header<'a> {
         Ok(header)
     }
 
+    /// The size that is decoded: as stored, before any crop.
+    pub fn whole(&self) -> (u32, u32) {
+        self.heif.as_ref().map_or((self.width, self.height), |heif| heif.whole)
+    }
+
     pub fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }

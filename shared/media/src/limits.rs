@@ -66,11 +66,11 @@ impl Limits {
         target: (u32, u32),
         input_len: usize,
     ) -> Result<(), MediaError> {
-        let (width, height) = (header.width, header.height);
+        let (width, height) = header.whole();
         if width > self.max_edge || height > self.max_edge {
             return Err(MediaError::EdgeTooLong { width, height, limit: self.max_edge });
         }
-        let pixels = header.pixels();
+        let pixels = u64::from(width) * u64::from(height);
         if pixels > self.max_pixels {
             return Err(MediaError::TooManyPixels { width, height, pixels, limit: self.max_pixels });
         }
@@ -96,7 +96,7 @@ impl Limits {
 /// copy, and the files.
 fn estimate(header: &Header<'_>, target: (u32, u32), input_len: usize) -> u64 {
     let finished = 3 * 4 * u64::from(target.0) * u64::from(target.1);
-    input_len as u64 + decode::memory(header, target).max(finished)
+    decode::memory(header, target).max(finished).saturating_add(input_len as u64)
 }
 
 #[cfg(test)]

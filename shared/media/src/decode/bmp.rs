@@ -17,7 +17,7 @@ use crate::resample::Resampler;
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
-    header.held + 4 * u64::from(header.width) + resizing(header, target)
+    header.held.saturating_add(4 * u64::from(header.width)).saturating_add(resizing(header, target))
 }
 
 /// Decodes the picture.

@@ -76,13 +76,16 @@ pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     let sample = if heif.deep { 2 } else { 1 };
     let tile = area(heif.tile);
     // Measured with 4:2:0 at 8 bits: HEVC takes 5.7 bytes for a pixel, AV1 2.5; 4:4:4 takes 1.5 more.
-    let decoder = tile * if header.format == Format::Heic { 5 + 3 * sample } else { 4 * sample + 1 };
-    let band = if heif.columns > 1 { tile * u64::from(heif.columns) * 3 * sample } else { 0 };
-    let alpha = if heif.alpha { header.pixels() * sample + tile * 2 } else { 0 };
+    let decoder =
+        tile.saturating_mul(if header.format == Format::Heic { 5 + 3 * sample } else { 4 * sample + 1 });
+    let band = if heif.columns > 1 { tile.saturating_mul(u64::from(heif.columns) * 3 * sample) } else { 0 };
+    // The plane is as large as the picture before any crop.
+    let alpha = if heif.alpha { area(heif.whole).saturating_add(tile).saturating_mul(2) } else { 0 };
     let channels = if heif.alpha { 4 } else { 3 };
     // A window of rows, and the result with a copy in another form.
     let window = u64::from(header.width) * 64 * channels * sample;
-    decoder + band + alpha + window + area(target) * channels * (sample + 2)
+    let result = area(target) * channels * (sample + 2);
+    [band, alpha, window, result].into_iter().fold(decoder, u64::saturating_add)
 }
 
 /// Decodes the primary picture.
@@ -229,7 +232,8 @@ fn coded(item: &Coded<'_>) -> Result<Frame, MediaError> {
 
 /// The largest coded size for an item of `size`: encoders fill up to whole blocks.
 fn largest(size: (u32, u32)) -> (u32, u32) {
-    (size.0.next_multiple_of(64), size.1.next_multiple_of(64))
+    let filled_up = |edge: u32| edge.checked_next_multiple_of(64).unwrap_or(u32::MAX);
+    (filled_up(size.0), filled_up(size.1))
 }
 
 /// Alpha at the size of the picture, each sample from 0 to 65,535.

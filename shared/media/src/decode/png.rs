@@ -53,7 +53,8 @@ pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     let band = (BAND_BYTES as u64).max(2 * row) + row;
     // The bands as inflated and one as unfiltered; a row as pixels.
     let rows = (BANDS as u64 + 1) * band + row;
-    INFLATE_BYTES + READ_BYTES as u64 + rows + header.held + resizing(header, target)
+    let inflating = INFLATE_BYTES + READ_BYTES as u64 + rows;
+    header.held.saturating_add(inflating).saturating_add(resizing(header, target))
 }
 
 /// Peak bytes of a resize to `target`, its result among them.

@@ -33,7 +33,7 @@ use crate::resample::{Resampler, Sample};
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     // As stored, as samples and as pixels.
     let rows = 4 * u64::from(header.width) * u64::from(header.bytes_per_pixel.max(8));
-    header.held + rows + resizing(header, target)
+    header.held.saturating_add(rows).saturating_add(resizing(header, target))
 }
 
 /// Decodes the first page.
@@ -565,7 +565,8 @@ fn palette(values: Values<'_>, count: usize) -> Vec<[u8; 3]> {
     let value = |at: usize| values.get(at).unwrap_or(0);
     let deep = (0..3 * count).any(|at| value(at) > 255);
     let sample = |at: usize| {
-        let value = if deep { (value(at) + 128) / 257 } else { value(at) };
+        // A field of 64 bits may hold any number.
+        let value = if deep { value(at).saturating_add(128) / 257 } else { value(at) };
         u8::try_from(value).unwrap_or(u8::MAX)
     };
     (0..count).map(|at| [sample(at), sample(count + at), sample(2 * count + at)]).collect()

@@ -82,6 +82,8 @@ pub(crate) struct Crop {
 /// What decoders of HEIF need beside the header, and what is said about memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeifHeader {
+    /// Pixels across and down before any crop: all of them are decoded.
+    pub whole: (u32, u32),
     /// Pixels across and down of a tile; of the whole where there is one.
     pub tile: (u32, u32),
     /// Tiles across.
@@ -178,6 +180,7 @@ pub(super) fn parse(bytes: &[u8], format: Format) -> Result<Header<'_>, MediaErr
         orientation: Some(picture.orientation),
         icc: picture.icc.map(Cow::Borrowed),
         heif: Some(HeifHeader {
+            whole: picture.mosaic.size,
             tile: picture.mosaic.tile,
             columns: picture.mosaic.columns,
             deep: picture.deep,

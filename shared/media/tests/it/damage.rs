@@ -38,6 +38,24 @@ fn a_damaged_jpeg_is_told() {
 }
 
 #[test]
+fn a_decoder_that_gives_up_says_so_to_the_log_alone() {
+    // Inks are libjpeg's, which unwinds where a table's codes don't fit into their lengths.
+    let mut bytes = sample("astronaut-cmyk.jpg");
+    let table = memchr::memmem::find(&bytes, b"\xFF\xC4").unwrap();
+    bytes[table + 5..table + 9].copy_from_slice(&[3, 3, 3, 3]);
+    let errors = [
+        derive(&bytes, &Profile::default(), &limits()).unwrap_err(),
+        thumbhash(&bytes, &limits()).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.code(), error.is_permanent()), ("corrupt_image", true));
+        assert_eq!(error.to_string(), "the image could not be decoded");
+        let detail = error.detail().unwrap();
+        assert!(!detail.is_empty() && !error.to_string().contains(&detail), "{detail}");
+    }
+}
+
+#[test]
 fn what_is_no_image_is_refused_for_good() {
     let gif_without_frames = &sample("pan.gif")[..13];
     let arithmetic = {

@@ -180,7 +180,7 @@ impl<'a> Stream<'a> {
         let mut decoder = Decoder::with_limits(DecodeLimits {
             max_picture_pixels: pixels,
             // Small pictures are filled up to whole blocks.
-            max_picture_memory_bytes: (pixels + (1 << 16)) * BYTES_PER_PIXEL,
+            max_picture_memory_bytes: pixels.saturating_add(1 << 16).saturating_mul(BYTES_PER_PIXEL),
         });
         let mut damaged = false;
         for raw in &self.raw {

@@ -192,7 +192,7 @@ impl Made {
         let inline = if self.wide { 8 } else { 4 };
         let mut directory = self.number(fields.len() as u64, if self.wide { 8 } else { 2 });
         for (tag, kind, values) in fields {
-            let size = [0, 1, 1, 2, 4, 0, 1, 1][usize::from(kind)];
+            let size = if kind == 16 { 8 } else { [0, 1, 1, 2, 4, 0, 1, 1][usize::from(kind)] };
             let mut bytes: Vec<u8> = values.iter().flat_map(|&value| self.number(value, size)).collect();
             directory.extend(self.number(tag.into(), 2));
             directory.extend(self.number(kind.into(), 2));
@@ -347,6 +347,13 @@ fn colours_of_a_palette_and_of_inverted_gray() {
     let made = Made { bits: 4, samples: 1, photometric: 3, more: vec![(320, 3, map)], ..PLAIN };
     let Samples::Eight(samples) = whole(&made.file()).unwrap().0.samples else { panic!("8 bits") };
     assert_eq!(u32::from(samples[0]), made.noise()[0] * 5);
+    // Of 64 bits, and more than 16 of them: as bright as can be.
+    for (colour, sample) in [(65_535, 255), (65_536, 255), (u64::MAX - 128, 255), (u64::MAX, 255)] {
+        let more = vec![(320, 16, vec![colour; 48])];
+        let made = Made { wide: true, bits: 4, samples: 1, photometric: 3, more, ..PLAIN };
+        let Samples::Eight(samples) = whole(&made.file()).unwrap().0.samples else { panic!("8 bits") };
+        assert!(samples.iter().all(|it| *it == sample), "{colour}: {}", samples[0]);
+    }
 
     let made = Made { bits: 8, samples: 1, photometric: 0, ..PLAIN };
     let inverted: Vec<u8> = made.noise().iter().map(|&value| 255 - u8::try_from(value).unwrap()).collect();

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::Limits;
 
 pub(crate) fn boxed(kind: [u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = 8 + parts.iter().map(|part| part.len()).sum::<usize>();
@@ -192,6 +193,48 @@ fn a_clean_aperture_is_cut_out_around_its_centre() {
     ] {
         assert_eq!(cut(hostile), whole, "{hostile:?}");
     }
+}
+
+/// All of a picture is decoded, however little of it is shown.
+#[test]
+fn a_crop_hides_nothing_from_the_limits() {
+    let limits = Limits::for_memory(1 << 30);
+    let open = Limits { max_pixels: u64::MAX, max_edge: u32::MAX, ..limits };
+    let hvc1 = |properties: &[Vec<u8>]| {
+        let properties = [properties, &[boxed(*b"hvcC", &[&[0; 23]])]].concat();
+        Builder::new(1).item(1, *b"hvc1", b"data", &properties).build()
+    };
+    let small = clap([64, 1, 64, 1, 0, 1, 0, 1]);
+    for (width, height, refusal) in [
+        (64, 64, None),
+        (65_535, 64, None),
+        (65_536, 64, Some("edge_too_long")),
+        (40_000, 40_000, Some("too_many_pixels")),
+        // Eight bytes for each pixel, and five, are more than 64 bits can count, by little.
+        (1 << 31, 1 << 30, Some("edge_too_long")),
+        (u32::MAX, u32::MAX, Some("edge_too_long")),
+    ] {
+        for bytes in
+            [single(&[ispe(width, height), small.clone()]), hvc1(&[ispe(width, height), small.clone()])]
+        {
+            let header = header(&bytes).unwrap();
+            assert_eq!((header.width, header.height, header.whole()), (64, 64, (width, height)));
+            let refused = limits.check(&header, (64, 64), bytes.len()).err().map(|error| error.code());
+            assert_eq!(refused, refusal, "{width} × {height}");
+            let memory = open.check(&header, (64, 64), bytes.len()).err().map(|error| error.code());
+            assert_eq!(memory, refusal.filter(|_| height > 64).map(|_| "out_of_memory_budget"));
+        }
+    }
+    // With alpha, and of many tiles: what they take together is counted, too.
+    let alpha = boxed(*b"auxC", &[&[0; 4], b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"]);
+    let bytes = Builder::new(1)
+        .item(1, *b"av01", b"data", &[ispe(u32::MAX, u32::MAX), small])
+        .item(2, *b"av01", b"data", &[ispe(u32::MAX, u32::MAX), alpha])
+        .reference(*b"auxl", 2, &[1])
+        .build();
+    let header = header(&bytes).unwrap();
+    assert!(header.heif.unwrap().alpha);
+    assert_eq!(open.check(&header, (64, 64), bytes.len()).unwrap_err().code(), "out_of_memory_budget");
 }
 
 #[test]

@@ -87,7 +87,8 @@ impl Codes {
 
 /// The value of `size` bits at the top of a window of [`LOOK`] bits from which `length` are gone.
 fn value(window: usize, length: u32, size: u32) -> i32 {
-    Reader { buffer: (window as u64) << (64 - LOOK + length), position: 0 }.value(size)
+    // One shift would be by all 64 bits for a code as long as the window, behind which there is no value.
+    Reader { buffer: (window as u64) << (64 - LOOK) << length, position: 0 }.value(size)
 }
 
 /// DC differences.

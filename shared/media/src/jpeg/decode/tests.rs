@@ -2,6 +2,8 @@
 
 #![expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "small numbers")]
 
+mod tables;
+
 use std::path::Path;
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};

@@ -45,7 +45,7 @@ impl Quantizer {
     }
 }
 
-/// What to add, and the two factors, that divide by `divisor` (2 to 32,767).
+/// What to add, and the two factors, that divide by `divisor` (3 to 32,767; a scale for 2 has no room in 16 bits).
 const fn reciprocal(divisor: u16) -> [u16; 3] {
     let mut shift = 16 + divisor.ilog2();
     let mut quotient = (1_u32 << shift) / divisor as u32;
