@@ -70,7 +70,7 @@ class Sluice:
         """Bytes and completion of a grant: answers the document."""
         if grant["mode"] == "multipart":
             return self.complete(grant, put_parts(grant, content), version=grant["version"])
-        put_when_free(grant, content)
+        (put if grant["version"] == 1 else put_when_free)(grant, content)
         return self.complete(grant, version=grant["version"])
 
     def send_and_wait(self, filename: str, content: bytes, **fields) -> dict:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from checks import apart_from_update, assert_problem, update_steps
-from client import eventually, fetch, put, put_parts, try_put_part, upload_path
+from client import eventually, fetch, put, put_part, put_parts, try_put_part, upload_path
 from media import MIB, PART, noise, sample
 
 SIZE = 2 * PART + MIB  # three parts
@@ -201,10 +201,11 @@ def by_its_size(user, asset_id: str) -> tuple[dict, list[dict]]:
     """More bytes than were granted, stitched without asking `/complete`, which would have refused the part."""
     grant = user.prepare("bad.bin", SIZE, asset_id=asset_id)
     parts = put_parts(grant, noise(SIZE))
-    upload = {"Bucket": user.deployment.originals, "Key": grant["object_key"], "UploadId": grant["upload_id"]}
-    larger = user.deployment.s3.upload_part(**upload, PartNumber=3, Body=noise(2 * MIB))
-    parts[2] = {"PartNumber": 3, "ETag": larger["ETag"]}
-    user.deployment.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    parts[2] = put_part(grant["batch"]["items"][2], noise(2 * MIB))
+    user.deployment.s3.complete_multipart_upload(
+        Bucket=user.deployment.originals, Key=grant["object_key"], UploadId=grant["upload_id"],
+        MultipartUpload={"Parts": parts},
+    )
     return grant, parts
 
 
