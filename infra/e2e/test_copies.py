@@ -1,6 +1,5 @@
 """The same bytes again: one copy is kept, and each asset has a name, a folder and a message of its own."""
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -13,10 +12,6 @@ from media import noise, pdf, sample
 PAIRS = 8
 # A copy that came while the first was on its way looks again 2 s later. The queue's own delay would be 15.
 SECOND_LOOK_WITHIN = 14
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 # At the same time

@@ -53,7 +53,7 @@ def test_several_files_are_one_task(alice):
 def test_what_is_there_already_is_not_kept_twice(alice):
     content = noise(5000)
     first = alice.send_and_wait("first.bin", content)
-    task = task_of(alice, ("again.bin", content))
+    task = task_of(alice, ("first.bin", content))
     assert task["assets"][0]["asset_id"] == first["asset_id"]
     assert finished(alice, task["task_id"])["status"] == "complete"
     assert len(alice.call("GET", "/assets")["assets"]) == 1
