@@ -187,6 +187,28 @@ def test_an_upload_in_parts_is_known_as_replaced_by_its_id_alone(alice, first, s
     assert_problem(alice.try_complete(replaced, promised), 409, "version_superseded")
 
 
+def test_parts_are_stitched_though_bytes_of_a_replaced_grant_lie_in_the_way(alice, first):
+    """S3 refuses until they are gone, and whoever holds the later grant is never told that it was replaced."""
+    content = noise(SIZE)
+    replaced = alice.prepare("stray.bin", DIRECT, asset_id=first.id)
+    grant = alice.prepare("film.bin", SIZE, asset_id=first.id)
+    parts = put_parts(grant, content)
+
+    def stitched() -> bool:
+        """the bytes in the way to be gone"""
+        answer = alice.try_complete(grant, parts, version=3)
+        if answer.status_code != 200:
+            assert_problem(answer, 409, {"stale_version", "upload_incomplete"})
+        return answer.status_code == 200
+
+    with alice.live() as live:
+        put(replaced, noise(DIRECT))
+        eventually(stitched)
+        asset = live.follow(first.id)[-1]["asset"]
+    assert (asset["stage"], asset["version"], asset["sha256"]) == ("done", 3, sha256(content))
+    assert_kept(alice, first.key, first.content, content)
+
+
 # Updates that are refused
 
 def by_its_hash(user, asset_id: str) -> tuple[dict, list[dict]]:
