@@ -35,6 +35,23 @@ DONE = ("done", "sent", "done")
 FAILED = ("failed", "pending", "failed")
 
 
+def update_steps(messages: list[dict]) -> list[tuple[int, str | None]]:
+    """The version that each message shows and the stage of the one that is on its way, runs of the same told once."""
+    steps = []
+    for message in messages:
+        asset = message["asset"]
+        step = (asset["version"], asset["update"] and asset["update"]["stage"])
+        if not steps or steps[-1] != step:
+            steps.append(step)
+    return steps
+
+
+def apart_from_update(document: dict) -> dict:
+    """What a document shows, whatever becomes of an update beside it."""
+    kept = {key: value for key, value in document.items() if key not in ("update", "poll", "revision", "updated_at")}
+    return without_signatures(kept)
+
+
 def without_signatures(document: object) -> object:
     """A document whose links are cut at their query: two signatures of one link differ."""
     if isinstance(document, dict):

@@ -13,7 +13,6 @@ from deployment import Deployment
 # For work that takes several functions, on a machine that does much else.
 WAIT_SECONDS = 120
 REQUEST_SECONDS = 60
-TERMINAL = ("done", "failed")
 
 
 class Sluice:
@@ -43,11 +42,11 @@ class Sluice:
         """Signs a further window of a multipart grant's parts."""
         return self.call("POST", "/prepare", json=window_request(grant, start_part, batch_count))
 
-    def complete(self, grant: dict, parts: list[dict] | None = None) -> dict:
-        return self.call("POST", "/complete", json=completion(grant, parts))
+    def complete(self, grant: dict, parts: list[dict] | None = None, **fields) -> dict:
+        return self.call("POST", "/complete", json=completion(grant, parts) | fields)
 
-    def try_complete(self, grant: dict, parts: list[dict] | None = None) -> requests.Response:
-        return self.request("POST", "/complete", json=completion(grant, parts))
+    def try_complete(self, grant: dict, parts: list[dict] | None = None, **fields) -> requests.Response:
+        return self.request("POST", "/complete", json=completion(grant, parts) | fields)
 
     def parts(self, grant: dict) -> list[dict]:
         """What S3 already has of a multipart upload."""
@@ -58,15 +57,21 @@ class Sluice:
         path = upload_path(grant) if grant["mode"] == "multipart" else f"/assets/{grant['asset_id']}"
         return self.request("DELETE", path)
 
+    def cancel_update(self, asset_id: str) -> requests.Response:
+        return self.request("DELETE", f"/assets/{asset_id}/update")
+
     def send(self, filename: str, content: bytes, **fields) -> dict:
         """Grant, bytes, completion: answers the grant."""
         grant = self.prepare(filename, len(content), **fields)
-        if grant["mode"] == "multipart":
-            self.complete(grant, put_parts(grant, content))
-        else:
-            put(grant, content)
-            self.complete(grant)
+        self.deliver(grant, content)
         return grant
+
+    def deliver(self, grant: dict, content: bytes) -> dict:
+        """Bytes and completion of a grant: answers the document."""
+        if grant["mode"] == "multipart":
+            return self.complete(grant, put_parts(grant, content), version=grant["version"])
+        (put if grant["version"] == 1 else put_when_free)(grant, content)
+        return self.complete(grant, version=grant["version"])
 
     def send_and_wait(self, filename: str, content: bytes, **fields) -> dict:
         """The same, and the asset document once nothing more comes."""
@@ -146,8 +151,8 @@ class Live:
         return (known or self.until(there))["asset"]
 
     def follow(self, asset_id: str) -> list[dict]:
-        """All messages about an asset, to its last."""
-        while not (told := self.told_of(asset_id)) or told[-1]["asset"]["stage"] not in TERMINAL:
+        """All messages about an asset, to the one after which nothing more is to come: none of an update either."""
+        while not (told := self.told_of(asset_id)) or told[-1]["asset"]["poll"] is not None:
             self.until(lambda message: message["type"] == "asset")
         return told
 
@@ -167,6 +172,18 @@ def put(grant: dict, content: bytes) -> None:
     """The bytes of a direct grant into S3."""
     answer = try_put(grant, content)
     assert answer.status_code == 200, f"PUT: {answer.status_code} {answer.text[:500]}"
+
+
+def put_when_free(grant: dict, content: bytes) -> None:
+    """The same where others' bytes may lie in the way for a moment: those of a grant that this one took the place of, or
+    of a copy, until they are let go. S3 refuses with 412 meanwhile, and the client tries again."""
+    def taken() -> bool:
+        """the bytes in the way to be gone"""
+        answer = try_put(grant, content)
+        assert answer.status_code in (200, 412), f"PUT: {answer.status_code} {answer.text[:500]}"
+        return answer.status_code == 200
+
+    eventually(taken)
 
 
 def try_put(grant: dict, content: bytes, headers: dict[str, str] | None = None) -> requests.Response:

@@ -68,6 +68,11 @@ class Deployment:
         answer = self.s3.list_object_versions(Bucket=self.originals, Prefix=key)
         return [version["VersionId"] for version in answer.get("Versions", []) if version["Key"] == key]
 
+    def contents(self, key: str) -> list[bytes]:
+        """The bytes of each of them."""
+        get = lambda version: self.s3.get_object(Bucket=self.originals, Key=key, VersionId=version)
+        return [get(version)["Body"].read() for version in self.object_versions(key)]
+
     def open_uploads(self, key: str) -> list[str]:
         """The multipart uploads at a key of the originals that S3 still keeps parts for."""
         answer = self.s3.list_multipart_uploads(Bucket=self.originals, Prefix=key)

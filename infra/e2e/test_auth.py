@@ -15,6 +15,7 @@ REFUSED = (401, 403)
 ROUTES = [
     ("POST", "/prepare"), ("POST", "/complete"), ("GET", "/uploads/x/parts"), ("DELETE", "/uploads/x"),
     ("GET", "/assets"), ("GET", "/assets/x"), ("GET", "/assets/x/download"), ("DELETE", "/assets/x"),
+    ("DELETE", "/assets/x/update"),
     ("POST", "/tickets"),
 ]
 
@@ -115,7 +116,7 @@ def hers(user):
     return alice, done, alice.prepare("b.jpg", 10), alice.prepare("c.bin", 3 * PART)
 
 
-@pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("GET", "/download"), ("DELETE", "")])
+@pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("GET", "/download"), ("DELETE", ""), ("DELETE", "/update")])
 def test_another_users_asset_does_not_exist(hers, bob, method, suffix):
     alice, done, direct, multipart = hers
     unknown = assert_problem(

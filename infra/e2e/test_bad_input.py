@@ -183,6 +183,17 @@ def test_completion_of_a_key_that_is_no_text(alice, key):
     assert_problem(post(alice, "/complete", {"object_key": key}), 400, "invalid_field")
 
 
+@pytest.mark.parametrize("version", ["1", "", 0, -1, 1.5, 2**32, [], {}, True], ids=str)
+def test_a_version_that_is_none(alice, direct, version):
+    answer = post(alice, "/complete", {"object_key": direct["object_key"], "version": version})
+    assert "version" in assert_problem(answer, 400, "invalid_field")["detail"]
+
+
+def test_a_version_that_was_never_granted(alice, direct):
+    answer = post(alice, "/complete", {"object_key": direct["object_key"], "version": 2})
+    assert_problem(answer, 404, "upload_not_found")
+
+
 @pytest.mark.parametrize("parts", [
     "x", 7, {}, [7], ["x"], [None], [[]], [{}], [{"PartNumber": 1}], [{"ETag": "x"}],
     [{"PartNumber": "1", "ETag": "x"}], [{"PartNumber": -1, "ETag": "x"}], [{"PartNumber": 1.5, "ETag": "x"}],
@@ -250,6 +261,7 @@ def test_an_upload_that_is_none(alice, multipart, method, suffix, changes):
 @pytest.mark.parametrize(("method", "path"), [
     ("GET", "/"), ("GET", "/nothing"), ("GET", "/assets/x/y/z"), ("POST", "/assets"), ("PUT", "/prepare"),
     ("GET", "/prepare"), ("PATCH", "/complete"), ("GET", "/uploads"), ("POST", "/assets/x/download"),
+    ("GET", "/assets/x/update"), ("POST", "/assets/x/update"), ("DELETE", "/assets/x/download"),
 ])
 def test_what_is_no_route(alice, method, path):
     assert alice.request(method, path).status_code in (404, 405)

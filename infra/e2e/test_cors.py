@@ -32,7 +32,7 @@ def assert_allowed(answer, origin: str, method: str, headers: str = "") -> None:
 
 @pytest.mark.parametrize(("method", "path"), [
     ("POST", "/prepare"), ("POST", "/complete"), ("POST", "/tickets"), ("GET", "/assets"),
-    ("GET", "/assets/x"), ("DELETE", "/assets/x"), ("GET", "/uploads/x/parts"), ("DELETE", "/uploads/x"),
+    ("GET", "/assets/x"), ("DELETE", "/assets/x"), ("DELETE", "/assets/x/update"), ("GET", "/uploads/x/parts"), ("DELETE", "/uploads/x"),
 ])
 def test_the_api_is_open_to_pages_and_asks_no_token_of_a_preflight(deployment, origin, method, path):
     headers = "authorization,content-type"

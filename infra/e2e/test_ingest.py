@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from checks import ARRIVED, DONE, FAILED, RUNNING, UPLOADING, statuses
+from checks import ARRIVED, DONE, RUNNING, UPLOADING, statuses
 from client import eventually, fetch, put, put_parts
 from media import MIB, PART, difference, fitted, noise, opened, pdf, sample
 
@@ -90,7 +90,7 @@ def test_a_completed_second_copy_is_the_same(alice):
 
 
 def test_copies_sent_at_once_all_end_with_previews(alice):
-    """Whoever comes while the first is still on its way can't lean on it yet and keeps its own bytes."""
+    """Whoever comes while the first is still on its way waits for it a little, and leans on it then."""
     content = sample("astronaut-grey.jpg")
     with alice.live() as live:
         grants = [alice.prepare(f"{number}.jpg", len(content)) for number in range(4)]
@@ -101,13 +101,13 @@ def test_copies_sent_at_once_all_end_with_previews(alice):
     for asset in assets:
         assert {made["name"] for made in asset["derivatives"]} == NAMES
         assert fetch(asset["media_url"]).content == content
-    keepers = {asset["asset_id"] for asset in assets if asset["duplicate_of"] is None}
-    assert {asset["duplicate_of"] for asset in assets} - {None} <= keepers
+    [keeper] = [asset["asset_id"] for asset in assets if asset["duplicate_of"] is None]
+    assert {asset["duplicate_of"] for asset in assets} == {keeper, None}
     for asset in assets:
-        kept = asset["asset_id"] in keepers
+        kept = asset["asset_id"] == keeper
         eventually(lambda key=asset["object_key"], kept=kept: len(alice.deployment.object_versions(key)) == kept)
     again = alice.send_and_wait("again.jpg", content)
-    assert again["duplicate_of"] in keepers, "from now on there is one to lean on"
+    assert again["duplicate_of"] == keeper
 
 
 def test_the_same_bytes_of_two_users_are_two_files(alice, bob):
@@ -121,7 +121,7 @@ def test_the_same_bytes_of_two_users_are_two_files(alice, bob):
 def test_what_is_there_already_needs_no_upload(alice):
     content = sample("astronaut.jpg")
     first = alice.send_and_wait("a.jpg", content)
-    answer = alice.prepare("again.jpg", len(content), sha256=sha256(content))
+    answer = alice.prepare("a.jpg", len(content), sha256=sha256(content))
     assert answer["mode"] == "existing"
     assert answer["asset"]["asset_id"] == first["asset_id"]
     assert answer["asset"]["stage"] == "done"
@@ -241,7 +241,18 @@ def test_a_page_with_script_is_never_served_as_a_page(alice):
         assert answer.headers["content-type"].split(";")[0] in ("text/plain", "application/octet-stream")
 
 
-# Broken files: the original is kept, the reason is told, nothing is tried again.
+# Broken files: previews are best effort. The original is kept and shown, the reason is told as a warning.
+
+def assert_shown_by_its_original(asset: dict, content: bytes, *reasons: str) -> str:
+    """A file of which no preview can be made is done without one; answers what its user is told."""
+    assert (asset["stage"], asset["message_status"], asset["processing_status"]) == DONE
+    assert (asset["failure"], asset["poll"], asset["progress"]) == (None, None, 100)
+    assert asset["derivatives"] == []
+    [warning] = asset["warnings"]
+    assert warning["code"] in reasons
+    assert fetch(asset["media_url"]).content == content
+    return warning["message"]
+
 
 def test_a_truncated_photo_shows_what_is_left(alice):
     content = sample("truncated.jpg")
@@ -260,26 +271,38 @@ def test_a_damaged_photo_says_so(alice):
     assert fetch(asset["media_url"]).content == content
 
 
-def test_a_photo_of_which_only_the_first_bytes_are_there_fails_for_good(alice):
+def test_a_photo_of_which_only_the_first_bytes_are_there_is_shown_by_its_original(alice):
     content = sample("astronaut.jpg")[:100]
-    asset = alice.send_and_wait("a.jpg", content, content_type="image/jpeg")
-    assert asset["stage"] == "failed"
-    assert asset["failure"]["code"] == "corrupt_image"
-    assert asset["failure"]["message"]
-    assert asset["failure"]["retryable"] is False
-    assert asset["poll"] is None
-    assert fetch(asset["media_url"]).content == content
+    told = arrive(alice, "a.jpg", content, content_type="image/jpeg", message_id="m-1")
+    assert statuses(told) == [UPLOADING, ARRIVED, RUNNING, DONE]
+    assert assert_shown_by_its_original(told[-1]["asset"], content, "corrupt_image")
 
 
-def test_a_bomb_fails_with_its_reason_and_is_kept(alice):
+@pytest.mark.parametrize(("content_type", "content"), [
+    ("image/png", b"\x89PNG\r\n\x1a\n" + bytes(100)), ("image/gif", b"GIF89a"),
+    ("image/webp", b"RIFF\x70\0\0\0WEBPVP8 " + bytes(100)),
+], ids=["png", "gif", "webp"])
+def test_a_picture_that_is_nothing_but_its_signature_is_shown_by_its_original(alice, content_type, content):
+    asset = alice.send_and_wait("a", content, content_type=content_type)
+    assert (asset["kind"], asset["content_type"]) == ("image", content_type)
+    assert assert_shown_by_its_original(asset, content, "corrupt_image", "unsupported_image")
+
+
+def test_a_good_version_is_followed_by_one_without_previews(alice):
+    """What can't be converted was taken all the same: it is what the asset shows, with none of the old previews."""
+    first = alice.send_and_wait("a.jpg", sample("astronaut.jpg"))
+    content = sample("rocket.jpg")[:100]
+    asset = alice.send_and_wait("b.jpg", content, content_type="image/jpeg", asset_id=first["asset_id"])
+    assert (asset["version"], asset["update"], asset["filename"]) == (2, None, "b.jpg")
+    assert_shown_by_its_original(asset, content, "corrupt_image")
+
+
+def test_a_bomb_is_kept_with_the_reason_why_it_has_no_previews(alice):
     content = sample("bomb-900mp.png")
     told = arrive(alice, "bomb.png", content, content_type="image/png")
     asset = told[-1]["asset"]
-    assert statuses(told)[-1] == FAILED
-    assert asset["failure"]["code"] == "too_many_pixels"
-    assert "900000000" in asset["failure"]["message"].replace(",", "").replace(".", "")
-    assert asset["failure"]["retryable"] is False
-    assert asset["derivatives"] == []
-    assert fetch(asset["media_url"]).content == content
+    assert statuses(told) == [UPLOADING, ARRIVED, RUNNING, DONE]
+    reason = assert_shown_by_its_original(asset, content, "too_many_pixels")
+    assert "900000000" in reason.replace(",", "").replace(".", "")
     # The worker lives: the next picture is made as if nothing had been.
     assert alice.send_and_wait("a.jpg", sample("astronaut.jpg"))["stage"] == "done"

@@ -230,6 +230,7 @@ class Story:
         for derivative in asset["derivatives"]:
             direct().get(derivative["url"], timeout=30).raise_for_status()
         self._http(302, "assets/download", grant)
+        self._http(409, "assets/cancel-update", grant)
         if [listed["asset_id"] for listed in self._http(200, "assets/list")["assets"]] != [grant["asset_id"]]:
             raise Failure("assets/list: does not list the photo alone")
 
