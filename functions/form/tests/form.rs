@@ -148,10 +148,18 @@ async fn what_is_there_already_is_answered_and_not_stored_again() {
     let first = world.table.assets().remove(0);
     finish(&world, &first).await;
     world.calls.reset();
-    let (_, answer) = send(&world, form(&world, &[("b.txt", b"the same")])).await.unwrap();
+    let (_, answer) = send(&world, form(&world, &[("a.txt", b"the same")])).await.unwrap();
     assert_eq!(answer["assets"][0]["asset_id"], first.id().to_string());
+    let mut copies = Vec::new();
+    for _ in 0..2 {
+        let (_, answer) = send(&world, form(&world, &[("b.txt", b"the same")])).await.unwrap();
+        assert_eq!(task(&world, &answer).await["status"], "complete");
+        copies.push(answer["assets"][0]["asset_id"].clone());
+    }
+    assert_eq!(copies[0], copies[1], "one asset of each name");
+    let copy = world.table.asset(copies[0].as_str().unwrap().parse().unwrap());
+    assert_eq!((copy.duplicate_of(), copy.filename().to_string()), (Some(first.id()), "b.txt".to_owned()));
     assert_eq!(world.calls.count("OriginalStore::put"), 0);
-    assert_eq!(task(&world, &answer).await["status"], "complete");
 }
 
 #[tokio::test]

@@ -280,7 +280,10 @@ async fn a_cancel_that_fails_on_the_way_is_finished_by_its_repeat() {
             let token = announce(&world, "alice", &clip("1")).await.unwrap().1["upload_token"].clone();
             let (_, asset) = start(&world, token.as_str().unwrap()).await;
             world.calls.fail(method, 1, when, ErrorKind::Unavailable);
-            assert_eq!(cancel(&world, "alice", "1").await, Err("unavailable"), "{method}");
+            // a write of the asset whose answer was lost is known by what is stored
+            let known = (method, when) == ("AssetRepository::save", When::After);
+            let first = cancel(&world, "alice", "1").await.map(|(status, _)| status);
+            assert_eq!(first, if known { Ok(204) } else { Err("unavailable") }, "{method} {when:?}");
             assert_eq!(cancel(&world, "alice", "1").await.unwrap().0, 204, "{method} {when:?}");
             assert_eq!(world.table.asset(asset.id()).failure_code(), Some("upload_cancelled"));
             let job = world.jobs.job(&build::owner("alice"), "1");

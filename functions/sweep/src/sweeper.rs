@@ -3,7 +3,7 @@
 
 use sluice_core::{
     Result, arrival,
-    asset::{Asset, Effect, Event, Overdue, Transition},
+    asset::{Asset, Effect, Event, Overdue, Stage, Transition},
     change,
     effects::{free, order_ingest, order_jobs},
     ids::{AssetId, ObjectVersionId},
@@ -50,7 +50,8 @@ where
     async fn look_after(&self, id: AssetId) -> Result<()> {
         let Some(mut asset) = self.table.get(id).await? else { return Ok(()) };
         // its bytes may be there and nobody said so; or others are that stand in their way
-        if asset.awaited_ingest().is_none()
+        let waits_for_work = asset.awaited_ingest().is_some() || asset.stage() == Stage::Processing;
+        if !waits_for_work
             && let Some(told) =
                 arrival::object_created(&self.table, &self.originals, &self.clock, asset.key(), None).await?
         {

@@ -63,9 +63,15 @@ async fn bytes_that_nobody_told_of_are_found_and_read() {
 }
 
 #[tokio::test]
-async fn work_that_nobody_finished_fails_and_may_be_tried_again() {
+async fn work_that_nobody_finished_is_driven_again_then_fails_and_may_be_tried_again() {
     let world = World::new();
     let asset = world.uploaded("alice", "bytes");
+    let order = JobOrder { asset_id: asset.id(), version: asset.version(), job: JobName::Ingest };
+    for _ in 0..6 {
+        world.clock.advance(LONG);
+        sweeper(&world).round().await.unwrap();
+        assert_eq!(world.queue.drain(), [order.clone()], "it is ordered again first");
+    }
     world.clock.advance(LONG);
     sweeper(&world).round().await.unwrap();
     let ended = world.table.asset(asset.id());
@@ -103,11 +109,10 @@ async fn sweep(world: &World, event: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn dead_letters_end_their_assets() {
+async fn dead_letters_drive_their_assets_again() {
     for (letter, ingested) in [
         (include_str!("../../../events/sweep/convert-dead-letter.json"), true),
         (include_str!("../../../events/sweep/ingest-dead-letter.json"), false),
-        (include_str!("../../../events/sweep/process-dead-letter.json"), false),
     ] {
         let world = World::new();
         let asset = golden(&world);
@@ -119,7 +124,11 @@ async fn dead_letters_end_their_assets() {
         }
         let Answer::Batch(response) = sweep(&world, letter).await else { panic!("a batch") };
         assert!(response.batch_item_failures.is_empty(), "{letter}");
-        assert_eq!(world.table.asset(asset.id()).failure_code(), Some("attempts_exhausted"), "{letter}");
+        let driven = world.table.asset(asset.id());
+        assert_eq!(driven.stage(), Stage::Processing, "{letter}");
+        world.clock.set(driven.deadline().unwrap());
+        sweeper(&world).round().await.unwrap();
+        assert_eq!(world.queue.drain().len(), 1, "{letter}");
     }
 }
 
@@ -130,13 +139,33 @@ async fn a_letter_of_an_event_that_died_early_lets_the_content_be_read_after_all
     let letter = include_str!("../../../events/sweep/process-dead-letter.json");
     let key = asset.key().as_str().to_owned();
     assert!(letter.contains(&asset.id().to_string()), "{key}");
-    world.upload(&asset, vec![0; 1000]);
-    sweep(&world, letter).await;
+    let head = world.upload(&asset, vec![0; 1000]);
+    let told = letter.replace("096fKKXTRTtl3on89fVO.nfljtsv6qko", head.version_id.unwrap().as_str());
+    assert_ne!(told, letter);
+    sweep(&world, &told).await;
     assert_eq!(world.table.asset(asset.id()).stage(), Stage::Processing);
     assert_eq!(
         world.queue.drain(),
         [JobOrder { asset_id: asset.id(), version: asset.version(), job: JobName::Ingest }]
     );
+}
+
+#[tokio::test]
+async fn a_letter_of_an_older_version_says_nothing_of_the_one_that_waits() {
+    let world = World::new();
+    let asset = golden(&world);
+    let old = world.originals.put(asset.key(), vec![7; 10], asset.version());
+    world.apply(asset.id(), &Event::UploadCancelled);
+    let now = world.clock.now();
+    let second = sluice_core::asset::Grant { version: asset.version().next(), ..build::grant(now) };
+    let again = world.apply(asset.id(), &Event::UpdateGranted(Box::new(second)));
+    let head = world.upload(&again, vec![0; 1000]);
+    world.apply(asset.id(), &Event::UploadArrived(Box::new(build::stored(&again, &head))));
+    let letter = include_str!("../../../events/sweep/process-dead-letter.json");
+    let told = letter.replace("096fKKXTRTtl3on89fVO.nfljtsv6qko", old.version_id.as_ref().unwrap().as_str());
+    sweep(&world, &told).await;
+    assert_eq!(world.table.asset(asset.id()).stage(), Stage::Processing);
+    assert_eq!(world.originals.versions(asset.key()), [head], "and its bytes are let go");
 }
 
 #[tokio::test]

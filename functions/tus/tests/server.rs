@@ -385,7 +385,7 @@ async fn a_stitching_that_died_is_made_good_by_the_next_question() {
         ("MultipartStore::list_parts", When::Before),
         ("MultipartStore::complete", When::Before),
         ("MultipartStore::complete", When::After),
-        ("AssetRepository::save", When::After),
+        ("AssetRepository::save", When::Before),
         ("JobQueue::enqueue", When::Before),
         ("JobQueue::enqueue", When::After),
     ] {

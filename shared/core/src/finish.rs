@@ -28,6 +28,12 @@ pub struct Finisher<T, O, Q, C> {
     pub clock: C,
 }
 
+/// What is said where nothing of the upload lies at its key. It may be that it was there, and was taken.
+const NOT_THERE: [&str; 3] = ["upload_incomplete", "upload_gone", "stale_version"];
+
+/// How often a record is read that others change meanwhile.
+const ROUNDS: usize = 4;
+
 /// What a client says is uploaded.
 #[derive(Debug)]
 pub struct Completion {
@@ -60,36 +66,65 @@ where
     /// `upload_cancelled`, `upload_expired`, `upload_gone`, `version_superseded`, `stale_version` where they won't be any
     /// more. Bytes that came and are refused are no error: the asset says why.
     pub async fn complete(&self, owner: &OwnerId, completion: &Completion) -> Result<Asset> {
-        let asset = self.owned(owner, &completion.object_key).await?.ok_or_else(Error::asset_not_found)?;
+        let mut asset =
+            self.owned(owner, &completion.object_key).await?.ok_or_else(Error::asset_not_found)?;
+        for _ in 0..ROUNDS {
+            let error = match self.complete_as_read(&asset, completion).await {
+                Err(error) if NOT_THERE.contains(&error.code()) => error,
+                answer => return answer,
+            };
+            // the bytes may have been taken, and kept elsewhere, since the record was read
+            let now = self.table.get(asset.id()).await?.ok_or_else(Error::asset_not_found)?;
+            if now.revision() == asset.revision() {
+                return Err(error);
+            }
+            asset = now;
+        }
+        Err(incomplete())
+    }
+
+    async fn complete_as_read(&self, asset: &Asset, completion: &Completion) -> Result<Asset> {
         let open = asset.grant().filter(|grant| is_of(grant, completion));
         let Some(grant) = open else {
             let untold = completion.version.is_none() && completion.upload.is_none();
             if untold && asset.size_of(asset.granted()).is_none() {
                 // whose completion it is can't be known: that of bytes that another upload took the place of is refused
-                self.refuse_superseded(&asset).await?;
+                let head = self.originals.head(asset.key(), None).await?;
+                if self.is_superseded(asset, head).await? {
+                    return Err(version_superseded());
+                }
             }
-            return settled(asset, completion);
+            return settled(asset.clone(), completion);
         };
-        let (version, object) = match (&grant.mode, &completion.upload) {
-            (GrantMode::Direct, None) => (grant.version, self.arrived(&asset).await?),
+        let version = grant.version;
+        let object = match (&grant.mode, &completion.upload) {
+            (GrantMode::Direct, _) => {
+                let head = self.originals.head(asset.key(), None).await?;
+                match head.clone().and_then(|head| asset.granted_object(head)) {
+                    Some(object) => object,
+                    // what lies there instead goes; who doesn't say which version it means may have sent just that
+                    None if self.is_superseded(asset, head).await? && completion.version.is_none() => {
+                        return Err(version_superseded());
+                    }
+                    None => return Err(incomplete()),
+                }
+            }
             (
                 GrantMode::Multipart { upload_id, .. } | GrantMode::OpenMultipart { upload_id },
                 Some((_, list)),
-            ) => (grant.version, self.stitch(&asset, grant, upload_id, list).await?),
-            (GrantMode::Direct, Some(_)) => return Err(Error::upload_not_found()),
+            ) => self.stitch(asset, grant, upload_id, list).await?,
             (GrantMode::Multipart { .. } | GrantMode::OpenMultipart { .. }, None) => {
                 return Err(Error::invalid_field("upload_id", "is missing; this file is uploaded in parts"));
             }
         };
         let event = Event::UploadArrived(Box::new(object));
         let Transition { asset, effects, .. } =
-            change::apply_to(&self.table, &self.clock, asset, &event).await?;
+            change::apply_to(&self.table, &self.clock, asset.clone(), &event).await?;
         // S3's event starts the reading; this order is for the case that the event never comes. Jobs and what was left
         // behind belong to `process`, whose own retries make them good.
         order_ingest(&self.ingest, &asset, &effects).await?;
         // between the stitching and this the upload may have been cancelled, or another taken its place
-        let answers = asset.version() > version || came(&asset, version);
-        if answers { Ok(asset) } else { Err(why_over(&asset, version)) }
+        if came(&asset, version) { Ok(asset) } else { Err(why_over(&asset, version)) }
     }
 
     /// Checks the list against S3's own and has it stitched.
@@ -112,15 +147,17 @@ where
             None => check_open_upload(grant.size, list, &uploaded)?,
         }
         match self.originals.complete(asset.key(), upload_id, list, grant.replaces.as_ref()).await? {
-            Stitched::Done => self.arrived(asset).await,
-            Stitched::NoSuchUpload => self.already_stitched(asset).await,
+            Stitched::Done | Stitched::NoSuchUpload => self.already_stitched(asset).await,
             Stitched::PreconditionFailed => {
-                self.already_stitched(asset).await.map_err(|error| match error.code() {
-                    "upload_gone" => {
-                        Error::conflict("stale_version", "another version was written meanwhile")
-                    }
-                    _ => error,
-                })
+                let head = self.originals.head(asset.key(), None).await?;
+                if let Some(object) = head.clone().and_then(|head| asset.granted_object(head)) {
+                    return Ok(object);
+                }
+                if self.is_superseded(asset, head).await? {
+                    // bytes of an earlier grant lie in the way, and go now: the parts are still there
+                    return Err(Error::unavailable("S3", "the key is being cleared"));
+                }
+                Err(Error::conflict("stale_version", "another version was written meanwhile"))
             }
             Stitched::PartsRefused => {
                 Err(Error::invalid_parts("parts_refused", "S3 doesn't take these parts"))
@@ -128,50 +165,31 @@ where
         }
     }
 
-    /// The object of an upload that S3 doesn't know any more: stitched by an earlier request, or by one that runs
-    /// beside this one.
+    /// The object of an upload that S3 doesn't know any more: stitched by this request, an earlier one, or one that runs
+    /// beside it.
     async fn already_stitched(&self, asset: &Asset) -> Result<StoredObject> {
-        self.arrived(asset).await.map_err(|error| match error.code() {
-            "upload_incomplete" => {
-                Error::conflict("upload_gone", "the upload was aborted or has expired; prepare it again")
-            }
-            _ => error,
+        let head = self.originals.head(asset.key(), None).await?;
+        head.and_then(|head| asset.granted_object(head)).ok_or_else(|| {
+            Error::conflict("upload_gone", "the upload was aborted or has expired; prepare it again")
         })
     }
 
-    /// The granted version's object, if it is there.
-    async fn arrived(&self, asset: &Asset) -> Result<StoredObject> {
-        let incomplete = || Error::conflict("upload_incomplete", "the bytes aren't there yet");
-        let Some(head) = self.originals.head(asset.key(), None).await? else { return Err(incomplete()) };
-        if let Some(object) = asset.granted_object(head.clone()) {
-            return Ok(object);
-        }
-        self.refuse_stray(asset, head).await?;
-        Err(incomplete())
-    }
-
-    /// Refuses where bytes came by a grant of which another took the place.
-    async fn refuse_superseded(&self, asset: &Asset) -> Result<()> {
-        match self.originals.head(asset.key(), None).await? {
-            Some(head) => self.refuse_stray(asset, head).await,
-            None => Ok(()),
-        }
-    }
-
-    /// The same, given what lies at the key: such bytes stand in the way of the grant that is open, so they go.
-    async fn refuse_stray(&self, asset: &Asset, head: ObjectHead) -> Result<()> {
-        if let Some(version) = head.version {
+    /// Whether bytes came by a grant of which another took the place, given what lies at the key. If they lie there still
+    /// they are in the way of the grant that is open, so they are let go.
+    async fn is_superseded(&self, asset: &Asset, head: Option<ObjectHead>) -> Result<bool> {
+        if let Some(head) = head
+            && let Some(version) = head.version
+        {
             let stray = Event::UploadArrived(Box::new(asset.stored_object(head, version)));
             let told = change::apply_to(&self.table, &self.clock, asset.clone(), &stray).await?;
             if told.effects.iter().any(|effect| matches!(effect, Effect::Free(Leftover::Object(_)))) {
                 order_ingest(&self.ingest, &told.asset, &told.effects).await?;
-                return Err(version_superseded());
+                return Ok(true);
             }
         }
-        // those that were freed before
-        let came_late =
-            asset.superseded() > Some(asset.version()) && asset.superseded() < Some(asset.granted());
-        if came_late { Err(version_superseded()) } else { Ok(()) }
+        // those that were let go before
+        let shown = asset.object().map(|_| asset.version());
+        Ok(asset.superseded() > shown && asset.superseded() < Some(asset.granted()))
     }
 
     /// The parts that S3 has of an open upload: what a client needs to go on after a reload.
@@ -234,7 +252,8 @@ fn is_of(grant: &Grant, completion: &Completion) -> bool {
     let version = completion.version.is_none_or(|version| version == grant.version);
     let upload = match (grant.upload_id(), completion.upload_id()) {
         (Some(open), Some(named)) => open.as_str() == named,
-        _ => true,
+        (None, Some(_)) => false,
+        (_, None) => true,
     };
     version && upload
 }
@@ -256,7 +275,7 @@ fn settled(asset: Asset, completion: &Completion) -> Result<Asset> {
         return Err(Error::upload_not_found());
     }
     let came = match completion.upload_id() {
-        None => asset.version() > version || came(&asset, version),
+        None => came(&asset, version),
         Some(named) if came_by(&asset, named) => true,
         // whose bytes were refused, or are kept by the asset that this one is a copy of
         Some(named) => {
@@ -284,7 +303,8 @@ fn came(asset: &Asset, version: Version) -> bool {
         _ if asset.version() == version => asset.failure(),
         _ => None,
     };
-    asset.size_of(version).is_some() || failure.is_some_and(is_refusal)
+    let was_kept = asset.kept().iter().any(|kept| kept.version == version);
+    was_kept || asset.size_of(version).is_some() || failure.is_some_and(is_refusal)
 }
 
 /// Why no bytes came under the grant of this version.
@@ -301,6 +321,10 @@ fn why_over(asset: &Asset, version: Version) -> Error {
         _ if asset.is_update_cancelled() => Error::conflict(Failure::CANCELLED, "the upload was cancelled"),
         _ => Error::upload_not_found(),
     }
+}
+
+fn incomplete() -> Error {
+    Error::conflict("upload_incomplete", "the bytes aren't there yet")
 }
 
 fn version_superseded() -> Error {

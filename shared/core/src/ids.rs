@@ -254,7 +254,7 @@ impl fmt::Display for Sha256 {
 
 /// The version of an asset's content: 1 for the first upload, one more for each update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Version(u32);
 
 impl Version {
@@ -273,13 +273,26 @@ impl Version {
     }
 }
 
+impl TryFrom<u32> for Version {
+    type Error = Error;
+    fn try_from(number: u32) -> Result<Self> {
+        match number {
+            0 => Err(Error::invalid_field("version", "a whole number from 1")),
+            number => Ok(Self(number)),
+        }
+    }
+}
+
+impl From<Version> for u32 {
+    fn from(version: Version) -> Self {
+        version.0
+    }
+}
+
 impl FromStr for Version {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        match text.parse() {
-            Ok(number) if number >= 1 => Ok(Self(number)),
-            _ => Err(Error::invalid_field("version", "a whole number from 1")),
-        }
+        text.parse::<u32>().unwrap_or_default().try_into()
     }
 }
 

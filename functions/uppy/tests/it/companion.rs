@@ -247,8 +247,9 @@ async fn parts_of_more_than_the_gate_takes_are_not_stitched() {
 async fn metadata_names_the_asset_that_gets_a_further_version() {
     let world = world();
     let asset = world.uploaded("alice", vec![1; 100]);
-    let failure = sluice_core::asset::Failure::permanent("corrupt_image", "");
-    world.apply(asset.id(), &Event::IngestFailed { version: asset.version(), failure });
+    let read =
+        sluice_core::asset::Ingest { jobs: vec![], ..build::ingest(asset.version(), build::digest(b"")) };
+    world.apply(asset.id(), &Event::Ingested(Box::new(read)));
     let body = json!({ "filename": "new.jpg", "metadata": { "asset_id": asset.id() } });
     assert_eq!(post(&world, "bob", "/s3/multipart", &body).await.0, 404);
     let (_, made) = post(&world, "alice", "/s3/multipart", &body).await;
@@ -258,7 +259,8 @@ async fn metadata_names_the_asset_that_gets_a_further_version() {
     let list = send(&world, &upload, &[b"second"]).await;
     let target = format!("/s3/multipart/{}/complete?{}", upload.0, upload.1);
     assert_eq!(post(&world, "alice", &target, &list).await.0, 200);
-    assert_eq!(world.table.asset(asset.id()).version(), asset.version().next());
+    let update = world.table.asset(asset.id()).update().cloned().expect("it waits for its reading");
+    assert_eq!(update.version(), asset.version().next());
 }
 
 #[tokio::test]

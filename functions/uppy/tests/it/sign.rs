@@ -102,8 +102,11 @@ async fn an_abort_cancels_the_asset_and_lets_uppy_free_the_parts() {
 async fn a_further_version_replaces_just_the_one_it_was_granted_for() {
     let world = world();
     let asset = world.uploaded("alice", vec![1; 100]);
-    let failure = sluice_core::asset::Failure::permanent("corrupt_image", "");
-    world.apply(asset.id(), &Event::IngestFailed { version: asset.version(), failure });
+    let read = sluice_core::asset::Ingest {
+        jobs: vec![],
+        ..sluice_testing::build::ingest(asset.version(), sluice_testing::build::digest(b""))
+    };
+    world.apply(asset.id(), &Event::Ingested(Box::new(read)));
     let (key, id) = begun(&world, &json!({ "asset_id": asset.id() })).await;
     assert_eq!(key, asset.key().as_str());
     let list = part(&world, &key, &id, b"second").await;

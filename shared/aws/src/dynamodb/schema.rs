@@ -243,7 +243,7 @@ where
 mod tests {
     use std::time::Duration;
 
-    use sluice_core::asset::Event;
+    use sluice_core::asset::{Event, Overdue};
     use sluice_testing::{CountingIds, build};
 
     use super::*;
@@ -267,10 +267,14 @@ mod tests {
         assert_eq!(s(&item, "deadline_at"), Some(&*deadline));
         assert!(!item.contains_key(EXPIRES_AT), "the table's TTL must never take an asset");
 
-        let ended = asset.apply(&Event::UploadCancelled, now.plus(Duration::from_secs(1))).unwrap().asset;
+        let cancelled = asset.apply(&Event::UploadCancelled, now.plus(Duration::from_secs(1))).unwrap().asset;
+        let item = asset_item(&cancelled).unwrap();
+        assert!(item.contains_key("deadline_at"), "its signature is good for a while");
+        let looked = Event::DeadlinePassed(Overdue::default());
+        let ended = cancelled.apply(&looked, cancelled.deadline().unwrap()).unwrap().asset;
         let item = asset_item(&ended).unwrap();
         assert!(!item.contains_key("deadline_shard") && !item.contains_key("deadline_at"));
-        assert_eq!(s(&item, "updated_sk"), Some(&*format!("2026-01-31T08:15:31.250Z#{id}")));
+        assert_eq!(s(&item, "updated_sk"), Some(&*format!("2026-01-31T09:30:30.250Z#{id}")));
         assert_eq!(s(&item, "created_sk"), Some(&*sort));
     }
 
