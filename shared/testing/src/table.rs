@@ -25,6 +25,8 @@ struct Tables {
     written: Vec<Asset>,
     /// How many of the last writes the indexes don't show yet.
     lag: usize,
+    /// Writes before this are shown all the same.
+    shown_before: Option<Timestamp>,
     usage: BTreeMap<OwnerId, Usage>,
     contents: BTreeMap<(OwnerId, Sha256), AssetId>,
     tickets: BTreeMap<Sha256, (OwnerId, Timestamp)>,
@@ -67,7 +69,13 @@ impl MemoryTable {
 
     /// Lets every index lag: listings, changes and deadlines are as they were before the last so many writes.
     pub fn set_index_lag(&self, writes: usize) {
-        self.lock().lag = writes;
+        self.lag_index(writes, None);
+    }
+
+    /// The same, but for what was written before a time: that is shown.
+    pub fn lag_index(&self, writes: usize, shown_before: Option<Timestamp>) {
+        let mut tables = self.lock();
+        (tables.lag, tables.shown_before) = (writes, shown_before);
     }
 
     /// Deletes tickets and connections whose time is over, as the table does by itself at some time.
@@ -104,10 +112,12 @@ impl Tables {
 
     /// The assets as the indexes show them.
     fn indexed(&self) -> Cow<'_, BTreeMap<AssetId, Asset>> {
-        if self.lag == 0 {
+        let is_new = |asset: &&Asset| self.shown_before.is_none_or(|then| asset.updated_at() >= then);
+        let hidden = self.written.iter().rev().take(self.lag).take_while(is_new).count();
+        if hidden == 0 {
             return Cow::Borrowed(&self.assets);
         }
-        let shown = &self.written[..self.written.len().saturating_sub(self.lag)];
+        let shown = &self.written[..self.written.len() - hidden];
         Cow::Owned(shown.iter().map(|asset| (asset.id(), asset.clone())).collect())
     }
 

@@ -102,8 +102,8 @@ pub struct Engine {
 
 /// How many times hours may pass at once, at most: everything may be late, but not forever.
 const JUMPS: u32 = 2;
-/// How long an index lags at most: what is told by it overlaps by more.
-const LAG: Duration = Duration::from_secs(5);
+/// Half of how long an index lags at most: what is told by it overlaps by more.
+const LAG: Duration = Duration::from_secs(3);
 
 impl Engine {
     /// An engine over a world whose calls it directs.
@@ -259,8 +259,8 @@ impl Engine {
         }
         let now = self.time.now();
         if self.faults.strikes(Fault::IndexLags) {
-            self.world.table.set_index_lag(self.chance.index(4));
-            self.lag_ends.set(self.lag_ends.get().or(Some(now.plus(LAG))));
+            self.world.table.lag_index(self.chance.index(4), Some(now.minus(LAG)));
+            self.lag_ends.set(Some(now.plus(LAG)));
         }
         if self.lag_ends.get().is_some_and(|end| end <= now) {
             self.world.table.set_index_lag(0);
