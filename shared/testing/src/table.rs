@@ -283,8 +283,9 @@ impl ConnectionRepository for MemoryTable {
 
     async fn remove_unless_newer(&self, connection: &Connection, owner: &OwnerId) -> Result<()> {
         let mut tables = self.lock();
-        let is_as_read =
-            |(its_owner, since, _): &(OwnerId, Timestamp, Timestamp)| its_owner == owner && *since <= connection.since;
+        let is_as_read = |(its_owner, since, _): &(OwnerId, Timestamp, Timestamp)| {
+            its_owner == owner && *since <= connection.since
+        };
         if tables.connections.get(&connection.id).is_some_and(is_as_read) {
             tables.connections.remove(&connection.id);
         }

@@ -207,9 +207,7 @@ fn form(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
 }
 
 /// What opens uploads.
-fn intake(
-    engine: &Engine,
-) -> Intake<Probe<MemoryTable>, Probe<MemoryOriginals>, FixedClock, CountingIds> {
+fn intake(engine: &Engine) -> Intake<Probe<MemoryTable>, Probe<MemoryOriginals>, FixedClock, CountingIds> {
     let world = &engine.world;
     Intake {
         table: world.table.clone(),

@@ -173,9 +173,11 @@ fn by_form(client: Client, number: usize) {
     let count = 1 + client.chance.index(3);
     let files: Vec<_> = (0..count).map(|at| file(&client.chance, &format!("m{number}-{at}"))).collect();
     let to_s3 = client.chance.one_in(2);
-    client.go(async move |client: Client| {
-        if to_s3 { client.post_to_s3(&files[0]).await } else { client.send_form(&files).await }
-    });
+    client.go(
+        async move |client: Client| {
+            if to_s3 { client.post_to_s3(&files[0]).await } else { client.send_form(&files).await }
+        },
+    );
 }
 
 /// A file comes by Uppy.

@@ -95,7 +95,12 @@ fn requests(scene: &Scene, id: &str, key: &str, upload: &str) -> Vec<Route> {
         (uppy.clone(), "POST", "/s3/multipart".to_owned(), Some(opened)),
         (uppy.clone(), "GET", format!("{multipart}?key={escaped}"), None),
         (uppy.clone(), "GET", format!("{multipart}/1?key={escaped}"), None),
-        (uppy.clone(), "POST", format!("{multipart}/complete?key={escaped}"), Some(json!({ "parts": parts }))),
+        (
+            uppy.clone(),
+            "POST",
+            format!("{multipart}/complete?key={escaped}"),
+            Some(json!({ "parts": parts })),
+        ),
         (uppy.clone(), "DELETE", format!("{multipart}?key={escaped}"), None),
         (uppy.clone(), "POST", "/s3/sign".to_owned(), Some(sign("GET"))),
         (uppy.clone(), "POST", "/s3/sign".to_owned(), Some(sign("POST"))),

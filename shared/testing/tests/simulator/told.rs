@@ -193,6 +193,12 @@ impl Told {
         }
         let device = &mut self.devices[device];
         device.since = Some(at.to_string());
+        // a sync tells of assets alone: upload jobs are listed by `GET /uploadjobs`
+        for (id, (owner, revision)) in self.last.iter().filter(|(id, _)| id.contains('/')) {
+            if *owner == device.owner {
+                device.known.insert(id.clone(), *revision);
+            }
+        }
         if let Some(line) = &mut device.open {
             line.synced = true;
         }
@@ -225,12 +231,7 @@ pub fn check(scene: &Scene) {
             continue;
         }
         for (id, (_, last)) in told.last.iter().filter(|(_, (owner, _))| *owner == theirs.owner) {
-            // a sync tells of assets alone; a job is known only to who heard of it at all
-            let known = theirs.known.get(id).copied();
-            if id.contains('/') && known.is_none() {
-                continue;
-            }
-            let known = known.unwrap_or_default();
+            let known = theirs.known.get(id).copied().unwrap_or_default();
             if known < *last {
                 let what = if id.contains('/') { "an upload job" } else { "an asset" };
                 let seen = format!("device {device} knows revision {known} of {id}, of {last}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sluice_core::{ids::{ConnectionId, OwnerId}};
+use sluice_core::ids::{ConnectionId, OwnerId};
 use sluice_testing::simulator::{Fault, Happening, Outcome, Role};
 
 use super::{Client, Gone};
@@ -11,6 +11,8 @@ use crate::{told, watch::broken};
 
 /// What `$connect` is asked for.
 const CONNECT: &str = "arn:aws:execute-api:eu-central-1:123456789012:socket/live/$connect";
+/// When API Gateway gives a handshake up.
+const HANDSHAKE: Duration = Duration::from_secs(29);
 /// How often a `sync` is asked for until it is answered.
 const SYNCS: u32 = 4;
 
@@ -91,6 +93,7 @@ impl Client {
             broken(&self.scene, 13, "a ticket lets in somebody else", self.name.clone());
         }
         let id = self.scene.told.borrow_mut().new_id();
+        let begun_at = engine.time.now();
         let event = socket_event(&id, "CONNECT", &owner, None);
         let outcome = engine.invoke(&functions.connect, event).await;
         if !matches!(&outcome, Outcome::Answered(answer) if answer["statusCode"] == 200) {
@@ -100,9 +103,13 @@ impl Client {
         }
         let longest = if engine.faults.strikes(Fault::LineOpensLate) { 20 } else { 1 };
         engine.sleep(engine.chance.span(Duration::ZERO, Duration::from_secs(longest))).await;
+        if begun_at.until(engine.time.now()) > HANDSHAKE {
+            told::tell_end(engine, &functions.connect, &id);
+            return Ok(false);
+        }
         engine.world.notifier.open(&id);
         engine.tally.came(Happening::LineOpens);
-        self.scene.told.borrow_mut().opened(device, &id, engine.time.now());
+        self.scene.told.borrow_mut().opened(device, &id, begun_at);
         self.tell(|| format!("{id} is open"));
         Ok(true)
     }

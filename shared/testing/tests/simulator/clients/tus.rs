@@ -69,7 +69,8 @@ impl Client {
     pub async fn send_by_tus(&self, file: &File, course: Course) -> Result<(), Gone> {
         self.means(file);
         let bytes = &file.content.bytes;
-        let mut metadata = vec![("filename", file.name.clone()), ("filetype", file.content.media_type().to_owned())];
+        let mut metadata =
+            vec![("filename", file.name.clone()), ("filetype", file.content.media_type().to_owned())];
         if let Some(token) = &course.token {
             metadata.push(("upload_request_id", token.request_id.clone()));
             metadata.push(("token", token.secret.clone()));
@@ -253,7 +254,8 @@ impl Client {
     async fn stands_at(&self, upload: &Upload) -> Result<Option<u64>, Gone> {
         for _ in 0..ROUNDS {
             let acked = upload.acked.get();
-            if let Some(reply) = self.tus("HEAD", &upload.path, Map::new(), &Bytes::new(), upload.token).await {
+            if let Some(reply) = self.tus("HEAD", &upload.path, Map::new(), &Bytes::new(), upload.token).await
+            {
                 if let Some(now) = offset_of(&reply).filter(|_| reply.status == 200) {
                     if now < acked {
                         let seen = format!("{} stands at {now}, {acked} were acknowledged", upload.path);
@@ -273,7 +275,8 @@ impl Client {
 
     fn is_gone(&self, upload: &Upload, acked: u64, reply: &Reply) -> Went {
         // a job's upload is called off by another that its token opens, as long as it has no byte
-        let may_be = upload.ended.get() || upload.token && (acked == 0 || self.scene.doors.borrow().any_cancelled());
+        let may_be =
+            upload.ended.get() || upload.token && (acked == 0 || self.scene.doors.borrow().any_cancelled());
         if !may_be {
             let seen = format!("{} with {acked} bytes is answered {}", upload.path, reply.status);
             broken(&self.scene, 14, "an upload is gone that nobody ended", seen);
@@ -340,7 +343,10 @@ impl Client {
         self.tell(|| {
             let heard = if lost { " (lost)" } else { "" };
             let (length, status, code) = (body.len(), reply.status, reply.code());
-            format!("{method} {path} {length} bytes at {at}: {status} {code} {}{heard}", reply.headers["upload-offset"])
+            format!(
+                "{method} {path} {length} bytes at {at}: {status} {code} {}{heard}",
+                reply.headers["upload-offset"]
+            )
         });
         (!lost).then_some(reply)
     }

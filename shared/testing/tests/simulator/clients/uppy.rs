@@ -13,7 +13,8 @@ impl Client {
         self.scene.ledger.borrow_mut().means(&file.name, meant);
         // Uppy 6 sends no headers: its address carries the authority
         let base = if self.chance.one_in(3) {
-            let reply = self.ask(&self.scene.functions.uppy, "POST", "/uppy/endpoints", Some(&json!({}))).await?;
+            let reply =
+                self.ask(&self.scene.functions.uppy, "POST", "/uppy/endpoints", Some(&json!({}))).await?;
             let Some(path) = reply.body["path"].as_str() else { return Ok(()) };
             format!("{path}/s3")
         } else {
@@ -40,7 +41,8 @@ impl Client {
 
     async fn by_multipart(&self, base: &str, file: &File) -> Result<(), Gone> {
         let uppy = &self.scene.functions.uppy;
-        let body = json!({ "filename": file.name, "type": file.content.media_type(), "metadata": { "name": "x" } });
+        let body =
+            json!({ "filename": file.name, "type": file.content.media_type(), "metadata": { "name": "x" } });
         let reply = self.ask(uppy, "POST", &format!("{base}/multipart"), Some(&body)).await?;
         if reply.status != 200 {
             return Ok(());
@@ -85,7 +87,8 @@ impl Client {
         let target = format!("{base}/sign");
         let bytes = &file.content.bytes;
         let wanted = |method: &str, more: Value| {
-            let mut body = json!({ "method": method, "key": file.name, "contentType": file.content.media_type() });
+            let mut body =
+                json!({ "method": method, "key": file.name, "contentType": file.content.media_type() });
             body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
             body
         };
@@ -94,7 +97,8 @@ impl Client {
             if reply.status == 200 {
                 let granted = granted(&reply.body["asset_id"], file);
                 self.step().await?;
-                self.post_fields(&granted, reply.body["url"].as_str().unwrap(), &reply.body["fields"], file).await;
+                self.post_fields(&granted, reply.body["url"].as_str().unwrap(), &reply.body["fields"], file)
+                    .await;
             }
             return Ok(());
         }
