@@ -25,10 +25,13 @@ struct Tables {
     written: Vec<Asset>,
     /// How many of the last writes the indexes don't show yet.
     lag: usize,
+    /// Writes before this are shown all the same.
+    shown_before: Option<Timestamp>,
     usage: BTreeMap<OwnerId, Usage>,
     contents: BTreeMap<(OwnerId, Sha256), AssetId>,
     tickets: BTreeMap<Sha256, (OwnerId, Timestamp)>,
-    connections: BTreeMap<ConnectionId, (OwnerId, Timestamp)>,
+    /// Of each its owner, since when it is known, and until when it is kept.
+    connections: BTreeMap<ConnectionId, (OwnerId, Timestamp, Timestamp)>,
     /// How many of the next writes that count find others in their way.
     contended: usize,
 }
@@ -66,7 +69,20 @@ impl MemoryTable {
 
     /// Lets every index lag: listings, changes and deadlines are as they were before the last so many writes.
     pub fn set_index_lag(&self, writes: usize) {
-        self.lock().lag = writes;
+        self.lag_index(writes, None);
+    }
+
+    /// The same, but for what was written before a time: that is shown.
+    pub fn lag_index(&self, writes: usize, shown_before: Option<Timestamp>) {
+        let mut tables = self.lock();
+        (tables.lag, tables.shown_before) = (writes, shown_before);
+    }
+
+    /// Deletes tickets and connections whose time is over, as the table does by itself at some time.
+    pub fn expire(&self, now: Timestamp) {
+        let mut tables = self.lock();
+        tables.tickets.retain(|_, (_, expires_at)| *expires_at > now);
+        tables.connections.retain(|_, (_, _, expires_at)| *expires_at > now);
     }
 
     /// How many connections are kept.
@@ -96,10 +112,12 @@ impl Tables {
 
     /// The assets as the indexes show them.
     fn indexed(&self) -> Cow<'_, BTreeMap<AssetId, Asset>> {
-        if self.lag == 0 {
+        let is_new = |asset: &&Asset| self.shown_before.is_none_or(|then| asset.updated_at() >= then);
+        let hidden = self.written.iter().rev().take(self.lag).take_while(is_new).count();
+        if hidden == 0 {
             return Cow::Borrowed(&self.assets);
         }
-        let shown = &self.written[..self.written.len().saturating_sub(self.lag)];
+        let shown = &self.written[..self.written.len() - hidden];
         Cow::Owned(shown.iter().map(|asset| (asset.id(), asset.clone())).collect())
     }
 
@@ -252,8 +270,8 @@ impl TicketRepository for MemoryTable {
 }
 
 impl ConnectionRepository for MemoryTable {
-    async fn add(&self, connection: &Connection, owner: &OwnerId, _expires_at: Timestamp) -> Result<Saved> {
-        let added = (owner.clone(), connection.since);
+    async fn add(&self, connection: &Connection, owner: &OwnerId, expires_at: Timestamp) -> Result<Saved> {
+        let added = (owner.clone(), connection.since, expires_at);
         self.lock().connections.insert(connection.id.clone(), added);
         Ok(Saved::Yes)
     }
@@ -265,8 +283,9 @@ impl ConnectionRepository for MemoryTable {
 
     async fn remove_unless_newer(&self, connection: &Connection, owner: &OwnerId) -> Result<()> {
         let mut tables = self.lock();
-        let is_as_read =
-            |(its_owner, since): &(OwnerId, Timestamp)| its_owner == owner && *since <= connection.since;
+        let is_as_read = |(its_owner, since, _): &(OwnerId, Timestamp, Timestamp)| {
+            its_owner == owner && *since <= connection.since
+        };
         if tables.connections.get(&connection.id).is_some_and(is_as_read) {
             tables.connections.remove(&connection.id);
         }
@@ -274,12 +293,12 @@ impl ConnectionRepository for MemoryTable {
     }
 
     async fn owner_of(&self, connection: &ConnectionId) -> Result<Option<OwnerId>> {
-        Ok(self.lock().connections.get(connection).map(|(owner, _)| owner.clone()))
+        Ok(self.lock().connections.get(connection).map(|(owner, ..)| owner.clone()))
     }
 
     async fn of_owner(&self, owner: &OwnerId) -> Result<Vec<Connection>> {
         let tables = self.lock();
-        let theirs = tables.connections.iter().filter(|(_, (its_owner, _))| its_owner == owner);
-        Ok(theirs.map(|(id, (_, since))| Connection { id: id.clone(), since: *since }).collect())
+        let theirs = tables.connections.iter().filter(|(_, (its_owner, ..))| its_owner == owner);
+        Ok(theirs.map(|(id, (_, since, _))| Connection { id: id.clone(), since: *since }).collect())
     }
 }

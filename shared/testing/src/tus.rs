@@ -12,6 +12,7 @@ use sluice_core::{
     ids::{OwnerId, Sha256, UploadId},
     names::ObjectKey,
     ports::{Copied, Locking, Saved, StagingStore, TusUploadRepository},
+    time::Timestamp,
     tus::{Lock, StagingKey, State, TusUpload},
 };
 
@@ -25,6 +26,16 @@ impl MemoryUploads {
     /// All records.
     pub fn all(&self) -> Vec<TusUpload> {
         self.lock_all().values().cloned().collect()
+    }
+
+    /// All records, with what they are found by.
+    pub fn records(&self) -> Vec<(Sha256, TusUpload)> {
+        self.lock_all().iter().map(|(id, upload)| (*id, upload.clone())).collect()
+    }
+
+    /// Deletes records whose time is over, as the table does by itself at some time.
+    pub fn expire(&self, now: Timestamp) {
+        self.lock_all().retain(|_, upload| upload.kept_until() > now);
     }
 
     fn lock_all(&self) -> MutexGuard<'_, BTreeMap<Sha256, TusUpload>> {

@@ -94,10 +94,16 @@ pub struct Engine {
     steps: Cell<u64>,
     /// Big jumps that are left.
     jumps: Cell<u32>,
+    /// Until when the indexes lag, at most.
+    lag_ends: Cell<Option<Timestamp>>,
+    /// Until when bodies break off.
+    breaks_end: Cell<Option<Timestamp>>,
 }
 
 /// How many times hours may pass at once, at most: everything may be late, but not forever.
 const JUMPS: u32 = 2;
+/// Half of how long an index lags at most: what is told by it overlaps by more.
+const LAG: Duration = Duration::from_secs(3);
 
 impl Engine {
     /// An engine over a world whose calls it directs.
@@ -117,6 +123,8 @@ impl Engine {
             wait: RefCell::default(),
             steps: Cell::default(),
             jumps: Cell::new(JUMPS),
+            lag_ends: Cell::default(),
+            breaks_end: Cell::default(),
         })
     }
 
@@ -249,8 +257,29 @@ impl Engine {
             self.time.advance(hours);
             self.story.tell(|| format!("    {hours:?} pass at once"));
         }
+        let now = self.time.now();
         if self.faults.strikes(Fault::IndexLags) {
-            self.world.table.set_index_lag(self.chance.index(4));
+            self.world.table.lag_index(self.chance.index(4), Some(now.minus(LAG)));
+            self.lag_ends.set(Some(now.plus(LAG)));
+        }
+        if self.lag_ends.get().is_some_and(|end| end <= now) {
+            self.world.table.set_index_lag(0);
+            self.lag_ends.take();
+        }
+        if self.faults.strikes(Fault::ItemsExpire) {
+            self.world.table.expire(now);
+            self.world.tus.expire(now);
+        }
+        if self.faults.strikes(Fault::WritesContend) {
+            self.world.table.contend(1 + self.chance.index(4));
+        }
+        if self.faults.strikes(Fault::BodyBreaksOff) {
+            self.world.originals.break_bodies_after(Some(self.chance.index(60)));
+            self.breaks_end.set(Some(now.plus(self.chance.span(Duration::ZERO, LAG))));
+        }
+        if self.breaks_end.get().is_some_and(|end| end <= now || self.faults.have_passed()) {
+            self.world.originals.break_bodies_after(None);
+            self.breaks_end.take();
         }
     }
 

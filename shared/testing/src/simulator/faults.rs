@@ -24,6 +24,10 @@ pub enum Fault {
     CallThrottled,
     /// A port call is sent twice by the SDK.
     CallSentTwice,
+    /// Other writers are at the same records.
+    WritesContend,
+    /// What is read of an object breaks off.
+    BodyBreaksOff,
     /// A function dies at a port call.
     FunctionCrashes,
     /// A function runs into its time limit.
@@ -48,6 +52,14 @@ pub enum Fault {
     MessageTwice,
     /// A message comes late.
     MessageLate,
+    /// A WebSocket is cut.
+    LineCut,
+    /// Nobody is told that a WebSocket has ended.
+    EndUntold,
+    /// A WebSocket takes long to open after its `$connect`.
+    LineOpensLate,
+    /// The table deletes what has expired.
+    ItemsExpire,
     /// The indexes of the table lag.
     IndexLags,
     /// Hours pass at once.
@@ -58,11 +70,13 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::CallFails,
         Self::CallAnswerLost,
         Self::CallThrottled,
         Self::CallSentTwice,
+        Self::WritesContend,
+        Self::BodyBreaksOff,
         Self::FunctionCrashes,
         Self::FunctionTimesOut,
         Self::ClientVanishes,
@@ -75,6 +89,10 @@ impl Fault {
         Self::EventLost,
         Self::MessageTwice,
         Self::MessageLate,
+        Self::LineCut,
+        Self::EndUntold,
+        Self::LineOpensLate,
+        Self::ItemsExpire,
         Self::IndexLags,
         Self::ClockJumps,
         Self::ClockGoesBack,
@@ -87,6 +105,8 @@ impl Fault {
             Self::CallAnswerLost => "call's answer lost",
             Self::CallThrottled => "call throttled",
             Self::CallSentTwice => "call sent twice",
+            Self::WritesContend => "writes contend",
+            Self::BodyBreaksOff => "body breaks off",
             Self::FunctionCrashes => "function crashes",
             Self::FunctionTimesOut => "function times out",
             Self::ClientVanishes => "client vanishes",
@@ -99,6 +119,10 @@ impl Fault {
             Self::EventLost => "event never comes",
             Self::MessageTwice => "message comes twice",
             Self::MessageLate => "message comes late",
+            Self::LineCut => "WebSocket cut",
+            Self::EndUntold => "WebSocket's end untold",
+            Self::LineOpensLate => "WebSocket opens late",
+            Self::ItemsExpire => "items expire",
             Self::IndexLags => "index lags",
             Self::ClockJumps => "clock jumps",
             Self::ClockGoesBack => "clock goes back",
@@ -108,14 +132,16 @@ impl Fault {
     /// How often of a thousand chances it strikes.
     const fn permille(self) -> u32 {
         match self {
-            Self::ClockJumps | Self::ClockGoesBack => 1,
-            Self::FunctionCrashes | Self::CallThrottled => 4,
+            Self::ClockJumps | Self::ClockGoesBack | Self::WritesContend | Self::BodyBreaksOff => 1,
+            Self::FunctionCrashes | Self::CallThrottled | Self::ItemsExpire => 4,
             Self::CallFails | Self::CallAnswerLost | Self::CallSentTwice => 10,
             Self::EventLost | Self::IndexLags => 20,
             Self::ClientVanishes | Self::ApiAnswerLost | Self::UploadAnswerLost => 30,
             Self::EventLate | Self::MessageLate | Self::ClientIsLate => 60,
             Self::MessageTwice => 80,
             Self::EventTwice | Self::ClientReplays => 120,
+            Self::LineOpensLate => 200,
+            Self::LineCut | Self::EndUntold => 300,
             // follows from a clock that jumps
             Self::FunctionTimesOut => 0,
         }
@@ -171,11 +197,8 @@ impl Faults {
 
 impl Director for Faults {
     fn fate(&self, method: &'static str) -> Fate {
-        // signing calls nothing; a push that fails is slept over in a runtime's time, which there is none of here
-        if method.starts_with("UploadSigner")
-            || method.starts_with("LinkSigner")
-            || method == "Notifier::push"
-        {
+        // signing calls nothing
+        if method.starts_with("UploadSigner") || method.starts_with("LinkSigner") {
             return Fate::Proceed;
         }
         let fates = [

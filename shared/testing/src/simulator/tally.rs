@@ -14,6 +14,12 @@ pub enum Happening {
     Request,
     /// A client's request to S3.
     Upload,
+    /// A client's request by tus.
+    TusRequest,
+    /// A WebSocket opens.
+    LineOpens,
+    /// What a WebSocket brings to a client.
+    Frame,
     /// An event of S3.
     BucketEvent,
     /// A message of a queue, each time that it is received.
@@ -32,9 +38,12 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, with their names.
-    pub const ALL: [(Self, &str); 9] = [
+    pub const ALL: [(Self, &str); 12] = [
         (Self::Request, "request to the API"),
         (Self::Upload, "request to S3"),
+        (Self::TusRequest, "request by tus"),
+        (Self::LineOpens, "WebSocket opens"),
+        (Self::Frame, "frame of a WebSocket"),
         (Self::BucketEvent, "event of S3"),
         (Self::Message, "message received"),
         (Self::DeadLetter, "dead letter"),

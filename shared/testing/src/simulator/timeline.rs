@@ -6,10 +6,13 @@ use sluice_core::{ports::Clock, time::Timestamp};
 
 use crate::time::FixedClock;
 
-/// Time as the services keep it. The functions' clock follows, and may lag behind.
+/// Time as the services keep it. The functions' clock follows, and may lag behind. What a function waits by that clock
+/// passes for everybody.
 #[derive(Debug)]
 pub struct Timeline {
     now: Cell<Timestamp>,
+    /// What the clock was last put to.
+    shown: Cell<Timestamp>,
     behind: Cell<Duration>,
     clock: FixedClock,
 }
@@ -17,11 +20,15 @@ pub struct Timeline {
 impl Timeline {
     /// Starts where the clock stands.
     pub fn new(clock: &FixedClock) -> Self {
-        Self { now: Cell::new(clock.now()), behind: Cell::default(), clock: clock.clone() }
+        let now = clock.now();
+        Self { now: Cell::new(now), shown: Cell::new(now), behind: Cell::default(), clock: clock.clone() }
     }
 
     /// Now, as the services keep it.
     pub fn now(&self) -> Timestamp {
+        let clock = self.clock.now();
+        let waited = self.shown.replace(clock).until(clock);
+        self.now.set(self.now.get().plus(waited));
         self.now.get()
     }
 
@@ -38,11 +45,14 @@ impl Timeline {
 
     /// The functions' clock goes behind by this much.
     pub fn set_behind(&self, by: Duration) {
+        self.now();
         self.behind.set(by);
         self.show();
     }
 
     fn show(&self) {
-        self.clock.set(self.now().minus(self.behind.get()));
+        let shown = self.now.get().minus(self.behind.get());
+        self.shown.set(shown);
+        self.clock.set(shown);
     }
 }

@@ -1,8 +1,13 @@
 //! What people do. A client sends real requests to the functions, and bytes to S3; answers are lost, steps are repeated,
 //! it may be late or never be heard of again.
 
+pub mod form;
+pub mod jobs;
 pub mod send;
+pub mod socket;
+pub mod tus;
 pub mod update;
+pub mod uppy;
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -18,7 +23,10 @@ use crate::{
     contents::Content,
     functions::Functions,
     ledger::{Granted, Ledger, short},
+    told::Told,
 };
+
+use self::jobs::Doors;
 
 /// What all clients share.
 pub struct Scene {
@@ -28,6 +36,10 @@ pub struct Scene {
     pub functions: Functions,
     /// What they know.
     pub ledger: RefCell<Ledger>,
+    /// What they were told over WebSockets.
+    pub told: RefCell<Told>,
+    /// Files that came by doors which call their own uploads off where they fail.
+    pub doors: RefCell<Doors>,
 }
 
 /// A client is not heard of again.
@@ -38,6 +50,8 @@ pub struct Gone;
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
+    /// The headers, their names in lower case.
+    pub headers: Value,
     /// The body; null where there is none.
     pub body: Value,
 }
@@ -113,6 +127,10 @@ impl Client {
                 let heard = if lost { " (lost)" } else { "" };
                 format!("{method} {target}: {} {}{heard}", reply.status, reply.code())
             });
+            if reply.code() == "busy" {
+                let seen = format!("{method} {target} of {}", self.name);
+                crate::watch::broken(&self.scene, 9, "refused for load though no quota is set", seen);
+            }
             if !lost && reply.status < 500 && reply.status != 429 {
                 return Ok(reply);
             }
@@ -126,8 +144,13 @@ impl Client {
         let engine = self.engine();
         engine.tally.came(Happening::Request);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let expires_at = engine.time.now().plus(Duration::from_hours(1)).as_seconds();
-        let event = json!({
+        self.call(function, self.request(method, path, query, body)).await
+    }
+
+    /// A request as API Gateway hands it on.
+    pub fn request(&self, method: &str, path: &str, query: &str, body: Option<&Value>) -> Value {
+        let expires_at = self.engine().time.now().plus(Duration::from_hours(1)).as_seconds();
+        json!({
             "version": "2.0", "rawPath": path, "rawQueryString": query,
             "headers": { "content-type": "application/json" },
             "body": body.map(Value::to_string),
@@ -135,14 +158,19 @@ impl Client {
                 "requestId": "simulated", "routeKey": format!("{method} {path}"), "http": { "method": method },
                 "authorizer": { "lambda": { "owner": self.owner.as_str(), "expires_at": expires_at.to_string() } },
             },
-        });
-        let Outcome::Answered(answer) = engine.invoke(function, event).await else {
+        })
+    }
+
+    /// Hands a request to a function.
+    pub async fn call(&self, function: &Function, event: Value) -> Reply {
+        let Outcome::Answered(mut answer) = self.engine().invoke(function, event).await else {
             // what API Gateway says of a function that died
-            return Reply { status: 502, body: Value::Null };
+            return Reply { status: 502, headers: Value::Null, body: Value::Null };
         };
         let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
         let body = answer["body"].as_str().and_then(|text| serde_json::from_str(text).ok());
-        Reply { status: status.unwrap_or(502), body: body.unwrap_or_default() }
+        let headers = answer["headers"].take();
+        Reply { status: status.unwrap_or(502), headers, body: body.unwrap_or_default() }
     }
 
     /// PUTs bytes to S3. None if the answer was lost: S3 may have taken them.

@@ -1,6 +1,10 @@
 //! The functions as they are deployed: handlers over the ports in memory, their time limits, queues and schedules as in
 //! `template.yaml`. The one place that makes a handler.
 
+pub mod tokens;
+mod tus;
+mod uppy;
+
 use std::{fmt::Display, rc::Rc, time::Duration};
 
 use serde_json::{Value, json};
@@ -10,6 +14,7 @@ use sluice_core::{
     finish::Finisher,
     gate::{Gate, GatePolicy},
     intake::Intake,
+    job::UploadJob,
     ports::ObjectBody,
     upload::UploadPolicy,
 };
@@ -20,7 +25,7 @@ use sluice_media::{
     limits::Limits,
 };
 use sluice_testing::{
-    MemoryGate, MemoryQueue, MemoryTable, Probe, build,
+    CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryOriginals, MemoryQueue, MemoryTable, Probe, build,
     probe::Pause,
     simulator::{
         BucketEvents, Engine, Function, Queue, QueueRules, Schedule, Stream,
@@ -40,6 +45,16 @@ pub struct Functions {
     pub assets: Function,
     /// What S3 tells of, and what it doesn't.
     pub bucket_events: Rc<BucketEvents>,
+    /// `POST /tickets`, and the authorizer of the WebSocket
+    pub authorize: Function,
+    /// The WebSocket's routes
+    pub connect: Function,
+    /// `/files`
+    pub tus: Function,
+    /// `/s3`, `/u/…`, `POST /uppy/endpoints`
+    pub uppy: Function,
+    /// `/api/v1`
+    pub form: Function,
     /// The sweeper's schedule.
     pub schedule: Rc<Schedule>,
 }
@@ -62,11 +77,9 @@ const DEAD_LETTERS: QueueRules =
 /// How long a copy waits before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// The stream is there in one of so many runs.
-const STREAMED: u64 = 5;
-
-/// Deploys the functions on an engine: everything that feeds them is added to it.
-pub fn deploy(engine: &Rc<Engine>) -> Functions {
+/// Deploys the functions on an engine: everything that feeds them is added to it. The stream is left out where nobody
+/// listens: the most of a run's time goes into its JSON.
+pub fn deploy(engine: &Rc<Engine>, streamed: bool) -> Functions {
     let world = &engine.world;
     let queue = || Probe::new(MemoryQueue::default(), &world.calls);
     let (ingest, later, convert) = (queue(), queue(), queue());
@@ -87,9 +100,10 @@ pub fn deploy(engine: &Rc<Engine>) -> Functions {
     for dead in [dead_events, dead_ingests, dead_jobs] {
         engine.add_source(dead.feed(&sweep));
     }
-    // the most of a run's time goes into the stream's JSON
-    if engine.chance.one_in(STREAMED) {
-        engine.add_source(Stream::new(assets_written(&world.table), &notify(engine)));
+    if streamed {
+        let notify = notify(engine);
+        engine.add_source(Stream::new(assets_written(&world.table), &notify));
+        engine.add_source(Stream::new(jobs_written(&world.jobs), &notify));
     }
     engine.add_source(schedule.clone());
     Functions {
@@ -97,6 +111,11 @@ pub fn deploy(engine: &Rc<Engine>) -> Functions {
         complete: complete(engine, &ingest),
         assets: assets(engine),
         bucket_events,
+        authorize: authorize(engine),
+        connect: connect(engine),
+        tus: tus::deploy(engine, &ingest),
+        uppy: uppy::deploy(engine, &ingest),
+        form: form(engine, &ingest),
         schedule,
     }
 }
@@ -104,12 +123,7 @@ pub fn deploy(engine: &Rc<Engine>) -> Functions {
 fn presign(engine: &Engine) -> Function {
     let world = &engine.world;
     let granter = Rc::new(sluice_presign::grant::Granter {
-        intake: Intake {
-            table: world.table.clone(),
-            originals: world.originals.clone(),
-            clock: world.clock.clone(),
-            ids: world.ids.clone(),
-        },
+        intake: intake(engine),
         gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
         signer: world.uploads.clone(),
         links: world.links.clone(),
@@ -130,12 +144,7 @@ fn presign(engine: &Engine) -> Function {
 
 fn complete(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
     let world = &engine.world;
-    let finisher = Rc::new(Finisher {
-        table: world.table.clone(),
-        originals: world.originals.clone(),
-        ingest: ingest.clone(),
-        clock: world.clock.clone(),
-    });
+    let finisher = Rc::new(finisher(engine, ingest));
     let links = world.links.clone();
     Function::new("complete", Duration::from_secs(29), move |event| {
         let (finisher, links) = (finisher.clone(), links.clone());
@@ -155,6 +164,75 @@ fn assets(engine: &Engine) -> Function {
         let reader = reader.clone();
         serve(event, async move |request| sluice_assets::handler::handle(&reader, request).await)
     })
+}
+
+fn authorize(engine: &Engine) -> Function {
+    let world = &engine.world;
+    let ports = Rc::new(sluice_authorize::handler::Ports {
+        bearer: tokens::bearer(),
+        tickets: world.table.clone(),
+        clock: world.clock.clone(),
+        ids: world.ids.clone(),
+        ticket_ttl: Duration::from_mins(1),
+    });
+    Function::new("authorize", Duration::from_secs(10), move |event| {
+        let ports = ports.clone();
+        invoke(event, async move |invocation| ports.handle(invocation).await)
+    })
+}
+
+fn connect(engine: &Engine) -> Function {
+    let world = &engine.world;
+    let ports = Rc::new(sluice_connect::handler::Ports {
+        table: world.table.clone(),
+        links: world.links.clone(),
+        notifier: world.notifier.clone(),
+        clock: world.clock.clone(),
+    });
+    Function::new("connect", Duration::from_secs(29), move |event| {
+        let ports = ports.clone();
+        invoke(event, async move |event| ports.handle(event).await)
+    })
+}
+
+fn form(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
+    let world = &engine.world;
+    let taker = Rc::new(sluice_form::take::Taker {
+        intake: intake(engine),
+        gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
+        ingest: ingest.clone(),
+        tasks: world.tasks.clone(),
+    });
+    let links = world.links.clone();
+    Function::new("form", Duration::from_secs(29), move |event| {
+        let (taker, links) = (taker.clone(), links.clone());
+        serve(event, async move |request| sluice_form::handler::handle(&taker, &links, request).await)
+    })
+}
+
+/// What opens uploads.
+fn intake(engine: &Engine) -> Intake<Probe<MemoryTable>, Probe<MemoryOriginals>, FixedClock, CountingIds> {
+    let world = &engine.world;
+    Intake {
+        table: world.table.clone(),
+        originals: world.originals.clone(),
+        clock: world.clock.clone(),
+        ids: world.ids.clone(),
+    }
+}
+
+/// What finishes them.
+fn finisher(
+    engine: &Engine,
+    ingest: &Probe<MemoryQueue>,
+) -> Finisher<Probe<MemoryTable>, Probe<MemoryOriginals>, Probe<MemoryQueue>, FixedClock> {
+    let world = &engine.world;
+    Finisher {
+        table: world.table.clone(),
+        originals: world.originals.clone(),
+        ingest: ingest.clone(),
+        clock: world.clock.clone(),
+    }
 }
 
 fn process(engine: &Engine, later: &Probe<MemoryQueue>, convert: &Probe<MemoryQueue>) -> Function {
@@ -262,6 +340,26 @@ fn change(asset: Asset) -> Change {
         let mut image = serde_json::to_value(item).unwrap();
         image["pk"] = json!({ "S": pk });
         image["sk"] = json!({ "S": "A" });
+        image
+    };
+    Change { key, image: Rc::new(image) }
+}
+
+/// What the stream shows of upload jobs.
+fn jobs_written(jobs: &MemoryJobs) -> Written {
+    let jobs = jobs.clone();
+    Box::new(move |known| jobs.written_since(known).into_iter().map(job_change).collect())
+}
+
+/// A new state of an upload job.
+fn job_change(job: UploadJob) -> Change {
+    let (pk, sk) = (format!("O#{}", job.owner()), format!("J#{}", job.request_id()));
+    let key = format!("{pk} {sk}");
+    let image = move || {
+        let item: serde_dynamo::Item = serde_dynamo::to_item(&job).unwrap();
+        let mut image = serde_json::to_value(item).unwrap();
+        image["pk"] = json!({ "S": pk });
+        image["sk"] = json!({ "S": sk });
         image
     };
     Change { key, image: Rc::new(image) }

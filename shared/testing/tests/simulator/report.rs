@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many seeds run unless somebody says.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 100_000;
 /// From how many seeds on every kind of event and fault must have come [`OFTEN`].
 const MANY: u64 = 100_000;
 /// How often, then.

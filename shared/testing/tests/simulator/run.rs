@@ -16,11 +16,11 @@ use sluice_testing::{
 };
 
 use crate::{
-    clients::{Client, Gone, Scene},
+    clients::{Client, Gone, Scene, jobs::note_called_off},
     functions,
     ledger::{Ledger, Violation, short},
     rest::{self, Snapshot},
-    scenes,
+    scenes, staged, strangers, told,
     watch::{Watch, broken},
 };
 
@@ -40,7 +40,7 @@ pub struct Plan {
 impl Plan {
     /// All of a seed.
     pub fn of_seed(seed: u64) -> Self {
-        Self { seed, order: seed, scenes: (0..scenes::count(seed)).collect(), off: BTreeSet::new() }
+        Self { seed, order: seed, scenes: scenes::of_seed(seed), off: BTreeSet::new() }
     }
 }
 
@@ -60,6 +60,9 @@ const MOST_STEPS: u64 = 100_000;
 /// More rounds of the sweeper than any asset needs to come to its end.
 const MOST_ROUNDS: usize = 60;
 
+/// Strangers come in one of so many seeds.
+const STRANGERS: u64 = 8;
+
 /// Runs a plan. A panic is a violation like any other.
 pub fn run(plan: &Plan, story: &Story, tally: &Tally) -> Verdict {
     let world = World::new();
@@ -77,15 +80,21 @@ fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Vec<Violati
     let chance = Chance::of_seed(plan.order);
     let faults = Faults::new(&chance, tally, story, &plan.off);
     let engine = Engine::new(world.clone(), chance, faults, story.clone(), tally.clone());
+    world.partials.set_min_part_size(1);
     let scene = Rc::new(Scene {
-        functions: functions::deploy(&engine),
+        functions: functions::deploy(&engine, plan.scenes.contains(&scenes::LISTENERS)),
         engine,
         ledger: RefCell::new(Ledger::default()),
+        told: RefCell::default(),
+        doors: RefCell::default(),
     });
     let mut run = Run { scene, watch: Watch::default() };
     run.storm(plan);
     if run.rest() {
+        note_called_off(&run.scene);
         rest::check(&run.scene, &run.watch);
+        staged::check(&run.scene);
+        run.let_strangers_try();
         let before = Snapshot::take(&run.scene);
         run.scene.engine.story.tell(|| "=== everything is delivered again");
         run.scene.engine.deliver_again();
@@ -106,6 +115,7 @@ impl Run {
     fn step(&mut self) -> bool {
         let goes_on = self.scene.engine.step();
         self.watch.look(&self.scene);
+        told::look(&self.scene);
         goes_on
     }
 
@@ -144,6 +154,7 @@ impl Run {
                     return false;
                 }
             }
+            told::check(&self.scene);
             let assets = engine.world.table.assets();
             let Some(deadline) = assets.iter().filter_map(Asset::deadline).min() else { return true };
             // what is past and wasn't ended is looked after again in the next round
@@ -153,6 +164,19 @@ impl Run {
         }
         broken(&self.scene, 1, "never comes to rest", "deadlines that nobody ends".to_owned());
         false
+    }
+
+    /// Invariant 15: in some seeds, somebody else tries the ids of one asset and of all places.
+    fn let_strangers_try(&mut self) {
+        let engine = self.scene.engine.clone();
+        let assets = engine.world.table.assets();
+        if assets.is_empty() || !engine.chance.one_in(STRANGERS) {
+            return;
+        }
+        engine.story.tell(|| "=== strangers");
+        let asset = engine.chance.pick(&assets).clone();
+        engine.spawn("a stranger", Role::Client, strangers::try_all(self.scene.clone(), asset));
+        while engine.clients() > 0 && self.step() {}
     }
 
     /// Invariant 7: the condition that the next update will sign holds at S3. Each asset's next version is granted and PUT.

@@ -5,18 +5,26 @@ use std::{rc::Rc, time::Duration};
 use sluice_testing::{build, simulator::Chance};
 
 use crate::{
-    clients::{Client, File, Hint, Scene, send::Manner},
+    clients::{Client, File, Hint, Scene, send::Manner, tus::Course},
     contents::{Content, DIRECT_LIMIT, Sort},
 };
 
 /// The fewest scenes of a seed.
-pub const FEWEST: usize = 3;
+pub const FEWEST: usize = 2;
 /// The most.
-pub const MOST: usize = 5;
+pub const MOST: usize = 4;
 
-/// How many scenes a seed has.
-pub fn count(seed: u64) -> usize {
-    FEWEST + Chance::of_seed(seed ^ 0xC0DE).index(MOST - FEWEST + 1)
+/// The scene of those who listen: what it takes to tell them is the most of a run's time.
+pub const LISTENERS: usize = 100;
+/// It is played in one of so many seeds.
+const LISTENED: u64 = 8;
+
+/// The scenes of a seed.
+pub fn of_seed(seed: u64) -> Vec<usize> {
+    let chance = Chance::of_seed(seed ^ 0xC0DE);
+    let count = FEWEST + chance.index(MOST - FEWEST + 1);
+    let listeners = chance.one_in(LISTENED).then_some(LISTENERS);
+    listeners.into_iter().chain(0..count).collect()
 }
 
 /// Starts the scene of this number.
@@ -28,10 +36,19 @@ pub fn start(scene: &Rc<Scene>, seed: u64, number: usize) {
         owner: build::owner(if chance.one_in(6) { "bob" } else { "alice" }),
         chance: chance.clone(),
     };
-    match chance.below(10) {
+    if number == LISTENERS {
+        return listeners(&client);
+    }
+    match chance.below(20) {
         0..3 => alone(client, number),
-        3..6 => twins(&client, number),
-        _ => replaced(client, number),
+        3..7 => twins(&client, number),
+        7..12 => replaced(client, number),
+        12..15 => by_tus(client, number),
+        15 => in_partials(client, number),
+        16 => by_job(client, number),
+        17 => by_form(client, number),
+        18 => by_uppy(client, number),
+        _ => bulk(&client, number),
     }
 }
 
@@ -110,4 +127,71 @@ fn replaced(client: Client, number: usize) {
         .collect();
     let pause = client.chance.span(Duration::ZERO, Duration::from_mins(2));
     client.go(async move |client: Client| client.send_and_replace(first, others, pause).await);
+}
+
+/// Two devices of alice's listen, or one.
+fn listeners(client: &Client) {
+    for which in 0..=client.chance.index(2) {
+        let mut device = client.clone();
+        device.name = format!("listener {which}");
+        device.owner = build::owner("alice");
+        let connections = 1 + client.chance.below(3);
+        device.go(async move |device: Client| device.listen(connections).await);
+    }
+}
+
+fn course(chance: &Chance) -> Course {
+    Course {
+        deferred: chance.one_in(4),
+        with_bytes: chance.one_in(2),
+        two_devices: chance.one_in(3),
+        ends: chance.one_in(6),
+        token: None,
+    }
+}
+
+/// A file comes by tus.
+fn by_tus(client: Client, number: usize) {
+    let (file, course) = (file(&client.chance, &format!("r{number}")), course(&client.chance));
+    client.go(async move |client: Client| client.send_by_tus(&file, course).await);
+}
+
+/// A file comes by tus in partial uploads.
+fn in_partials(client: Client, number: usize) {
+    let (file, count) = (file(&client.chance, &format!("p{number}")), 2 + client.chance.index(2));
+    client.go(async move |client: Client| client.send_in_partials(&file, count).await);
+}
+
+/// A file is announced, and comes by tus.
+fn by_job(client: Client, number: usize) {
+    let (file, course) = (file(&client.chance, &format!("j{number}")), course(&client.chance));
+    client.go(async move |client: Client| client.send_by_job(&file, &format!("job-{number}"), course).await);
+}
+
+/// Files come by a form, or one by a form straight to S3.
+fn by_form(client: Client, number: usize) {
+    let count = 1 + client.chance.index(3);
+    let files: Vec<_> = (0..count).map(|at| file(&client.chance, &format!("m{number}-{at}"))).collect();
+    let to_s3 = client.chance.one_in(2);
+    client.go(
+        async move |client: Client| {
+            if to_s3 { client.post_to_s3(&files[0]).await } else { client.send_form(&files).await }
+        },
+    );
+}
+
+/// A file comes by Uppy.
+fn by_uppy(client: Client, number: usize) {
+    let file = file(&client.chance, &format!("y{number}"));
+    client.go(async move |client: Client| client.send_by_uppy(&file).await);
+}
+
+/// Many files at once.
+fn bulk(client: &Client, number: usize) {
+    for which in 0..8 {
+        let file = file(&client.chance, &format!("b{number}-{which}"));
+        let mut sender = client.clone();
+        sender.name = format!("{}/{which}", client.name);
+        sender.go(async move |client: Client| client.send(&file, None, Manner::default()).await.map(drop));
+    }
 }

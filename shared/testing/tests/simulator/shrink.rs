@@ -1,6 +1,8 @@
 //! A failing seed made small: scenes are left out and faults switched off, one kind at a time, as long as the same
 //! invariant still breaks. Each attempt is another interleaving, so each is made with a few seeds.
 
+use std::time::{Duration, Instant};
+
 use sluice_testing::simulator::{Fault, Story, Tally};
 
 use crate::{
@@ -11,13 +13,20 @@ use crate::{
 /// How many seeds each smaller plan is tried with.
 const TRIES: u64 = 40;
 
+/// How long it is tried.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// The smallest plan that was found to break the same promise in the same way, with its story.
 pub fn shrink(plan: &Plan, wanted: &Violation) -> (Plan, Verdict) {
     let mut best = plan.clone();
     let mut shrunk = true;
-    while shrunk {
+    let begun = Instant::now();
+    while shrunk && begun.elapsed() < PATIENCE {
         shrunk = false;
         for smaller in smaller(&best) {
+            if begun.elapsed() >= PATIENCE {
+                break;
+            }
             if let Some(found) = find(&smaller, wanted) {
                 best = found;
                 shrunk = true;
