@@ -36,7 +36,7 @@ pub struct Scene {
     pub functions: Functions,
     /// What they know.
     pub ledger: RefCell<Ledger>,
-    /// What they were told over WebSockets.
+    /// What they were told over their open connections.
     pub told: RefCell<Told>,
     /// Files that came by doors which call their own uploads off where they fail.
     pub doors: RefCell<Doors>,

@@ -138,7 +138,9 @@ fn presign(engine: &Engine) -> Function {
     let jobs = world.jobs.clone();
     Function::new("presign", Duration::from_secs(29), move |event| {
         let (granter, jobs) = (granter.clone(), jobs.clone());
-        serve(event, async move |request| sluice_presign::handler::handle(&granter, &jobs, request).await)
+        serve(event, async move |request| {
+            Box::pin(sluice_presign::handler::handle(&granter, &jobs, request)).await
+        })
     })
 }
 
@@ -253,7 +255,9 @@ fn process(engine: &Engine, later: &Probe<MemoryQueue>, convert: &Probe<MemoryQu
     });
     Function::new("process", Duration::from_secs(300), move |event| {
         let ingester = ingester.clone();
-        invoke(event, async move |trigger| sluice_process::handler::handle(&ingester, trigger).await)
+        invoke(event, async move |trigger| {
+            Box::pin(sluice_process::handler::handle(&ingester, trigger)).await
+        })
     })
 }
 
@@ -284,7 +288,7 @@ fn sweep(engine: &Engine, ingest: &Probe<MemoryQueue>, convert: &Probe<MemoryQue
     });
     Function::new("sweep", Duration::from_secs(60), move |event| {
         let sweeper = sweeper.clone();
-        invoke(event, async move |trigger| sluice_sweep::handler::handle(&sweeper, trigger).await)
+        invoke(event, async move |trigger| Box::pin(sluice_sweep::handler::handle(&sweeper, trigger)).await)
     })
 }
 

@@ -9,7 +9,7 @@
 //! | [`scenes`] | which of them meet in a seed |
 //! | [`ledger`] | what was granted, sent, acknowledged and cancelled, as the clients know it |
 //! | [`watch`] | the invariants that are checked as states are written |
-//! | [`told`] | what WebSockets tell (invariant 13) |
+//! | [`told`] | what open connections are told (invariant 13) |
 //! | [`staged`] | what waits in the staging bucket (invariant 14) |
 //! | [`strangers`] | what somebody else sees of an id (invariant 15) |
 //! | [`rest`] | the invariants that are checked when nothing happens any more |

@@ -1,4 +1,4 @@
-//! Invariant 13: what WebSockets tell. Each open connection is told the last revision; `seq` never names a state that
+//! Invariant 13: what open connections are told. Each open connection is told the last revision; `seq` never names a state that
 //! wasn't written; after a `sync` nothing older is missing.
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};

@@ -25,6 +25,7 @@ use crate::{
 
 /// How a client goes about it.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of its own")]
 pub struct Course {
     /// The length is told with the last bytes.
     pub deferred: bool,

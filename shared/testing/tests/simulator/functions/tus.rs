@@ -44,6 +44,6 @@ pub fn deploy(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
     });
     Function::new("tus", Duration::from_secs(29), move |event| {
         let tus = tus.clone();
-        serve(event, async move |request| Ok(tus.handle(&request).await))
+        serve(event, async move |request| Ok(Box::pin(tus.handle(&request)).await))
     })
 }

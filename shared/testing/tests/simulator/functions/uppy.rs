@@ -39,6 +39,8 @@ pub fn deploy(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
     });
     Function::new("uppy", Duration::from_secs(29), move |event| {
         let companion = companion.clone();
-        serve(event, async move |request| Ok(sluice_uppy::handler::handle(&companion, &request).await))
+        serve(event, async move |request| {
+            Ok(Box::pin(sluice_uppy::handler::handle(&companion, &request)).await)
+        })
     })
 }
