@@ -97,7 +97,11 @@ where
         fed?;
         match made.map_err(Error::internal)? {
             Ok(derived) => self.store(asset, job, version, derived).await,
-            Err(error) => failed(error.code(), error.to_string()),
+            Err(error) => {
+                // Why a decoder gave up is told here alone: its own words are no part of the error's text.
+                tracing::warn!(code = error.code(), source = error.detail(), "the image can't be converted");
+                failed(error.code(), error.to_string())
+            }
         }
     }
 
