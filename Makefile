@@ -29,7 +29,7 @@ token: install ## Print a bearer token of the local stack: make token USER=alice
 test: install ## Run every test: unit, property, contract, end to end on a deployed stack of its own
 	@infra/local/test.sh
 
-check: install ## Formatting, lints, documentation, dependencies and the template, warnings denied
+check: install ## Formatting, lints, documentation, dependencies and the template, warnings denied; codecs as deployed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
@@ -38,6 +38,8 @@ check: install ## Formatting, lints, documentation, dependencies and the templat
 	cargo deny check bans licenses sources
 	$(SAM) validate --lint
 	$(VENV)/bin/cfn-lint template.yaml
+	@echo "==> the image engine in the arithmetic of what is deployed"
+	cargo test --profile release-arithmetic --package sluice-media
 	@infra/local/aarch64.sh
 
 fuzz: ## Fuzz what reads a stranger's bytes: make fuzz FUZZ_SECONDS=60
