@@ -33,7 +33,7 @@ test: install ## Run every test: unit, property, contract, end to end on a deplo
 simulate: ## Try every order and every fault: make simulate SEEDS=100000; make simulate SEED=42 prints its story
 	SEEDS="$(SEEDS)" SEED="$(SEED)" cargo test --quiet -p sluice-testing --test simulator -- --nocapture
 
-check: install ## Formatting, lints, documentation, dependencies and the template, warnings denied
+check: install ## Formatting, lints, documentation, dependencies and the template, warnings denied; codecs as deployed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
@@ -42,6 +42,8 @@ check: install ## Formatting, lints, documentation, dependencies and the templat
 	cargo deny check bans licenses sources
 	$(SAM) validate --lint
 	$(VENV)/bin/cfn-lint template.yaml
+	@echo "==> the image engine in the arithmetic of what is deployed"
+	cargo test --profile release-arithmetic --package sluice-media
 	@infra/local/aarch64.sh
 
 fuzz: ## Fuzz what reads a stranger's bytes: make fuzz FUZZ_SECONDS=60

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
-# Fuzzes everything that reads a stranger's bytes, each target for FUZZ_SECONDS (60), seeded from the tests' samples. Called
-# by `make fuzz`. What is found lies in shared/media/fuzz/artifacts and becomes a test.
+# Fuzzes everything that reads a stranger's bytes, each target for FUZZ_SECONDS (60) in either arithmetic, seeded from the
+# tests' samples. Called by `make fuzz`. What is found lies in shared/media/fuzz/artifacts and becomes a test.
+#
+# The arithmetics: with checks of overflow and of debug assertions, as tests and the local stack have them, and without, as
+# what is deployed. A find of the first alone is a sum that the second gets wrong, or right by luck. FUZZ_ARITHMETIC
+# (checked, deployed) chooses one.
 #
 # With a nightly toolchain the address sanitizer watches the C codecs' callers; on stable the coverage alone guides.
 set -euo pipefail
@@ -37,11 +41,18 @@ seed raw $samples/*.tif $samples/*.jpg
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(sniff metadata jpeg png gif_webp tiff_bmp heif svg raw)
 failed=()
-for target in "${targets[@]}"; do
-  echo "==> fuzzing $target for $seconds s"
-  "${fuzz[@]}" run --sanitizer "$sanitizer" "$target" -- \
+run() { # TARGET ARITHMETIC
+  local target=$1 arithmetic=$2 checks=true
+  [ "$arithmetic" = checked ] || checks=false
+  echo "==> fuzzing $target for $seconds s, $arithmetic arithmetic"
+  CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=$checks CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=$checks \
+    "${fuzz[@]}" run --sanitizer "$sanitizer" "$target" -- \
     -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=262144 -print_final_stats=1 2>&1 |
     { grep -E "^(stat::(number_of_executed_units|average_exec_per_sec|new_units_added)|==|error|SUMMARY|artifact_prefix|thread|.*panicked)" || true; } ||
-    failed+=("$target")
+    failed+=("$target ($arithmetic)")
+}
+# One arithmetic after the other: each is built once.
+for arithmetic in ${FUZZ_ARITHMETIC:-checked deployed}; do
+  for target in "${targets[@]}"; do run "$target" "$arithmetic"; done
 done
 [ ${#failed[@]} = 0 ] || { echo "finds in: ${failed[*]}" >&2; exit 1; }

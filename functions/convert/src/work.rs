@@ -116,7 +116,11 @@ where
         };
         match self.maker.make(object.size, body).await? {
             Ok(derived) => self.store(asset, job, version, derived).await,
-            Err(error) => failed(error.code(), error.to_string()),
+            Err(error) => {
+                // Why a decoder gave up is told here alone: its own words are no part of the error's text.
+                tracing::warn!(code = error.code(), source = error.detail(), "the image can't be converted");
+                failed(error.code(), error.to_string())
+            }
         }
     }
 

@@ -21,8 +21,9 @@
 //! - No IO but the reader that is given, no clock, no AWS: what a function does depends on its arguments only, so the same
 //!   bytes give the same derivatives, on any number of threads and at any level of vector instructions.
 //! - Nothing is decoded before its header passed the [`limits::Limits`].
-//! - Bytes never panic this crate: decoders run contained, a panic becomes `corrupt_image`. This needs
-//!   `panic = "unwind"`.
+//! - Bytes never panic this crate: decoders run contained, a panic becomes `corrupt_image`, and what it said is for the log
+//!   alone. This needs `panic = "unwind"`.
+//! - No result depends on whether overflow is checked: `make check` and `make fuzz` run both arithmetics.
 //! - No metadata of an original reaches a derivative.
 //! - `unsafe` is used in `native` alone, which wraps the C codecs. The JPEG codec, the resize and the colour conversions are
 //!   safe code over vectors.
