@@ -13,6 +13,8 @@ use crate::{told, watch::broken};
 const CONNECT: &str = "arn:aws:execute-api:eu-central-1:123456789012:socket/live/$connect";
 /// When API Gateway gives a handshake up.
 const HANDSHAKE: Duration = Duration::from_secs(29);
+/// How much before its own time a `sync` tells its client to begin the next one: what an index may lag.
+const OVERLAP: Duration = Duration::from_secs(10);
 /// How often a `sync` is asked for until it is answered.
 const SYNCS: u32 = 4;
 
@@ -51,6 +53,11 @@ impl Client {
                 break;
             }
         }
+        // A change whose push met the handshake may be too young for the index that the first sync read. The second one
+        // begins as much earlier as an index lags.
+        self.engine().sleep(OVERLAP).await;
+        let since = self.scene.told.borrow().since(device);
+        self.say(device, &json!({ "action": "sync", "since": since }));
         Ok(())
     }
 
