@@ -92,6 +92,8 @@ pub struct Engine {
     /// What the task that is polled waits for.
     wait: RefCell<Option<Wait>>,
     steps: Cell<u64>,
+    /// Who died over the port call that was chosen for it.
+    crashed: Cell<Option<&'static str>>,
     /// Big jumps that are left.
     jumps: Cell<u32>,
     /// Until when the indexes lag, at most.
@@ -122,6 +124,7 @@ impl Engine {
             sources: RefCell::default(),
             wait: RefCell::default(),
             steps: Cell::default(),
+            crashed: Cell::default(),
             jumps: Cell::new(JUMPS),
             lag_ends: Cell::default(),
             breaks_end: Cell::default(),
@@ -174,6 +177,11 @@ impl Engine {
             tasks.borrow().iter().filter(|task| task.role == Role::Client).count()
         };
         count(&self.tasks) + count(&self.spawned)
+    }
+
+    /// The function that died over the port call that was chosen for it.
+    pub fn crashed(&self) -> Option<&'static str> {
+        self.crashed.get()
     }
 
     /// How many steps were taken.
@@ -236,6 +244,11 @@ impl Engine {
         // the task may start others and look at the tasks
         let polled = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         task.wait = self.wait.take();
+        if self.faults.is_deadly() && matches!(task.role, Role::Function { .. }) {
+            self.story.tell(|| format!("    {} crashes", task.name));
+            self.crashed.set(Some(task.name));
+            return;
+        }
         if polled == Poll::Pending {
             self.tasks.borrow_mut().push(task);
         }

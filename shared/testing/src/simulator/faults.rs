@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -156,6 +156,16 @@ pub struct Faults {
     story: Story,
     off: Arc<BTreeSet<Fault>>,
     passed: Arc<AtomicBool>,
+    death: Arc<Death>,
+}
+
+/// The one crash of a run in which nothing else goes wrong.
+#[derive(Debug, Default)]
+struct Death {
+    /// At which port call of the run, from 1; 0 is never.
+    at: u64,
+    calls: AtomicU64,
+    is_due: AtomicBool,
 }
 
 impl Faults {
@@ -167,7 +177,20 @@ impl Faults {
             story: story.clone(),
             off: Arc::new(off.clone()),
             passed: Arc::default(),
+            death: Arc::default(),
         }
+    }
+
+    /// The same, and whoever makes this port call (the first is 1) dies over it, before it does anything.
+    #[must_use]
+    pub fn with_crash_at(mut self, call: u64) -> Self {
+        self.death = Arc::new(Death { at: call, ..Death::default() });
+        self
+    }
+
+    /// Whether who was just polled dies now.
+    pub fn is_deadly(&self) -> bool {
+        self.death.is_due.swap(false, Ordering::Relaxed)
     }
 
     /// Whether this one strikes now. It is counted then; the story is told by whom it strikes.
@@ -197,6 +220,9 @@ impl Faults {
 
 impl Director for Faults {
     fn fate(&self, method: &'static str) -> Fate {
+        if self.death.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.death.at {
+            self.death.is_due.store(true, Ordering::Relaxed);
+        }
         // signing calls nothing
         if method.starts_with("UploadSigner") || method.starts_with("LinkSigner") {
             return Fate::Proceed;

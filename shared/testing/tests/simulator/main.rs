@@ -15,6 +15,7 @@
 //! | [`rest`] | the invariants that are checked when nothing happens any more |
 //! | [`run`] | one seed from its start to its verdict |
 //! | [`shrink`] | a failing seed made small |
+//! | [`crashes`] | every crash there is: one at each port call of some scenes |
 //! | [`report`] | many seeds on all cores, and what is printed of them |
 //!
 //! `SEEDS=n` says how many seeds run, `SEED=k` runs one and prints its story, `TABLE=1` prints what was found in place of
@@ -23,6 +24,7 @@
 
 mod clients;
 mod contents;
+mod crashes;
 mod functions;
 mod ledger;
 mod report;
@@ -38,4 +40,9 @@ mod watch;
 #[test]
 fn no_order_and_no_fault_breaks_a_promise() {
     report::main();
+}
+
+#[test]
+fn whoever_dies_over_whichever_call_no_promise_is_broken() {
+    crashes::main();
 }

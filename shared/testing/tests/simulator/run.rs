@@ -35,12 +35,19 @@ pub struct Plan {
     pub scenes: Vec<usize>,
     /// The faults that don't strike.
     pub off: BTreeSet<Fault>,
+    /// The port call over which its caller dies; 0 for none.
+    pub crash_at: u64,
 }
 
 impl Plan {
     /// All of a seed.
     pub fn of_seed(seed: u64) -> Self {
-        Self { seed, order: seed, scenes: scenes::of_seed(seed), off: BTreeSet::new() }
+        Self { seed, order: seed, scenes: scenes::of_seed(seed), off: BTreeSet::new(), crash_at: 0 }
+    }
+
+    /// The scenes of a seed in which nothing goes wrong but that one caller dies.
+    pub fn of_crash(seed: u64, call: u64) -> Self {
+        Self { off: Fault::ALL.into_iter().collect(), crash_at: call, ..Self::of_seed(seed) }
     }
 }
 
@@ -51,6 +58,8 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     /// How many port calls were made.
     pub calls: usize,
+    /// Who died over the port call that was chosen for it.
+    pub crashed: Option<&'static str>,
     /// What happened, if it was kept.
     pub story: Vec<String>,
 }
@@ -67,18 +76,22 @@ const STRANGERS: u64 = 8;
 pub fn run(plan: &Plan, story: &Story, tally: &Tally) -> Verdict {
     let world = World::new();
     let ledger = catch_unwind(AssertUnwindSafe(|| play(plan, &world, story, tally)));
-    let violations = ledger.unwrap_or_else(|panic| {
+    let (violations, crashed) = ledger.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let seen = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        vec![Violation { invariant: 0, kind: "a panic".to_owned(), seen: seen.unwrap_or_default() }]
+        let seen = seen.unwrap_or_default();
+        (vec![Violation { invariant: 0, kind: "a panic".to_owned(), seen }], None)
     });
-    Verdict { violations, calls: world.calls.counts().values().sum(), story: story.lines() }
+    Verdict { violations, crashed, calls: world.calls.counts().values().sum(), story: story.lines() }
 }
 
-fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Vec<Violation> {
+/// What was broken, and who died over the chosen port call.
+type Played = (Vec<Violation>, Option<&'static str>);
+
+fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Played {
     world.originals.set_min_part_size(1);
     let chance = Chance::of_seed(plan.order);
-    let faults = Faults::new(&chance, tally, story, &plan.off);
+    let faults = Faults::new(&chance, tally, story, &plan.off).with_crash_at(plan.crash_at);
     let engine = Engine::new(world.clone(), chance, faults, story.clone(), tally.clone());
     world.partials.set_min_part_size(1);
     let scene = Rc::new(Scene {
@@ -94,7 +107,9 @@ fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Vec<Violati
         note_called_off(&run.scene);
         rest::check(&run.scene, &run.watch);
         staged::check(&run.scene);
-        run.let_strangers_try();
+        if plan.crash_at == 0 {
+            run.let_strangers_try();
+        }
         let before = Snapshot::take(&run.scene);
         run.scene.engine.story.tell(|| "=== everything is delivered again");
         run.scene.engine.deliver_again();
@@ -103,7 +118,8 @@ fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Vec<Violati
             run.probe_conditions();
         }
     }
-    run.scene.ledger.borrow().violations().to_vec()
+    let violations = run.scene.ledger.borrow().violations().to_vec();
+    (violations, run.scene.engine.crashed())
 }
 
 struct Run {
