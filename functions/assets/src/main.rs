@@ -17,5 +17,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         links: S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl),
         clock: SystemClock,
     };
-    http::run(async |request| handle(&reader, request).await).await
+    http::run(async |request| Box::pin(handle(&reader, request)).await).await
 }

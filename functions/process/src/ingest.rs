@@ -84,13 +84,11 @@ where
         };
         let told =
             arrival::object_created(&self.table, &self.originals, &self.clock, &key, version_id).await?;
-        match told {
-            Some(transition) => self.perform(transition.asset, transition.effects).await,
-            None => {
-                tracing::info!(asset.id = %key.asset_id(), "nothing that was granted lies there");
-                Ok(())
-            }
-        }
+        let Some(told) = told else {
+            tracing::info!(asset.id = %key.asset_id(), "nothing that was granted lies there");
+            return Ok(());
+        };
+        self.perform(told.asset, told.effects).await
     }
 
     /// `complete` or the sweeper asks for what is still to be done about an asset: its event may have been lost, or

@@ -22,5 +22,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         convert: SqsJobQueue::new(&clients, config.convert_queue),
         clock: SystemClock,
     };
-    sluice_lambda::run(async |event: Trigger| handle(&sweeper, event).await).await
+    sluice_lambda::run(async |event: Trigger| Box::pin(handle(&sweeper, event)).await).await
 }

@@ -42,7 +42,8 @@ pub async fn apply_to(
     asset: Asset,
     event: &Event,
 ) -> Result<Transition> {
-    apply_within(repository, clock, asset, event, &Quota::UNLIMITED).await
+    // it holds several states of the asset: on the heap, where its callers' futures needn't
+    Box::pin(apply_within(repository, clock, asset, event, &Quota::UNLIMITED)).await
 }
 
 /// The same where what the owner may have is limited: `too_many_uploads`, `quota_exceeded`.

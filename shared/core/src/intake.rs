@@ -204,7 +204,8 @@ where
         let grant = self.grant(&target, terms, opening).await?;
         let (name, upload_id) = (grant.id.clone(), grant.upload_id().cloned());
         let event = Event::UpdateGranted(Box::new(grant));
-        let error = match change::apply_within(&self.table, &self.clock, asset, &event, &terms.quota).await {
+        let granting = change::apply_within(&self.table, &self.clock, asset, &event, &terms.quota);
+        let error = match Box::pin(granting).await {
             Ok(Transition { asset, effects, .. }) => {
                 // what can't be freed now is on record
                 let _ = free_uploads(&self.table, &self.originals, &self.clock, &asset, &effects).await;

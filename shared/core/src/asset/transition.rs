@@ -622,15 +622,12 @@ impl Asset {
         if !self.awaits_ingest(version) || original.id == self.id {
             return unchanged();
         }
-        let own = match self.update.take() {
-            Some(Update { grant, object: Some(object), .. }) => {
-                self.begin(grant, &object);
-                Some(object)
-            }
-            _ => {
-                self.kept.clear();
-                self.object.take()
-            }
+        let own = if let Some(Update { grant, object: Some(object), .. }) = self.update.take() {
+            self.begin(grant, &object);
+            Some(object)
+        } else {
+            self.kept.clear();
+            self.object.take()
         };
         if let Some(own) = own {
             self.discard(&own);
@@ -735,7 +732,7 @@ impl Asset {
     fn exhausted(&mut self, name: JobName, version: Version, now: Timestamp) -> Step {
         let need = match name {
             JobName::Ingest => self.awaits_ingest(version).then_some(Need::Required),
-            name => self.open_job(name, version).map(|job| job.need),
+            JobName::Image => self.open_job(name, version).map(|job| job.need),
         };
         let Some(need) = need else { return unchanged() };
         if self.driven_at.is_some_and(|driven_at| driven_at.plus(EXHAUSTION_TAKES) > now) {
