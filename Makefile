@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down token test simulate check bench bench-tus bench-images fuzz sam-local clean install
+.PHONY: help up down token test simulate simulate-undone check bench bench-tus bench-images fuzz sam-local clean install
 
 VENV := infra/local/.venv
 export PYTHONPATH := infra/local
@@ -14,7 +14,7 @@ CARGO_DENY_VERSION := 0.20.2
 export CARGO_BUILD_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 	@echo "  SLUICE_PORT chooses the local stack's port (4566)."
 
 up: install ## Build, start, deploy and check the local stack, then send a sample photo through it
@@ -32,6 +32,9 @@ test: install ## Run every test: unit, property, contract, end to end on a deplo
 # what runs is said by the environment: SEEDS, SEED, INVARIANT, WHOLE, TABLE
 simulate: ## Try every order and every fault: make simulate SEEDS=100000; make simulate SEED=42 prints its story
 	SEEDS="$(SEEDS)" SEED="$(SEED)" cargo test --quiet -p sluice-testing --test simulator -- --nocapture
+
+simulate-undone: ## Undo each mend in turn and have the simulator find it, within SEEDS seeds (20000)
+	@SEEDS="$(or $(SEEDS),20000)" infra/local/undone.sh
 
 check: install ## Formatting, lints, documentation, dependencies and the template, warnings denied; codecs as deployed
 	cargo fmt --all --check

@@ -19,7 +19,11 @@
 //! | [`report`] | many seeds on all cores, and what is printed of them |
 //!
 //! `SEEDS=n` says how many seeds run, `SEED=k` runs one and prints its story, `TABLE=1` prints what was found in place of
-//! failing, `WHOLE=1` prints a story without shrinking it first.
+//! failing, `WHOLE=1` prints a story without shrinking it first, `FIRST=1` stops at the first seed that fails and prints no
+//! more than what broke in it, `KNOWN` names what is passed over (lines of an invariant, a tab and a kind).
+//!
+//! That it bites is shown by `undone/`: each patch undoes one mend of the product, and `make simulate-undone` has every one
+//! of them found.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is how a fault is told")]
 
 mod clients;
