@@ -819,8 +819,13 @@ impl Asset {
             step = changed();
         }
         if is_past(self.look_at) {
-            // whoever says that the deadline is past has looked; nothing more can come
-            (self.look_at, self.signed_until) = (None, None);
+            if self.awaited_ingest().is_some() || self.stage == Stage::Processing {
+                // nobody looks at the key of what waits for work
+                self.look_at = Some(now.plus(FREED_WITHIN));
+            } else {
+                // whoever says that the deadline is past has looked; nothing more can come
+                (self.look_at, self.signed_until) = (None, None);
+            }
             step = changed();
         }
         if is_past(self.due) {

@@ -16,8 +16,8 @@ use crate::{
     shrink::shrink,
 };
 
-/// How many seeds run unless somebody says.
-const SEEDS: u64 = 100_000;
+/// How many seeds run unless somebody says: what every run of the tests has time for.
+const SEEDS: u64 = 5_000;
 /// From how many seeds on every kind of event and fault must have come [`OFTEN`].
 const MANY: u64 = 100_000;
 /// How often, then.

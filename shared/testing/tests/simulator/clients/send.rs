@@ -218,7 +218,7 @@ impl Client {
 
     /// Says that all bytes are there.
     async fn complete(&self, ticket: &Ticket, parts: Option<&Value>) -> Result<(), Gone> {
-        let mut body = json!({ "object_key": ticket.object_key });
+        let mut body = json!({ "object_key": ticket.object_key, "version": ticket.granted.version });
         if let (Way::Parts { upload_id, .. }, Some(parts)) = (&ticket.way, parts) {
             body["upload_id"] = upload_id.as_str().into();
             body["parts"] = parts.clone();
