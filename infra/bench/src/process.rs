@@ -25,6 +25,9 @@ fn status_field(id: &str, name: &str) -> io::Result<u32> {
     kibibytes.ok_or_else(|| io::Error::other(format!("no {name} in the process's status")))
 }
 
+/// The kernel's error where a process or thread is gone (`errno(3)`).
+const ESRCH: i32 = 3;
+
 /// The CPU time of the threads that a process has now.
 ///
 /// # Errors
@@ -33,7 +36,13 @@ pub fn cpu_time(id: &str) -> io::Result<Duration> {
     let mut total = Duration::ZERO;
     for thread in fs::read_dir(format!("/proc/{id}/task"))? {
         // its first number is nanoseconds on a CPU; `stat` counts in hundredths of a second
-        let statistics = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let statistics = match fs::read_to_string(thread?.path().join("schedstat")) {
+            // a thread that ended since it was listed; the kernel gives either error
+            Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH) => {
+                continue;
+            }
+            read => read?,
+        };
         let nanoseconds = statistics.split(' ').next().and_then(|number| number.parse().ok());
         total += Duration::from_nanos(nanoseconds.unwrap_or_default());
     }
