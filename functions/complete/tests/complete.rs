@@ -247,6 +247,25 @@ async fn the_event_may_be_first() {
 }
 
 #[tokio::test]
+async fn what_names_neither_version_nor_upload_is_no_completion_of_parts() {
+    let world = World::new();
+    let asset = world.granted("alice");
+    world.apply(asset.id(), &Event::UploadCancelled);
+    let version = asset.version().next();
+    let content_type = "image/jpeg".parse().unwrap();
+    let upload_id = world.originals.create(asset.key(), &content_type, version).await.unwrap();
+    let grant = Grant { version, ..build::multipart_grant(world.clock.now(), &upload_id, 1) };
+    let asset = world.apply(asset.id(), &Event::UpdateGranted(Box::new(grant)));
+    let etag =
+        world.originals.write_part(asset.key().as_str(), &upload_id, 1, Bytes::from_static(b"x")).unwrap();
+    let parts = vec![PartTag { number: 1, etag }];
+    let in_parts = Completion { upload: Some((upload_id.to_string(), parts)), ..direct(&asset) };
+    assert_eq!(code(&world, "alice", &in_parts).await, "ok");
+    assert_eq!(code(&world, "alice", &direct(&asset)).await, "version_superseded", "it is of the first PUT");
+    assert_eq!(code(&world, "alice", &in_parts).await, "ok");
+}
+
+#[tokio::test]
 async fn parts_of_the_clients_own_choice_are_stitched_as_listed() {
     let world = World::new();
     let upload = Multipart::begin_open(&world, 2 * MIN_PART_SIZE + 1).await;

@@ -141,7 +141,7 @@ where
             return Ok(Granted::Existing(Box::new(document)));
         }
         let ttl = self.policy.grant_ttl;
-        let asset = self.open(owner, asset_id.as_deref(), &terms, Opening::Direct(ttl)).await?;
+        let asset = self.open(owner, asset_id.as_deref(), &terms, Opening::Form(ttl)).await?;
         let grant = granted(&asset)?;
         let form = self.signer.sign_post(asset.key(), grant, self.intake.clock.now(), ttl).await?;
         Ok(Granted::Form { upload: Upload::of(&asset, grant), form })

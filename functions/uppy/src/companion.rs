@@ -85,7 +85,7 @@ impl<P: Ports> Companion<P> {
     /// # Errors
     /// See [`Self::open`].
     pub async fn form(&self, principal: &Principal, wanted: &Wanted) -> Result<(Asset, SignedForm)> {
-        let asset = self.open(principal, wanted, Opening::Direct(self.grant_ttl)).await?;
+        let asset = self.open(principal, wanted, Opening::Form(self.grant_ttl)).await?;
         let grant = granted(&asset)?;
         let form = self.signer.sign_post(asset.key(), grant, self.now(), self.grant_ttl).await?;
         Ok((asset, form))

@@ -220,8 +220,10 @@ pub struct Placeholder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum GrantMode {
-    /// All at once: a presigned PUT, or a form.
+    /// All at once: a presigned PUT.
     Direct,
+    /// All at once: a form. S3 takes no condition with one, so what is posted twice is written twice.
+    Form,
     /// S3's multipart upload.
     Multipart {
         /// S3's id of it.
@@ -275,14 +277,14 @@ impl Grant {
             GrantMode::Multipart { part_size, num_parts, .. } => {
                 Some(Parts { size: self.size.max(), part_size, num_parts })
             }
-            GrantMode::Direct | GrantMode::OpenMultipart { .. } => None,
+            GrantMode::Direct | GrantMode::Form | GrantMode::OpenMultipart { .. } => None,
         }
     }
 
     /// S3's id of the multipart upload, if it is one.
     pub const fn upload_id(&self) -> Option<&UploadId> {
         match &self.mode {
-            GrantMode::Direct => None,
+            GrantMode::Direct | GrantMode::Form => None,
             GrantMode::Multipart { upload_id, .. } | GrantMode::OpenMultipart { upload_id } => {
                 Some(upload_id)
             }
@@ -485,8 +487,8 @@ pub struct Asset {
     due: Option<Timestamp>,
     /// When somebody has to free what was left behind; none where nothing was.
     free_by: Option<Timestamp>,
-    /// When somebody has to look whether bytes came that nobody told of: once the signatures of grants are void that were
-    /// given up, or whose bytes were let go, so that others may be written in their place.
+    /// When somebody has to look whether bytes came that nobody told of: once the signatures of grants are void by which
+    /// more could be written, because they were given up, or hold no condition that the bytes taken don't meet.
     look_at: Option<Timestamp>,
     /// Until when a signature of any of its grants may be used.
     signed_until: Option<Timestamp>,

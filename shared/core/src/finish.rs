@@ -98,7 +98,7 @@ where
         };
         let version = grant.version;
         let object = match (&grant.mode, &completion.upload) {
-            (GrantMode::Direct, _) => {
+            (GrantMode::Direct | GrantMode::Form, _) => {
                 let head = self.originals.head(asset.key(), None).await?;
                 match head.clone().and_then(|head| asset.granted_object(head)) {
                     Some(object) => object,
@@ -267,6 +267,14 @@ fn came_by(asset: &Asset, upload_id: &str) -> bool {
         || asset.kept().iter().any(|kept| is_it(&kept.upload_id))
 }
 
+/// Whether this version came, or was to come, by a multipart upload.
+fn is_in_parts(asset: &Asset, version: Version) -> bool {
+    let update = asset
+        .update()
+        .is_some_and(|update| update.version() == version && update.grant.upload_id().is_some());
+    update || asset.kept().iter().any(|kept| kept.version == version && kept.upload_id.is_some())
+}
+
 /// The answer where the completion is of no open upload: the asset as it is, if the upload's bytes came to it; otherwise
 /// why they didn't.
 fn settled(asset: Asset, completion: &Completion) -> Result<Asset> {
@@ -275,6 +283,10 @@ fn settled(asset: Asset, completion: &Completion) -> Result<Asset> {
         return Err(Error::upload_not_found());
     }
     let came = match completion.upload_id() {
+        // what names no upload is no completion of one in parts, but of a PUT that it took the place of
+        None if completion.version.is_none() && is_in_parts(&asset, version) && version > Version::FIRST => {
+            return Err(version_superseded());
+        }
         None => came(&asset, version),
         Some(named) if came_by(&asset, named) => true,
         // whose bytes were refused, or are kept by the asset that this one is a copy of

@@ -33,8 +33,10 @@ pub struct Intake<T, O, C, I> {
 /// How the bytes will come.
 #[derive(Debug, Clone, Copy)]
 pub enum Opening {
-    /// At once, within this time.
+    /// At once by a PUT, within this time.
     Direct(Duration),
+    /// At once by a form, within this time.
+    Form(Duration),
     /// In planned parts.
     Multipart(Parts),
     /// In parts of whatever size they come.
@@ -229,6 +231,7 @@ where
         let now = self.clock.now();
         let (mode, expires_at) = match opening {
             Opening::Direct(ttl) => (GrantMode::Direct, now.plus(ttl)),
+            Opening::Form(ttl) => (GrantMode::Form, now.plus(ttl)),
             Opening::Multipart(Parts { part_size, num_parts, .. }) => {
                 let upload_id = create().await?;
                 (GrantMode::Multipart { upload_id, part_size, num_parts }, now.plus(MULTIPART_TTL))

@@ -2,7 +2,7 @@
 //! where a client sees them.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -31,6 +31,8 @@ struct Bucket {
     /// The versions of each key, oldest first.
     objects: BTreeMap<String, Vec<Stored>>,
     uploads: BTreeMap<UploadId, Upload>,
+    /// The uploads of which an object was made.
+    stitched: BTreeSet<UploadId>,
     created: Vec<Created>,
     /// Goes up with every version and upload, for their ids.
     count: u64,
@@ -123,6 +125,7 @@ impl MemoryOriginals {
             broken_after: None,
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            stitched: BTreeSet::new(),
             created: Vec::new(),
             count: 0,
         })))
@@ -229,6 +232,16 @@ impl MemoryOriginals {
     /// The uploads that were neither completed nor aborted.
     pub fn open_uploads(&self) -> Vec<UploadId> {
         self.lock().uploads.keys().cloned().collect()
+    }
+
+    /// Whether an upload is open and has parts.
+    pub fn has_parts(&self, upload_id: &UploadId) -> bool {
+        self.lock().uploads.get(upload_id).is_some_and(|upload| !upload.parts.is_empty())
+    }
+
+    /// Whether an object was made of an upload.
+    pub fn is_stitched(&self, upload_id: &UploadId) -> bool {
+        self.lock().stitched.contains(upload_id)
     }
 
     fn lock(&self) -> MutexGuard<'_, Bucket> {
@@ -455,6 +468,7 @@ impl MultipartStore for MemoryOriginals {
             sha256: None,
         };
         bucket.uploads.remove(upload_id);
+        bucket.stitched.insert(upload_id.clone());
         bucket.store(key.as_str(), content, "ObjectCreated:CompleteMultipartUpload");
         Ok(Stitched::Done)
     }

@@ -9,8 +9,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     asset::{
-        Asset, Derivative, Failure, Grant, Job, JobName, JobStatus, Kept, Lease, Leftover, MessageStatus,
-        Need, NewAsset, NewCopy, Placeholder, ProcessingStatus, Stage, StoredObject, Update, Warning,
+        Asset, Derivative, Failure, Grant, GrantMode, Job, JobName, JobStatus, Kept, Lease, Leftover,
+        MessageStatus, Need, NewAsset, NewCopy, Placeholder, ProcessingStatus, Stage, StoredObject, Update,
+        Warning,
     },
     error::{Error, Result},
     ids::{Sha256, Version},
@@ -465,6 +466,9 @@ impl Asset {
     fn first_arrived(&mut self, object: &StoredObject) -> Step {
         let Some(grant) = self.grant.take() else { return unchanged() };
         let size = grant.size;
+        if grant.mode == GrantMode::Form {
+            self.look_at = self.signed_until;
+        }
         self.begin(grant, object);
         self.keep(object);
         if !size.holds(object.size) {
@@ -477,8 +481,8 @@ impl Asset {
     fn update_arrived(&mut self, object: &StoredObject) -> Step {
         let Some(update) = &mut self.update else { return unchanged() };
         let size = update.grant.size;
-        if update.grant.replaces.as_ref() == Some(&object.etag) {
-            // the very bytes that it replaces: the condition of its signature holds as before, so it may write again
+        if update.grant.mode == GrantMode::Form || update.grant.replaces.as_ref() == Some(&object.etag) {
+            // no condition, or the very bytes that it replaces: its signature may write again
             self.look_at = self.signed_until;
         }
         update.object = Some(object.clone());

@@ -2,7 +2,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{asset::GrantMode, ids::Sha256, upload::SizeRange, usage::Usage};
+use crate::{ids::Sha256, upload::SizeRange, usage::Usage};
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -641,6 +641,20 @@ fn is_legal(asset: &Asset) -> bool {
             | (Sent | Seen, Done, Stage::Done)
             | (Pending, Failed, Stage::Failed)
     )
+}
+
+#[test]
+fn the_key_of_a_form_is_looked_at_when_its_signature_is_void() {
+    let direct = |mode| {
+        let mut asset = granted();
+        asset.signed_until = Some(later(4500));
+        if let Some(grant) = &mut asset.grant {
+            grant.mode = mode;
+        }
+        after(&asset, &[arrived(Version::FIRST)]).look_at
+    };
+    assert_eq!(direct(GrantMode::Form), Some(later(4500)));
+    assert_eq!(direct(GrantMode::Direct), None);
 }
 
 proptest! {

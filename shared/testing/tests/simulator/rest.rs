@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use sluice_core::{
     asset::{Asset, Failure, Stage},
     ids::AssetId,
+    time::Timestamp,
 };
 
 use crate::{
     clients::Scene,
-    contents::Sort,
     ledger::{Granted, How, short},
     watch::{Steps, Watch, broken, bytes_of, check_done, check_shown, line, version},
 };
@@ -18,6 +18,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How far two clocks may be apart.
 const SKEW: Duration = Duration::from_secs(5);
+/// Within what time an upload that nobody began leaves the quota: its first look and the sweeper's rounds.
+const GHOST: Duration = Duration::from_mins(40);
+/// How long a conversion takes of which one worker died: the visibility timeout of its message, and a moment.
+const TAKEN_UP: Duration = Duration::from_secs(60 + 30);
 /// How far the clock may be off, and a worker under way.
 const LEEWAY: Duration = Duration::from_secs(60);
 
@@ -37,7 +41,7 @@ pub fn check(scene: &Scene, watch: &Watch) {
 }
 
 /// Invariant 1: every asset becomes terminal by being driven again if its bytes are there; never failed for a fault that
-/// passed.
+/// passed, nor for a preview that can't be made.
 fn check_ended(scene: &Scene, watch: &Watch, asset: &Asset) {
     if !asset.stage().is_terminal() {
         return broken(scene, 1, "not at its end", line(asset));
@@ -51,9 +55,7 @@ fn check_ended(scene: &Scene, watch: &Watch, asset: &Asset) {
         Failure::CANCELLED => ledger.cancelled.contains(&asset.id()),
         Failure::EXPIRED => !ledger.stored.contains(&shown) || watch.is_superseded(&shown),
         "checksum_mismatch" => meant.is_some_and(|meant| meant.lies),
-        "unsupported_image" | "unsupported" | "corrupt_image" => {
-            meant.is_some_and(|meant| meant.content.sort == Sort::BrokenPicture)
-        }
+        // a picture that can't be converted is shown by its original, for no derivative is required here
         _ => false,
     };
     drop(ledger);
@@ -121,6 +123,46 @@ fn check_strays(scene: &Scene, watch: &Watch, assets: &[Asset]) {
         let named = assets.iter().flat_map(Asset::derivatives).any(|made| made.key == key);
         if !named && !watch.derivatives.contains(&key) {
             broken(scene, 8, "a derivative that no record names", key.to_string());
+        }
+    }
+}
+
+/// Invariant 9, in part: an upload that nobody began leaves its owner's quota within minutes. `since` is when faults passed.
+pub fn check_ghosts(scene: &Scene, since: Timestamp) {
+    let world = &scene.engine.world;
+    let now = scene.engine.time.now();
+    for asset in world.table.assets() {
+        let Some(grant) = asset.open_grant().filter(|grant| !grant.idle) else { continue };
+        let progress = asset.update().map_or(asset.progress(), |update| update.progress);
+        let begun = progress > 0 || grant.upload_id().is_some_and(|id| world.originals.has_parts(id));
+        if !begun && grant.granted_at.max(since).plus(GHOST) < now {
+            broken(scene, 9, "an upload that nobody began counts for the quota", line(&asset));
+        }
+    }
+}
+
+/// Invariant 8 the other way round: no record grants a multipart upload that S3 doesn't know, unless it was stitched.
+pub fn check_uploads(scene: &Scene) {
+    let originals = &scene.engine.world.originals;
+    let open = originals.open_uploads();
+    for asset in scene.engine.world.table.assets() {
+        let Some(grant) = asset.open_grant() else { continue };
+        let Some(upload_id) = grant.upload_id() else { continue };
+        if !open.contains(upload_id) && !originals.is_stitched(upload_id) {
+            broken(scene, 8, "a record grants an upload that was aborted", line(&asset));
+        }
+    }
+}
+
+/// Where nothing went wrong but that one function died: what it had begun is taken up again when its message comes back,
+/// not only when a lease or a deadline ends.
+pub fn check_pace(scene: &Scene, watch: &Watch) {
+    for ((asset, version), steps) in &watch.steps {
+        if let (Some(ingested), Some(done)) = (steps.ingested, steps.done)
+            && ingested.plus(TAKEN_UP) < done
+        {
+            let seen = format!("{} v{version}: read {ingested}, done {done}", short(*asset));
+            broken(scene, 1, "a killed worker's job waits longer than its message", seen);
         }
     }
 }

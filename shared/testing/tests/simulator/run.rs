@@ -109,6 +109,8 @@ fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Played {
         staged::check(&run.scene);
         if plan.crash_at == 0 {
             run.let_strangers_try();
+        } else {
+            rest::check_pace(&run.scene, &run.watch);
         }
         let before = Snapshot::take(&run.scene);
         run.scene.engine.story.tell(|| "=== everything is delivered again");
@@ -162,8 +164,8 @@ impl Run {
         engine.faults.pass();
         engine.time.set_behind(Duration::ZERO);
         engine.world.table.set_index_lag(0);
-        let steps = engine.steps();
-        for _ in 0..MOST_ROUNDS {
+        let (steps, since) = (engine.steps(), engine.time.now());
+        for round in 0..MOST_ROUNDS {
             while self.step() {
                 if engine.steps() - steps > MOST_STEPS {
                     broken(&self.scene, 1, "never comes to rest", "steps without end".to_owned());
@@ -171,11 +173,15 @@ impl Run {
                 }
             }
             told::check(&self.scene);
+            if round == 0 {
+                rest::check_uploads(&self.scene);
+            }
             let assets = engine.world.table.assets();
             let Some(deadline) = assets.iter().filter_map(Asset::deadline).min() else { return true };
             // what is past and wasn't ended is looked after again in the next round
             engine.time.advance(Duration::from_secs(300));
             engine.time.advance_to(deadline);
+            rest::check_ghosts(&self.scene, since);
             self.scene.functions.schedule.invoke(&engine);
         }
         broken(&self.scene, 1, "never comes to rest", "deadlines that nobody ends".to_owned());

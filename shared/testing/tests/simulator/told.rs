@@ -39,8 +39,8 @@ struct Line {
     opened_at: Timestamp,
     /// Frames that were read.
     read: usize,
-    /// Whether a `sync` was answered over it.
-    synced: bool,
+    /// How many times a `sync` was answered over it.
+    syncs: u32,
 }
 
 /// What is known of what was told.
@@ -72,7 +72,7 @@ impl Told {
 
     /// The device's connection is open.
     pub fn opened(&mut self, device: usize, id: &ConnectionId, now: Timestamp) {
-        let line = Line { id: id.clone(), opened_at: now, read: 0, synced: false };
+        let line = Line { id: id.clone(), opened_at: now, read: 0, syncs: 0 };
         self.devices[device].open = Some(line);
     }
 
@@ -83,7 +83,12 @@ impl Told {
 
     /// Whether a `sync` was answered over it.
     pub fn is_synced(&self, device: usize) -> bool {
-        self.devices[device].open.as_ref().is_some_and(|line| line.synced)
+        self.syncs(device) > 0
+    }
+
+    /// How many times a `sync` was answered over its open connection.
+    pub fn syncs(&self, device: usize) -> u32 {
+        self.devices[device].open.as_ref().map_or(0, |line| line.syncs)
     }
 
     /// From when on the device asks.
@@ -200,7 +205,7 @@ impl Told {
             }
         }
         if let Some(line) = &mut device.open {
-            line.synced = true;
+            line.syncs += 1;
         }
     }
 }

@@ -137,6 +137,13 @@ impl Client {
             },
             _ => {
                 self.tell(|| format!("need not send {}", file.name));
+                if reply.body["asset"]["filename"] != file.name.as_str() {
+                    let seen = format!(
+                        "{} sends {} and is told {}",
+                        self.name, file.name, reply.body["asset"]["filename"]
+                    );
+                    broken(&self.scene, 11, "the asset that exists has another name", seen);
+                }
                 return Ok(None);
             }
         };
