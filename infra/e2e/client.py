@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from urllib.parse import quote
+from uuid import uuid4
 
 import requests
 from websockets.sync.client import connect
@@ -36,7 +37,8 @@ class Sluice:
     # Uploads
 
     def prepare(self, filename: str, file_size: int, **fields) -> dict:
-        return self.call("POST", "/prepare", 201, json={"filename": filename, "file_size": file_size, **fields})
+        wish = {"filename": filename, "file_size": file_size, **fields}
+        return self.call("POST", "/prepare", 201, json=wish, headers={"Idempotency-Key": str(uuid4())})
 
     def window(self, grant: dict, start_part: int, batch_count: int) -> dict:
         """Signs a further window of a multipart grant's parts."""

@@ -6,11 +6,15 @@ use sluice_core::{
     Error, Result,
     document::AssetDocument,
     finish::{Completion, Finisher},
+    idempotency::Attempt,
     ids::{ETag, Version},
-    ports::{AssetRepository, Clock, JobQueue, LinkSigner, MultipartStore, OriginalStore},
+    ports::{
+        AssetRepository, Clock, IdGenerator, IdempotencyRepository, JobQueue, LinkSigner, MultipartStore,
+        OriginalStore,
+    },
     upload::{MAX_PARTS, PartTag},
 };
-use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
+use sluice_lambda::http::{self, Method, Once, Request, Response, StatusCode};
 
 /// The body of `POST /complete`.
 #[derive(Debug, Deserialize)]
@@ -55,6 +59,8 @@ impl CompleteBody {
 pub async fn handle<T, O, Q, C>(
     finisher: &Finisher<T, O, Q, C>,
     links: &impl LinkSigner,
+    records: &impl IdempotencyRepository,
+    ids: &impl IdGenerator,
     request: Request,
 ) -> Result<Response>
 where
@@ -67,8 +73,14 @@ where
     match (request.method(), &request.segments()[..]) {
         (&Method::POST, ["complete"]) => {
             let completion = request.json::<CompleteBody>()?.read()?;
-            let asset = finisher.complete(&owner()?, &completion).await?;
-            Ok(http::json(StatusCode::OK, &AssetDocument::render(&asset, links).await?))
+            let owner = owner()?;
+            // a repeat gives the same without a key, too: what is completed is completed
+            let run = async |_: Option<&Attempt>| {
+                let asset = finisher.complete(&owner, &completion).await?;
+                Ok(http::json(StatusCode::OK, &AssetDocument::render(&asset, links).await?))
+            };
+            let once = Once { records, clock: &finisher.clock, ids };
+            once.run(&owner, &request, || request.digest(), run).await
         }
         (&Method::GET, ["uploads", upload_id, "parts"]) => {
             let key = request.required_query("object_key")?;

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use futures_util::stream;
 use multer::Multipart;
-use sluice_core::{Error, ErrorKind, Result};
+use sluice_core::{Error, ErrorKind, Result, ids::Sha256};
+use sluice_lambda::blocking;
 
 use crate::disposition;
 
@@ -39,6 +40,18 @@ pub struct File {
     pub content_type: Option<String>,
     /// Its bytes.
     pub bytes: Bytes,
+    /// Their digest.
+    pub sha256: Sha256,
+}
+
+impl Form {
+    /// The digest of all that it holds: each file's own stands for its bytes.
+    pub fn digest(&self) -> Sha256 {
+        let file = |file: &File| (file.filename.clone(), file.content_type.clone(), file.sha256);
+        let files: Vec<_> = self.files.iter().map(file).collect();
+        let all = (files, &self.folder, &self.message_id);
+        Sha256::of(serde_json::to_string(&all).unwrap_or_default().as_bytes())
+    }
 }
 
 /// The error of a form that is too large.
@@ -82,7 +95,11 @@ pub async fn read(content_type: Option<&str>, body: Vec<u8>) -> Result<Form> {
             Some(filename) if filename.is_empty() => {
                 return Err(Error::invalid_field(&name, "the file has no name"));
             }
-            Some(filename) => form.files.push(File { filename, content_type, bytes }),
+            Some(filename) => {
+                let hashed = bytes.clone();
+                let sha256 = blocking(move || Sha256::of(&hashed)).await?;
+                form.files.push(File { filename, content_type, bytes, sha256 });
+            }
             None => match name.as_str() {
                 "folder" => form.folder = Some(text_of(&name, &bytes)?),
                 "message_id" => form.message_id = Some(text_of(&name, &bytes)?),

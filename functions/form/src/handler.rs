@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 use sluice_core::{
     Result,
     document::POLL,
+    idempotency::Attempt,
     ports::{
-        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, LinkSigner,
-        MultipartStore, OriginalStore, TaskRepository,
+        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, IdempotencyRepository, JobQueue,
+        LinkSigner, MultipartStore, OriginalStore, TaskRepository,
     },
     task::TaskStatus,
 };
-use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
+use sluice_lambda::http::{self, Method, Once, Request, Response, StatusCode};
 
 use crate::{
     form::{self, MAX_FORM_BYTES},
@@ -18,9 +19,10 @@ use crate::{
 };
 
 /// Answers a request.
-pub async fn handle<T, O, C, I, G, Q, K, L>(
+pub async fn handle<T, O, C, I, G, Q, K, L, R>(
     taker: &Taker<T, O, C, I, G, Q, K>,
     links: &L,
+    records: &R,
     request: Request,
 ) -> Result<Response>
 where
@@ -32,6 +34,7 @@ where
     Q: JobQueue,
     K: TaskRepository,
     L: LinkSigner,
+    R: IdempotencyRepository,
 {
     let caller = || request.caller(taker.intake.clock.now());
     match (request.method(), &request.segments()[..]) {
@@ -39,8 +42,14 @@ where
             let principal = caller()?.principal();
             let body = request.bytes(MAX_FORM_BYTES)?.ok_or_else(form::too_large)?;
             let form = form::read(request.header("content-type"), body).await?;
-            let taken = taker.take(&principal, form).await?;
-            Ok(http::json(StatusCode::OK, &taken_on_the_wire(&taken)))
+            let once = Once { records, clock: &taker.intake.clock, ids: &taker.intake.ids };
+            // of what the form holds: each time that it is sent its boundary is another
+            let asked = form.digest();
+            let run = async |attempt: Option<&Attempt>| {
+                let taken = taker.take(&principal, form, attempt).await?;
+                Ok(http::json(StatusCode::OK, &taken_on_the_wire(&taken)))
+            };
+            once.run(&principal.owner, &request, || asked, run).await
         }
         (&Method::GET, ["api", "v1", "tasks", id]) => {
             let taken = taker.task(&caller()?.owner, id).await?;

@@ -15,6 +15,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = Config::from_lookup(environment)?;
     let clients = Clients::load().await;
     let table = DynamoTable::new(&clients, config.state_table);
+    let records = table.clone();
     let taker = Taker {
         intake: Intake {
             table: table.clone(),
@@ -30,5 +31,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         tasks: table,
     };
     let links = S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl);
-    http::run(async |request| handle(&taker, &links, request).await).await
+    http::run(async |request| Box::pin(handle(&taker, &links, &records, request)).await).await
 }

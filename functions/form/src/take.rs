@@ -14,7 +14,8 @@ use sluice_core::{
     document::AssetDocument,
     effects::order_ingest,
     gate::{Gate, Principal, Wish},
-    ids::{OwnerId, Sha256, Version},
+    idempotency::Attempt,
+    ids::{OwnerId, Version},
     intake::{Intake, Opening},
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, LinkSigner,
@@ -22,7 +23,6 @@ use sluice_core::{
     },
     task::{Refusal, Task, TaskStatus, task_not_found},
 };
-use sluice_lambda::blocking;
 
 use crate::form::{File, Form};
 
@@ -66,12 +66,14 @@ where
     ///
     /// # Errors
     /// That of the first file, where none could be taken.
-    pub async fn take(&self, principal: &Principal, form: Form) -> Result<Taken> {
+    pub async fn take(&self, principal: &Principal, form: Form, attempt: Option<&Attempt>) -> Result<Taken> {
         let Form { files, folder, message_id } = form;
         let wish = Wish { folder, message_id, ..Wish::default() };
         let answers: Vec<(String, Result<Asset>)> = stream::iter(files)
-            .map(|file| {
-                let wish = wish.clone();
+            .enumerate()
+            .map(|(nth, file)| {
+                let made = attempt.map(|attempt| attempt.made(nth));
+                let wish = Wish { made, ..wish.clone() };
                 async { (file.filename.clone(), self.take_one(principal, wish, file).await) }
             })
             .buffered(AT_ONCE)
@@ -93,7 +95,7 @@ where
             return Err(error);
         }
         let task = Task {
-            id: self.intake.ids.task_id(),
+            id: attempt.map_or_else(|| self.intake.ids.task_id(), Attempt::task_id),
             owner: principal.owner.clone(),
             assets: assets.iter().map(Asset::id).collect(),
             refused,
@@ -105,8 +107,7 @@ where
 
     async fn take_one(&self, principal: &Principal, wish: Wish, file: File) -> Result<Asset> {
         let owner = &principal.owner;
-        let bytes = file.bytes.clone();
-        let sha256 = blocking(move || Sha256::of(&bytes)).await?;
+        let sha256 = file.sha256;
         let wish = Wish {
             size: Some(u64::try_from(file.bytes.len()).map_err(Error::internal)?),
             filename: file.filename,
@@ -115,18 +116,25 @@ where
             ..wish
         };
         let terms = self.gate.admit(principal, &wish).await?;
-        if let Some(existing) = self.intake.existing(owner, &terms).await? {
-            return Ok(existing);
-        }
-        let asset = self.intake.open(owner, &terms, Opening::Direct(STORE_WITHIN)).await?;
+        let asset = match self.intake.earlier(owner, &terms, None).await? {
+            // opened by an earlier try of this request, which didn't come to store the bytes
+            Some(asset) if asset.grant().is_some() => asset,
+            Some(asset) => return Ok(asset),
+            None => match self.intake.existing(owner, &terms).await? {
+                Some(existing) => return Ok(existing),
+                None => self.intake.open(owner, &terms, Opening::Direct(STORE_WITHIN)).await?,
+            },
+        };
         let object = NewObject {
-            content_type: terms.content_type,
+            content_type: terms.content_type.clone(),
             version: Version::FIRST,
             sha256,
             bytes: file.bytes,
         };
         match self.store(&asset, object).await {
             Ok(asset) => Ok(asset),
+            // a repeat of the request goes on with it
+            Err(error) if terms.made.is_some() && error.kind().is_transient() => Err(error),
             Err(error) => {
                 // told as refused, so it must not go on to look like an upload under way; what can't be called off is
                 // there after all, or ends with its grant

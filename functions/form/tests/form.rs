@@ -34,7 +34,7 @@ async fn send_through(world: &World, policy: GatePolicy, request: Request) -> An
         ingest: world.queue.clone(),
         tasks: world.tasks.clone(),
     };
-    let response = handle(&taker, &world.links, request).await;
+    let response = handle(&taker, &world.links, &world.keys, request).await;
     let response = response.map_err(|error| (error.kind(), error.code()))?;
     Ok((response.status().as_u16(), serde_json::from_str(response.body()).unwrap()))
 }
@@ -293,4 +293,30 @@ async fn a_task_is_its_owners_alone() {
     ] {
         assert_eq!(send(&world, of_alice(&world, method, path)).await.unwrap().0, status, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_form_that_comes_again_with_its_key_is_taken_once() {
+    let world = World::new();
+    let files: [(&str, &[u8]); 2] = [("a.txt", b"one"), ("b.txt", b"two")];
+    let send_again = async || send(&world, form(&world, &files).with_header("idempotency-key", "k1")).await;
+    // one that was told 503, though a file may be kept
+    for (method, when) in [
+        ("OriginalStore::put", When::Before),
+        ("OriginalStore::put", When::After),
+        ("AssetRepository::save", When::Before),
+        ("TaskRepository::create", When::After),
+    ] {
+        world.calls.fail_always(method, when, ErrorKind::Unavailable);
+        send_again().await.unwrap_err();
+        world.calls.heal();
+    }
+    let (_, first) = send_again().await.unwrap();
+    let (_, again) = send_again().await.unwrap();
+    assert_eq!((&again["task_id"], &again["assets"]), (&first["task_id"], &first["assets"]));
+    assert_eq!(world.table.assets().len(), 2);
+    assert!(world.table.assets().iter().all(|asset| asset.object().is_some()));
+
+    let other = form(&world, &[("a.txt", b"other")]).with_header("idempotency-key", "k1");
+    assert_eq!(send(&world, other).await.unwrap_err(), (ErrorKind::Unprocessable, "idempotency_mismatch"));
 }

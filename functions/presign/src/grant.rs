@@ -6,6 +6,7 @@ use sluice_core::{
     Error, Result,
     asset::{Asset, Grant},
     document::AssetDocument,
+    finish::version_superseded,
     gate::{Gate, Principal, Terms},
     ids::{AssetId, OwnerId, UploadId, Version},
     intake::{Intake, Opening},
@@ -72,6 +73,14 @@ pub enum Granted {
     Existing(Box<AssetDocument>),
 }
 
+/// What came of the wish to upload.
+enum Opened {
+    /// The upload is open.
+    Granted(Asset),
+    /// Nothing is to be sent.
+    Existing(Asset),
+}
+
 /// What an upload will become.
 #[derive(Debug)]
 pub struct Upload {
@@ -114,14 +123,10 @@ where
             Plan::Direct => Opening::Direct(self.policy.grant_ttl),
             Plan::Multipart(parts) => Opening::Multipart(parts),
         };
-        if asset_id.is_none()
-            && let Some(existing) = self.intake.existing(owner, &terms).await?
-        {
-            let document = AssetDocument::render(&existing, &self.links).await?;
-            return Ok(Granted::Existing(Box::new(document)));
+        match self.open(owner, asset_id.as_deref(), &terms, opening).await? {
+            Opened::Granted(asset) => self.sign(&asset, 1, u64::MAX).await,
+            Opened::Existing(asset) => self.existing(&asset).await,
         }
-        let asset = self.open(owner, asset_id.as_deref(), &terms, opening).await?;
-        self.sign(&asset, 1, u64::MAX).await
     }
 
     /// Grants an upload by one form, of a new asset or of a further version of an existing one. S3 takes no condition with
@@ -134,31 +139,45 @@ where
         let owner = &principal.owner;
         let asset_id = wanted.asset_id.clone();
         let terms = self.gate.admit(principal, &wanted.into()).await?;
-        if asset_id.is_none()
-            && let Some(existing) = self.intake.existing(owner, &terms).await?
-        {
-            let document = AssetDocument::render(&existing, &self.links).await?;
-            return Ok(Granted::Existing(Box::new(document)));
-        }
         let ttl = self.policy.grant_ttl;
-        let asset = self.open(owner, asset_id.as_deref(), &terms, Opening::Form(ttl)).await?;
+        let asset = match self.open(owner, asset_id.as_deref(), &terms, Opening::Form(ttl)).await? {
+            Opened::Granted(asset) => asset,
+            Opened::Existing(asset) => return self.existing(&asset).await,
+        };
         let grant = granted(&asset)?;
         let form = self.signer.sign_post(asset.key(), grant, self.intake.clock.now(), ttl).await?;
         Ok(Granted::Form { upload: Upload::of(&asset, grant), form })
     }
 
-    /// Opens the upload of a new asset, or of a further version of the one that is named.
+    /// Opens the upload of a new asset, or of a further version of the one that is named, unless nothing need be sent. What
+    /// an earlier try of the same request opened is answered again.
     async fn open(
         &self,
         owner: &OwnerId,
         asset_id: Option<&str>,
         terms: &Terms,
         opening: Opening,
-    ) -> Result<Asset> {
-        match asset_id {
-            None => self.intake.open(owner, terms, opening).await,
-            Some(id) => self.intake.open_update(owner, id.parse()?, terms, opening).await,
+    ) -> Result<Opened> {
+        let update_of = asset_id.map(str::parse).transpose()?;
+        if let Some(asset) = self.intake.earlier(owner, terms, update_of).await? {
+            let is_ours = |grant: &Grant| terms.made.as_ref().is_some_and(|made| made.grant == grant.id);
+            return match asset.open_grant() {
+                Some(open) if is_ours(open) => Ok(Opened::Granted(asset)),
+                Some(_) if update_of.is_some() => Err(version_superseded()),
+                _ => Ok(Opened::Existing(asset)),
+            };
         }
+        if let Some(id) = update_of {
+            return self.intake.open_update(owner, id, terms, opening).await.map(Opened::Granted);
+        }
+        match self.intake.existing(owner, terms).await? {
+            Some(asset) => Ok(Opened::Existing(asset)),
+            None => self.intake.open(owner, terms, opening).await.map(Opened::Granted),
+        }
+    }
+
+    async fn existing(&self, asset: &Asset) -> Result<Granted> {
+        Ok(Granted::Existing(Box::new(AssetDocument::render(asset, &self.links).await?)))
     }
 
     /// Signs a further window of an open multipart upload, or one that was signed before and has expired.

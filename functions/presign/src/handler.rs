@@ -3,23 +3,25 @@
 use serde_json::{Value, json};
 use sluice_core::{
     Result,
+    idempotency::Attempt,
     ports::{
-        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, LinkSigner, MultipartStore,
-        OriginalStore, UploadJobRepository, UploadSigner,
+        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, IdempotencyRepository, LinkSigner,
+        MultipartStore, OriginalStore, UploadJobRepository, UploadSigner,
     },
 };
-use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
+use sluice_lambda::http::{self, Method, Once, Request, Response, StatusCode};
 
 use crate::{
     grant::{Granted, Granter, Upload},
     jobs::{Announced, Announcement, MAX_LIMIT, UploadJobs},
-    request::{FormBody, Prepare, PrepareBody},
+    request::{FormBody, NewUpload, Prepare, PrepareBody},
 };
 
 /// Answers a request.
-pub async fn handle<T, O, S, L, C, I, G, J>(
+pub async fn handle<T, O, S, L, C, I, G, J, R>(
     granter: &Granter<T, O, S, L, C, I, G>,
     jobs: &J,
+    records: &R,
     request: Request,
 ) -> Result<Response>
 where
@@ -31,6 +33,7 @@ where
     I: IdGenerator,
     G: GateFunction,
     J: UploadJobRepository,
+    R: IdempotencyRepository,
 {
     let jobs = UploadJobs {
         jobs,
@@ -40,6 +43,7 @@ where
         ids: &granter.intake.ids,
         gate: &granter.gate,
     };
+    let once = Once { records, clock: &granter.intake.clock, ids: &granter.intake.ids };
     let caller = || request.caller(granter.intake.clock.now());
     match (request.method(), &request.segments()[..]) {
         (&Method::POST, ["prepare"]) => {
@@ -47,8 +51,12 @@ where
             match request.json::<PrepareBody>()?.read()? {
                 Prepare::New(wanted) => {
                     // 201 also for a file that is there already: what came of it is said by `mode`
-                    let answer = granter.grant(&caller, wanted).await?;
-                    Ok(http::json(StatusCode::CREATED, &on_the_wire(answer)))
+                    let run = async |attempt: Option<&Attempt>| {
+                        let made = attempt.map(|attempt| attempt.made(0));
+                        let answer = granter.grant(&caller, NewUpload { made, ..wanted }).await?;
+                        Ok(http::json(StatusCode::CREATED, &on_the_wire(answer)))
+                    };
+                    once.run(&caller.owner, &request, || request.digest(), run).await
                 }
                 Prepare::Window(wanted) => {
                     let answer = granter.window(&caller.owner, &wanted).await?;
@@ -57,8 +65,12 @@ where
             }
         }
         (&Method::POST, ["uploadjobs"]) => {
-            let announced = jobs.announce(&caller()?.principal(), request.json::<Announcement>()?).await?;
-            Ok(http::json(StatusCode::CREATED, &token_of(&announced)))
+            let (caller, wanted) = (caller()?.principal(), request.json::<Announcement>()?);
+            let run = async |attempt: Option<&Attempt>| {
+                let announced = jobs.announce(&caller, wanted, attempt).await?;
+                Ok(http::json(StatusCode::CREATED, &token_of(&announced)))
+            };
+            once.run(&caller.owner, &request, || request.digest(), run).await
         }
         (&Method::GET, ["uploadjobs"]) => {
             let limit = request.query_number("limit", 1..=MAX_LIMIT)?;
@@ -73,8 +85,13 @@ where
         (_, ["uploadjobs", _]) => Ok(http::method_not_allowed(&request, &["DELETE"])),
         (&Method::POST, ["s3_signature"]) => {
             let caller = caller()?.principal();
-            let answer = granter.grant_form(&caller, request.json::<FormBody>()?).await?;
-            Ok(http::json(StatusCode::CREATED, &on_the_wire(answer)))
+            let mut wanted: FormBody = request.json()?;
+            let run = async |attempt: Option<&Attempt>| {
+                wanted.made = attempt.map(|attempt| attempt.made(0));
+                let answer = granter.grant_form(&caller, wanted).await?;
+                Ok(http::json(StatusCode::CREATED, &on_the_wire(answer)))
+            };
+            once.run(&caller.owner, &request, || request.digest(), run).await
         }
         (_, ["prepare" | "s3_signature"]) => Ok(http::method_not_allowed(&request, &["POST"])),
         _ => Ok(http::no_such_route(&request)),

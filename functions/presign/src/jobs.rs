@@ -11,6 +11,7 @@ use sluice_core::{
     cancel::cancel_upload,
     change::uncontended,
     gate::{Gate, Principal, Wish},
+    idempotency::Attempt,
     ids::{OwnerId, RequestId, Sha256},
     job::{
         JobEvent, NewUploadJob, UploadJob, UploadJobDocument, already_completed, job_exists, job_not_found,
@@ -89,7 +90,12 @@ where
     ///
     /// # Errors
     /// `invalid_field`; the gate's; `job_exists` unless what had the id ended without a file.
-    pub async fn announce(&self, principal: &Principal, wanted: Announcement) -> Result<Announced> {
+    pub async fn announce(
+        &self,
+        principal: &Principal,
+        wanted: Announcement,
+        attempt: Option<&Attempt>,
+    ) -> Result<Announced> {
         let owner = &principal.owner;
         let request_id: RequestId = wanted.id.parse()?;
         let mut wish = Wish {
@@ -101,10 +107,15 @@ where
             message_id: wanted.message_id,
             upload_job: Some(request_id.clone()),
             metadata: wanted.metadata,
+            made: None,
         };
         let terms = self.gate.admit(principal, &wish).await?;
         let earlier = self.jobs.get(owner, &request_id).await?;
-        let token = self.ids.secret();
+        let token = attempt.map_or_else(|| self.ids.secret(), Attempt::secret);
+        if let Some(job) = earlier.clone().filter(|job| job.token() == Sha256::of(token.as_bytes())) {
+            // made by an earlier try of this request
+            return Ok(Announced { job, token });
+        }
         let new = NewUploadJob {
             owner: owner.clone(),
             request_id,

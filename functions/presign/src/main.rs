@@ -30,5 +30,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         links: S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl),
         policy: config.policy,
     };
-    http::run(async |request| Box::pin(handle(&granter, &table, request)).await).await
+    http::run(async |request| Box::pin(handle(&granter, &table, &table, request)).await).await
 }

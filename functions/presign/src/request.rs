@@ -2,7 +2,7 @@
 //! `POST /s3_signature`.
 
 use serde::Deserialize;
-use sluice_core::{Error, Result, gate::Wish};
+use sluice_core::{Error, Result, gate::Wish, idempotency::Made};
 
 /// The body as it comes. Which of the two it is, `upload_id` tells.
 #[derive(Debug, Deserialize)]
@@ -36,6 +36,8 @@ pub struct NewUpload {
     pub asset_id: Option<String>,
     pub client_part_size: Option<u64>,
     pub client_num_parts: Option<u64>,
+    /// How what it makes is named, where the request may come again.
+    pub made: Option<Made>,
 }
 
 impl From<NewUpload> for Wish {
@@ -47,6 +49,7 @@ impl From<NewUpload> for Wish {
             sha256: wanted.sha256,
             folder: wanted.folder,
             message_id: wanted.message_id,
+            made: wanted.made,
             ..Self::default()
         }
     }
@@ -63,6 +66,9 @@ pub struct FormBody {
     message_id: Option<String>,
     /// Set to replace an existing asset's content.
     pub asset_id: Option<String>,
+    /// How what it makes is named, where the request may come again.
+    #[serde(skip)]
+    pub made: Option<Made>,
 }
 
 impl From<FormBody> for Wish {
@@ -74,6 +80,7 @@ impl From<FormBody> for Wish {
             sha256: wanted.sha256,
             folder: wanted.folder,
             message_id: wanted.message_id,
+            made: wanted.made,
             ..Self::default()
         }
     }
@@ -123,6 +130,7 @@ impl PrepareBody {
             asset_id: self.asset_id,
             client_part_size: self.client_part_size,
             client_num_parts: self.client_num_parts,
+            made: None,
         }))
     }
 }

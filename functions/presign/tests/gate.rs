@@ -44,7 +44,7 @@ async fn prepare(world: &World, terms: &Terms, body: &Value) -> Result<Value, (&
         .with_caller(&build::owner("alice"), world.clock.now().plus(build::GRANT_TTL))
         .with_roots(terms.roots)
         .with_body(body.to_string());
-    let response = handle(&granter, &world.jobs, request)
+    let response = handle(&granter, &world.jobs, &world.keys, request)
         .await
         .map_err(|error| (error.code(), error.message().to_owned()))?;
     Ok(serde_json::from_str(response.body()).unwrap())

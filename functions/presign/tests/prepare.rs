@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sluice_core::{
+    ErrorKind,
     asset::{Event, JobName, Stage},
     gate::{Gate, GatePolicy},
     intake::Intake,
@@ -14,7 +15,7 @@ use sluice_lambda::http::{Method, Request};
 use sluice_presign::{grant::Granter, handler::handle};
 use sluice_testing::{
     Browser, CountingIds, FixedClock, MemoryGate, MemoryLinkSigner, MemoryOriginals, MemoryTable,
-    MemoryUploadSigner, Probe, World, build,
+    MemoryUploadSigner, Probe, When, World, build,
 };
 
 type Memory = Granter<
@@ -48,7 +49,8 @@ async fn prepare(world: &World, owner: &str, body: &Value) -> Result<(u16, Value
     let request = Request::new(Method::POST, "/prepare/")
         .with_caller(&build::owner(owner), expires_at)
         .with_body(body.to_string());
-    let response = handle(&granter(world), &world.jobs, request).await.map_err(|error| error.code())?;
+    let response =
+        handle(&granter(world), &world.jobs, &world.keys, request).await.map_err(|error| error.code())?;
     Ok((response.status().as_u16(), serde_json::from_str(response.body()).unwrap()))
 }
 
@@ -207,15 +209,113 @@ async fn the_token_must_name_its_owner_and_still_be_good() {
     let world = World::new();
     let body = photo(1).to_string();
     let nobody = Request::new(Method::POST, "/prepare").with_body(body.clone());
-    assert_eq!(handle(&granter(&world), &world.jobs, nobody).await.unwrap_err().code(), "unauthorized");
+    assert_eq!(
+        handle(&granter(&world), &world.jobs, &world.keys, nobody).await.unwrap_err().code(),
+        "unauthorized"
+    );
     let expired = Request::new(Method::POST, "/prepare")
         .with_caller(&build::owner("alice"), world.clock.now())
         .with_body(body);
-    assert_eq!(handle(&granter(&world), &world.jobs, expired).await.unwrap_err().code(), "token_expired");
+    assert_eq!(
+        handle(&granter(&world), &world.jobs, &world.keys, expired).await.unwrap_err().code(),
+        "token_expired"
+    );
     for (method, path, status) in [(Method::GET, "/prepare", 405), (Method::POST, "/prepare/more", 404)] {
         assert_eq!(
-            handle(&granter(&world), &world.jobs, Request::new(method, path)).await.unwrap().status(),
+            handle(&granter(&world), &world.jobs, &world.keys, Request::new(method, path))
+                .await
+                .unwrap()
+                .status(),
             status
         );
     }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_again_with_its_key_makes_nothing_more() {
+    let world = World::new();
+    let send = async |key: &str, body: &Value| {
+        let request = Request::new(Method::POST, "/prepare")
+            .with_caller(&build::owner("alice"), world.clock.now().plus(build::GRANT_TTL))
+            .with_header("idempotency-key", key)
+            .with_body(body.to_string());
+        let response = handle(&granter(&world), &world.jobs, &world.keys, request).await;
+        response
+            .map(|response| serde_json::from_str::<Value>(response.body()).unwrap())
+            .map_err(|error| error.code())
+    };
+    let first = send("k1", &photo(10)).await.unwrap();
+    assert_eq!(send("k1", &photo(10)).await.unwrap(), first, "the same asset, its link signed again");
+    assert_eq!(send("k1", &photo(11)).await.unwrap_err(), "idempotency_mismatch");
+    assert_ne!(send("k2", &photo(10)).await.unwrap()["asset_id"], first["asset_id"]);
+    for key in ["", "two words", "grün", &"x".repeat(256)] {
+        assert_eq!(send(key, &photo(10)).await.unwrap_err(), "invalid_idempotency_key");
+    }
+
+    // in parts: no second upload is opened at S3
+    let large = photo(30 * MIB);
+    let parts = send("k3", &large).await.unwrap();
+    assert_eq!(send("k3", &large).await.unwrap()["upload_id"], parts["upload_id"]);
+    assert_eq!(world.originals.open_uploads().len(), 1);
+
+    // a try that died after its asset was written: the next goes on with that, once the first can't be under way any more
+    for when in [When::Before, When::After] {
+        let key = format!("died {when:?}").replace(' ', "-");
+        world.calls.fail("IdempotencyRepository::replace", 1, When::Before, ErrorKind::Unavailable);
+        world.calls.fail("UploadSigner::sign_put", 1, when, ErrorKind::Unavailable);
+        assert_eq!(send(&key, &photo(10)).await.unwrap_err(), "unavailable");
+        assert_eq!(send(&key, &photo(10)).await.unwrap_err(), "request_in_flight");
+        let before = world.table.assets().len();
+        world.clock.advance(std::time::Duration::from_secs(30));
+        send(&key, &photo(10)).await.unwrap();
+        assert_eq!(world.table.assets().len(), before);
+    }
+
+    // once its bytes are there, a repeat tells of the asset
+    let id = first["asset_id"].as_str().unwrap().parse().unwrap();
+    let asset = world.table.asset(id);
+    let head = world.upload(&asset, vec![0; 10]);
+    world.apply(id, &Event::UploadArrived(Box::new(build::stored(&asset, &head))));
+    let again = send("k1", &photo(10)).await.unwrap();
+    assert_eq!((&again["mode"], &again["asset"]["asset_id"]), (&json!("existing"), &first["asset_id"]));
+
+    // an update: the same grant, and never a second version
+    let update = json!({ "filename": "b.jpg", "file_size": 5, "content_type": "image/jpeg", "asset_id": id });
+    world.apply(id, &Event::Ingested(Box::new(build::ingest(asset.version(), build::digest(b"x")))));
+    world.apply(
+        id,
+        &Event::JobSucceeded {
+            job: JobName::Image,
+            version: asset.version(),
+            derivatives: vec![],
+            warnings: vec![],
+        },
+    );
+    let granted = send("u1", &update).await.unwrap();
+    assert_eq!(granted["version"], 2);
+    assert_eq!(send("u1", &update).await.unwrap(), granted);
+    world.apply(id, &Event::UploadCancelled);
+    assert_eq!(send("u1", &update).await.unwrap()["mode"], "existing");
+    assert_eq!(world.table.asset(id).granted().to_string(), "2");
+}
+
+#[tokio::test]
+async fn a_key_is_its_owners_and_its_routes() {
+    let world = World::new();
+    let send = async |owner: &str, path: &str| {
+        let request = Request::new(Method::POST, path)
+            .with_caller(&build::owner(owner), world.clock.now().plus(build::GRANT_TTL))
+            .with_header("idempotency-key", "1")
+            .with_body(photo(10).to_string());
+        let response = handle(&granter(&world), &world.jobs, &world.keys, request).await.unwrap();
+        serde_json::from_str::<Value>(response.body()).unwrap()["asset_id"].clone()
+    };
+    let mut ids = vec![
+        send("alice", "/prepare").await,
+        send("bob", "/prepare").await,
+        send("alice", "/s3_signature").await,
+        send("alice", "/prepare").await,
+    ];
+    assert_eq!(ids.pop().as_ref(), Some(&ids[0]));
+    assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2]);
 }

@@ -32,7 +32,7 @@ async fn answer(world: &World, request: Request) -> Result<(u16, Value), &'stati
         links: world.links.clone(),
         policy: UploadPolicy::default(),
     };
-    let response = handle(&granter, &world.jobs, request).await.map_err(|error| error.code())?;
+    let response = handle(&granter, &world.jobs, &world.keys, request).await.map_err(|error| error.code())?;
     Ok((response.status().as_u16(), serde_json::from_str(response.body()).unwrap()))
 }
 

@@ -34,7 +34,7 @@ async fn send_through(world: &World, gate: Gate<MemoryGate>, request: Request) -
         links: world.links.clone(),
         policy: UploadPolicy::default(),
     };
-    let response = handle(&granter, &world.jobs, request).await.map_err(|error| error.code())?;
+    let response = handle(&granter, &world.jobs, &world.keys, request).await.map_err(|error| error.code())?;
     let body = serde_json::from_str(response.body()).unwrap_or_default();
     Ok((response.status().as_u16(), body))
 }
@@ -322,4 +322,21 @@ async fn one_that_has_expired_can_not_be_started_and_need_not_be_cancelled() {
     assert_eq!(job.check_start(world.clock.now()).unwrap_err().code(), "job_expired");
     assert_eq!(cancel(&world, "alice", "1").await.unwrap().0, 204);
     assert_eq!(world.jobs.written().len(), 1, "nothing more is told");
+}
+
+#[tokio::test]
+async fn a_job_that_is_announced_again_with_its_key_has_the_same_token() {
+    let world = World::new();
+    let send = async |key: &str| {
+        let request = Request::new(Method::POST, "/uploadjobs")
+            .with_caller(&build::owner("alice"), world.clock.now().plus(build::GRANT_TTL))
+            .with_header("idempotency-key", key)
+            .with_body(r#"{"id":"job","filename":"a.txt"}"#);
+        send_through(&world, Gate { policy: GatePolicy::default(), function: None }, request).await
+    };
+    let (_, first) = send("k1").await.unwrap();
+    assert_eq!(send("k1").await.unwrap().1, first);
+    assert_eq!(send("k2").await.unwrap_err(), "job_exists");
+    let job = world.jobs.by_token(build::digest(first["upload_token"].as_str().unwrap().as_bytes())).await;
+    assert_eq!(job.unwrap().unwrap().request_id().as_str(), "job");
 }

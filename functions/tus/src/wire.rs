@@ -240,8 +240,8 @@ impl Metadata {
             sha256: text(&["sha256"]),
             folder: text(&["folder"]),
             message_id: text(&["message_id"]),
-            upload_job: None,
             metadata,
+            ..Wish::default()
         }
     }
 }

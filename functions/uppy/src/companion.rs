@@ -9,18 +9,20 @@ use std::time::Duration;
 use sluice_core::{
     Error, Result,
     asset::{Asset, Failure, Grant},
+    cancel::already_uploaded,
     finish::{Completion, Finisher},
     gate::{Gate, Principal},
     ids::{OwnerId, UploadId},
     intake::{Intake, Opening},
     names::ObjectKey,
     ports::{
-        AssetRepository, Clock, ContentIndex, EndpointTokenRepository, GateFunction, IdGenerator, JobQueue,
-        MultipartStore, OriginalStore, SignedForm, SignedPart, UploadSigner,
+        AssetRepository, Clock, ContentIndex, EndpointTokenRepository, GateFunction, IdGenerator,
+        IdempotencyRepository, JobQueue, MultipartStore, OriginalStore, SignedForm, SignedPart, UploadSigner,
     },
     time::Timestamp,
     upload::{MAX_PARTS, PartTag, UploadedPart},
 };
+use sluice_lambda::http::Once;
 
 use crate::wire::Wanted;
 
@@ -42,6 +44,8 @@ pub trait Ports {
     type Gate: GateFunction;
     /// Addresses that carry their authority.
     type Endpoints: EndpointTokenRepository;
+    /// Requests that may come again.
+    type Records: IdempotencyRepository;
 }
 
 /// What uploads are opened, signed and finished with.
@@ -56,6 +60,8 @@ pub struct Companion<P: Ports> {
     pub signer: P::Signer,
     /// Addresses that carry their authority.
     pub endpoints: P::Endpoints,
+    /// Requests that may come again.
+    pub records: P::Records,
     /// The name of the bucket of originals, which Uppy is told.
     pub bucket: String,
     /// How long a signed request is good.
@@ -68,12 +74,21 @@ impl<P: Ports> Companion<P> {
         self.intake.clock.now()
     }
 
+    /// What requests that may come again are done with.
+    pub fn once(&self) -> Once<'_, P::Records, P::Clock, P::Ids> {
+        Once { records: &self.records, clock: &self.intake.clock, ids: &self.intake.ids }
+    }
+
     /// Opens the upload of a new asset, or of a further version of the one that is named.
     ///
     /// # Errors
     /// The gate's; `asset_not_found`, `asset_busy`, `stale_version`; `too_many_uploads`, `quota_exceeded`.
     pub async fn open(&self, principal: &Principal, wanted: &Wanted, opening: Opening) -> Result<Asset> {
         let terms = self.gate.admit(principal, &wanted.wish).await?;
+        if let Some(asset) = self.intake.earlier(&principal.owner, &terms, wanted.asset_id).await? {
+            let is_ours = |grant: &Grant| terms.made.as_ref().is_some_and(|made| made.grant == grant.id);
+            return if asset.open_grant().is_some_and(is_ours) { Ok(asset) } else { Err(already_uploaded()) };
+        }
         match wanted.asset_id {
             None => self.intake.open(&principal.owner, &terms, opening).await,
             Some(id) => self.intake.open_update(&principal.owner, id, &terms, opening).await,

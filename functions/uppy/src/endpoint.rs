@@ -11,7 +11,7 @@ use sluice_core::{
     Error, ErrorKind, Result,
     gate::Principal,
     ids::Sha256,
-    ports::{Endpoint, EndpointTokenRepository, IdGenerator},
+    ports::{Endpoint, EndpointTokenRepository},
     time::Timestamp,
     upload::MULTIPART_TTL,
 };
@@ -19,14 +19,13 @@ use sluice_core::{
 /// How long an endpoint opens new uploads.
 pub const OPENS_FOR: Duration = Duration::from_hours(1);
 
-/// Makes an endpoint for `principal`: its secret, and what it stands for.
+/// Makes an endpoint for `principal` of a new secret: it, and what it stands for.
 pub async fn make(
     endpoints: &impl EndpointTokenRepository,
-    ids: &impl IdGenerator,
+    token: String,
     principal: Principal,
     now: Timestamp,
 ) -> Result<(String, Endpoint)> {
-    let token = ids.secret();
     let expires_at = now.plus(MULTIPART_TTL);
     let endpoint = Endpoint { principal, opens_until: now.plus(OPENS_FOR), expires_at };
     endpoints.keep(Sha256::of(token.as_bytes()), &endpoint).await?;

@@ -2,7 +2,12 @@
 
 use serde_json::{Map, Value, json};
 use sluice_core::{
-    Error, ErrorKind, Result, gate::Principal, intake::Opening, ports::SignedForm, time::Timestamp,
+    Error, ErrorKind, Result,
+    gate::Principal,
+    idempotency::{Attempt, Made},
+    intake::Opening,
+    ports::{IdGenerator, SignedForm},
+    time::Timestamp,
 };
 use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
 
@@ -47,13 +52,17 @@ async fn route<P: Ports>(companion: &Companion<P>, request: &Request) -> Result<
     match (request.method(), &segments[..]) {
         (&Method::POST, ["uppy", "endpoints"]) => {
             let principal = request.caller(now)?.principal();
-            let made = endpoint::make(&companion.endpoints, &companion.intake.ids, principal, now).await?;
-            let (token, endpoint) = made;
-            let body = json!({
-                "path": format!("/u/{token}"), "expires_at": endpoint.opens_until,
-                "continues_until": endpoint.expires_at,
-            });
-            Ok(http::json(StatusCode::CREATED, &body))
+            let owner = principal.owner.clone();
+            let run = async |attempt: Option<&Attempt>| {
+                let token = attempt.map_or_else(|| companion.intake.ids.secret(), Attempt::secret);
+                let (token, endpoint) = endpoint::make(&companion.endpoints, token, principal, now).await?;
+                let body = json!({
+                    "path": format!("/u/{token}"), "expires_at": endpoint.opens_until,
+                    "continues_until": endpoint.expires_at,
+                });
+                Ok(http::json(StatusCode::CREATED, &body))
+            };
+            companion.once().run(&owner, request, || request.digest(), run).await
         }
         (_, ["s3", rest @ ..]) => {
             let principal = request.caller(now)?.principal();
@@ -79,6 +88,22 @@ async fn serve<P: Ports>(
     path: &[&str],
     authority: &Authority,
 ) -> Result<Response> {
+    if *request.method() != Method::POST {
+        return answer(companion, request, path, authority, None).await;
+    }
+    let run = async |attempt: Option<&Attempt>| {
+        answer(companion, request, path, authority, attempt.map(|attempt| attempt.made(0))).await
+    };
+    companion.once().run(&authority.principal.owner, request, || request.digest(), run).await
+}
+
+async fn answer<P: Ports>(
+    companion: &Companion<P>,
+    request: &Request,
+    path: &[&str],
+    authority: &Authority,
+    made: Option<Made>,
+) -> Result<Response> {
     let now = companion.now();
     let owner = &authority.principal.owner;
     let key = || request.required_query("key");
@@ -97,7 +122,8 @@ async fn serve<P: Ports>(
         }
         (&Method::POST, ["multipart"]) => {
             let CreateBody { filename, r#type, metadata } = request.json()?;
-            let wanted = Wanted::read(&filename, r#type.as_deref(), metadata.unwrap_or_default())?;
+            let mut wanted = Wanted::read(&filename, r#type.as_deref(), metadata.unwrap_or_default())?;
+            wanted.wish.made = made;
             let asset = companion.open(authority.to_open()?, &wanted, Opening::OpenMultipart).await?;
             let upload_id = granted(&asset)?.upload_id();
             json!({
@@ -136,7 +162,7 @@ async fn serve<P: Ports>(
         (&Method::POST, ["sign"]) => {
             let body: SignBody = request.json()?;
             let principal = if body.opens() { authority.to_open()? } else { &authority.principal };
-            sign(companion, principal, body).await?
+            sign(companion, principal, body, made).await?
         }
         (&Method::GET, ["sts"]) => {
             let message = "no credentials are given out: they would let in whatever no gate has seen; \

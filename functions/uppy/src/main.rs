@@ -24,6 +24,7 @@ impl Ports for Aws {
     type Ids = RandomIds;
     type Gate = LambdaGate;
     type Endpoints = DynamoTable;
+    type Records = DynamoTable;
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -51,7 +52,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             function: config.gate_function.map(|name| LambdaGate::new(&clients, name)),
         },
         signer: S3UploadSigner::new(&clients, config.originals.clone()),
-        endpoints: table,
+        endpoints: table.clone(),
+        records: table,
         bucket: config.originals,
         grant_ttl: config.grant_ttl,
     };

@@ -22,6 +22,7 @@ use sluice_core::{
     asset::{Asset, Grant},
     cancel::{already_uploaded, cancel_upload},
     gate::Principal,
+    idempotency::Made,
     ids::UploadId,
     intake::Opening,
     ports::{MultipartStep, SignedRequest, UploadSigner},
@@ -110,11 +111,13 @@ pub async fn sign<P: Ports>(
     companion: &Companion<P>,
     principal: &Principal,
     body: SignBody,
+    made: Option<Made>,
 ) -> Result<Value> {
     let (now, ttl) = (companion.now(), companion.grant_ttl);
     let (key, step) = body.step()?;
     let upload_id = match step {
-        Step::Whole(wanted) => {
+        Step::Whole(mut wanted) => {
+            wanted.wish.made = made;
             let (asset, form) = companion.form(principal, &wanted).await?;
             let fields: Map<String, Value> =
                 form.fields.into_iter().map(|(name, value)| (name, value.into())).collect();
@@ -123,7 +126,8 @@ pub async fn sign<P: Ports>(
                 "expires_at": form.expires_at,
             }));
         }
-        Step::Create(wanted) => {
+        Step::Create(mut wanted) => {
+            wanted.wish.made = made;
             let asset = companion.open(principal, &wanted, Opening::Direct(MULTIPART_TTL)).await?;
             let request = companion.signer.sign_create(asset.key(), granted(&asset)?, now, ttl).await?;
             return Ok(answer(&asset, request));

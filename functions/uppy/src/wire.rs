@@ -90,8 +90,8 @@ impl Wanted {
                 sha256: text("sha256")?,
                 folder: text("folder")?,
                 message_id: text("message_id")?,
-                upload_job: None,
                 metadata,
+                ..Wish::default()
             },
         })
     }

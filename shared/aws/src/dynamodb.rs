@@ -5,6 +5,7 @@ mod connections;
 mod contents;
 mod cursor;
 mod endpoints;
+mod idempotency;
 mod jobs;
 pub mod schema;
 mod tasks;

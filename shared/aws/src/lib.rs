@@ -6,7 +6,7 @@
 //! | [`S3Staging`] | `StagingStore` | the staging bucket, and copies from it into the bucket of originals |
 //! | [`S3Derived`] | `DerivedStore` | the bucket of derivatives |
 //! | [`S3UploadSigner`], [`S3LinkSigner`] | `UploadSigner`, `LinkSigner` | local; credentials only |
-//! | [`DynamoTable`] | `AssetRepository`, `ContentIndex`, `TicketRepository`, `ConnectionRepository`, `EndpointTokenRepository`, `UploadJobRepository`, `TaskRepository`, `TusUploadRepository` | the state table |
+//! | [`DynamoTable`] | `AssetRepository`, `ContentIndex`, `TicketRepository`, `ConnectionRepository`, `EndpointTokenRepository`, `UploadJobRepository`, `TaskRepository`, `IdempotencyRepository`, `TusUploadRepository` | the state table |
 //! | [`SqsJobQueue`] | `JobQueue` | the queue of conversion jobs |
 //! | [`SqsTextQueue`] | none; `notify` sets records aside with it | a queue that people read |
 //! | [`LambdaGate`] | `GateFunction` | the operator's own Lambda function |

@@ -186,6 +186,11 @@ async fn tasks() {
 }
 
 #[tokio::test]
+async fn requests_with_a_key() {
+    contracts::idempotency_repository_contract(&table().await, "a name").await;
+}
+
+#[tokio::test]
 async fn originals() {
     let (clients, bucket) = (clients().await, bucket(true).await);
     let signer = S3UploadSigner::new(&clients, bucket.as_str());

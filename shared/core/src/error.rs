@@ -14,6 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// The request is wrong and stays wrong.
     Invalid,
+    /// It could be right by itself, but doesn't fit what was said before.
+    Unprocessable,
     /// It doesn't exist, or isn't the caller's (the two are never told apart).
     NotFound,
     /// It doesn't fit the present state.

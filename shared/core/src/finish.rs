@@ -339,6 +339,7 @@ fn incomplete() -> Error {
     Error::conflict("upload_incomplete", "the bytes aren't there yet")
 }
 
-fn version_superseded() -> Error {
+/// Another upload of the asset took the place of the one that is spoken of.
+pub fn version_superseded() -> Error {
     Error::conflict("version_superseded", "a later upload of this asset took the place of this one")
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    idempotency::Made,
     ids::{MessageId, OwnerId, RequestId, Sha256},
     names::{ContentType, Filename, Folder, Kind},
     ports::GateFunction,
@@ -85,6 +86,8 @@ pub struct Wish {
     pub upload_job: Option<RequestId>,
     /// What else the client told, for the operator's own function.
     pub metadata: Map<String, Value>,
+    /// How what it makes is named, where the request may come again.
+    pub made: Option<Made>,
 }
 
 /// A wish that the gate let through.
@@ -106,6 +109,8 @@ pub struct Terms {
     pub upload_job: Option<RequestId>,
     /// What its owner may have.
     pub quota: Quota,
+    /// How what it makes is named, where the request may come again.
+    pub made: Option<Made>,
 }
 
 /// The rule for the files of one kind.
@@ -354,6 +359,7 @@ impl<G: GateFunction> Gate<G> {
             message_id: wish.message_id.as_deref().map(str::parse).transpose()?,
             upload_job: wish.upload_job.clone(),
             quota: self.policy.quota,
+            made: wish.made.clone(),
             filename,
         })
     }

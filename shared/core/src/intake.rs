@@ -81,6 +81,21 @@ where
         self.copy(owner, place, terms, &keeper).await.map(Some)
     }
 
+    /// What an earlier try of the same request made: its new asset, or the asset of which it opened the next version.
+    pub async fn earlier(
+        &self,
+        owner: &OwnerId,
+        terms: &Terms,
+        update_of: Option<AssetId>,
+    ) -> Result<Option<Asset>> {
+        let Some(made) = &terms.made else { return Ok(None) };
+        let asset = self.table.get(update_of.unwrap_or(made.asset_id)).await?;
+        Ok(asset.filter(|asset| {
+            let is_open = asset.grant().is_some_and(|grant| grant.id == made.grant);
+            asset.owner() == owner && (update_of.is_none() || made.is_repeat || is_open)
+        }))
+    }
+
     /// The owner's finished asset that the index names under `digest`, if it shows just this content.
     async fn finished(
         &self,
@@ -107,7 +122,7 @@ where
 
     /// A new asset that shows the bytes of `keeper`, the only one at its place unless two ask for it in the same moment.
     async fn copy(&self, owner: &OwnerId, place: Sha256, terms: &Terms, keeper: &Asset) -> Result<Asset> {
-        let id = self.ids.asset_id();
+        let id = self.new_id(terms);
         let mut holder = self.table.claim(owner, place, id).await?;
         for _ in 0..ROUNDS {
             if holder == id {
@@ -140,7 +155,7 @@ where
     /// # Errors
     /// `too_many_uploads`, `quota_exceeded`.
     pub async fn open(&self, owner: &OwnerId, terms: &Terms, opening: Opening) -> Result<Asset> {
-        let id = self.ids.asset_id();
+        let id = self.new_id(terms);
         let key = ObjectKey::new(&terms.folder, id, &terms.filename);
         let target = Target { key, version: Version::FIRST, replaces: None };
         let grant = self.grant(&target, terms, opening).await?;
@@ -242,7 +257,7 @@ where
             }
         };
         Ok(Grant {
-            id: self.ids.name(),
+            id: terms.made.as_ref().map_or_else(|| self.ids.name(), |made| made.grant.clone()),
             version: target.version,
             mode,
             size: terms.size,
@@ -254,6 +269,10 @@ where
             expires_at,
             idle: false,
         })
+    }
+
+    fn new_id(&self, terms: &Terms) -> AssetId {
+        terms.made.as_ref().map_or_else(|| self.ids.asset_id(), |made| made.asset_id)
     }
 
     /// Frees what nothing records; a failure leaves it to the bucket's lifecycle rule.

@@ -234,6 +234,7 @@ impl UploadJob {
             message_id: self.message_id.clone(),
             upload_job: Some(self.request_id.clone()),
             quota: Quota { open_uploads: self.max_open_uploads, stored_bytes: self.max_stored_bytes },
+            made: None,
         }
     }
 

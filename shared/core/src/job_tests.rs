@@ -34,6 +34,7 @@ fn terms(size: SizeRange) -> Terms {
         message_id: Some("message".parse().unwrap()),
         upload_job: None,
         quota: Quota { open_uploads: Some(3), stored_bytes: None },
+        made: None,
     }
 }
 

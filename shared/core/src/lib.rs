@@ -14,6 +14,7 @@
 //! | [`job`] | upload jobs: announced, started by a token, followed to their end |
 //! | [`task`] | what became of the files of one small form |
 //! | [`tus`] | uploads by tus: appends of any size made into parts, parts made into one |
+//! | [`idempotency`] | requests that come again with their key: what they make is named by it |
 //! | [`usage`] | what an owner has, and may have |
 //! | [`arrival`] | bytes that came: the asset learns of them, whoever tells |
 //! | [`cancel`] | calling an upload off |
@@ -33,6 +34,7 @@ pub mod effects;
 pub mod error;
 pub mod finish;
 pub mod gate;
+pub mod idempotency;
 pub mod ids;
 pub mod intake;
 pub mod job;

@@ -16,6 +16,7 @@ use crate::{
     asset::{Asset, Grant, JobName},
     error::Result,
     gate::{GateAnswer, GateRequest, Principal},
+    idempotency::KeyRecord,
     ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
     job::UploadJob,
     names::{ContentType, DerivedKey, Filename, ObjectKey},
@@ -574,6 +575,20 @@ pub trait TaskRepository: Send + Sync {
 
     /// The task; none if it doesn't exist.
     fn get(&self, id: TaskId) -> impl Future<Output = Result<Option<Task>>> + Send;
+}
+
+/// Requests with an idempotency key. Each is forgotten after [`KEY_TTL`](crate::idempotency::KEY_TTL).
+pub trait IdempotencyRepository: Send + Sync {
+    /// Writes the record of a request where there is none, or one whose time is over; otherwise what is there. A second
+    /// call finds its own.
+    fn claim(
+        &self,
+        record: &KeyRecord,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<KeyRecord>>> + Send;
+
+    /// Writes a record in the place of `there`, on condition that it is that still, or already the new one; whether it is.
+    fn replace(&self, there: &KeyRecord, record: &KeyRecord) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// The bucket in which bytes wait until they are part of an original. Its lifecycle rule removes what was left.

@@ -20,6 +20,7 @@
 //! Nothing here logs a query string, a header or a body.
 
 mod body;
+mod once;
 mod problem;
 mod request;
 mod response;
@@ -33,6 +34,7 @@ use tracing::Instrument;
 
 pub use self::{
     body::MAX_BODY_BYTES,
+    once::Once,
     problem::{log_error, method_not_allowed, no_such_route, problem},
     request::{Caller, Request},
     response::{Payload, Response, json, no_content, redirect},
@@ -129,6 +131,7 @@ mod tests {
         let status = |kind| problem(&Error::new(kind, "code", "message"), "r").status().as_u16();
         let table = [
             (ErrorKind::Invalid, 400),
+            (ErrorKind::Unprocessable, 422),
             (ErrorKind::NotFound, 404),
             (ErrorKind::Conflict, 409),
             (ErrorKind::TooLarge, 413),

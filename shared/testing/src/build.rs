@@ -152,6 +152,7 @@ pub fn new_job(owner: &str, request_id: &str) -> NewUploadJob {
         message_id: None,
         upload_job: None,
         quota: Quota::UNLIMITED,
+        made: None,
     };
     let metadata = serde_json::json!({ "album": { "id": 7, "tags": ["a", null] } });
     NewUploadJob {

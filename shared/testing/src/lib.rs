@@ -10,6 +10,7 @@
 //! | [`s3`] | [`MemoryOriginals`] and [`MemoryDerived`]: versions, conditions and multipart uploads as S3 has them |
 //! | [`tus`] | [`MemoryUploads`] and [`MemoryStaging`]: uploads by tus, and what waits to be a part |
 //! | [`signers`] | [`MemoryUploadSigner`], [`MemoryLinkSigner`], and the [`MemoryBrowser`] that uses what they signed |
+//! | [`idempotency`] | [`MemoryKeys`]: requests that come again |
 //! | [`gate`] | [`MemoryGate`]: an operator's gate function |
 //! | [`messages`] | [`MemoryQueue`] and [`MemoryNotifier`] |
 //! | [`probe`] | [`Probe`]: counts the calls of a port, and makes chosen ones fail before or after their work |
@@ -26,6 +27,7 @@ pub mod build;
 pub mod contracts;
 pub mod endpoints;
 pub mod gate;
+pub mod idempotency;
 pub mod jobs;
 pub mod messages;
 pub mod probe;
@@ -39,6 +41,7 @@ pub mod world;
 
 pub use endpoints::MemoryEndpoints;
 pub use gate::MemoryGate;
+pub use idempotency::MemoryKeys;
 pub use jobs::{MemoryJobs, MemoryTasks};
 pub use messages::{MemoryNotifier, MemoryQueue};
 pub use probe::{Calls, Probe, When};

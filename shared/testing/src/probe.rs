@@ -15,15 +15,16 @@ use bytes::Bytes;
 use sluice_core::{
     Error, ErrorKind, Result,
     asset::{Asset, Grant},
+    idempotency::KeyRecord,
     ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
     job::UploadJob,
     names::{ContentType, DerivedKey, ObjectKey},
     ports::{
         AssetRepository, Connection, ConnectionRepository, ContentIndex, Copied, Delivery, DerivedStore,
-        Endpoint, EndpointTokenRepository, JobOrder, JobQueue, LinkSigner, Locking, MultipartStep,
-        MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore, Page, Saved,
-        SignedForm, SignedPart, SignedRequest, StagingStore, Stitched, TaskRepository, TicketRepository,
-        TusUploadRepository, UploadJobRepository, UploadSigner,
+        Endpoint, EndpointTokenRepository, IdempotencyRepository, JobOrder, JobQueue, LinkSigner, Locking,
+        MultipartStep, MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore, Page,
+        Saved, SignedForm, SignedPart, SignedRequest, StagingStore, Stitched, TaskRepository,
+        TicketRepository, TusUploadRepository, UploadJobRepository, UploadSigner,
     },
     task::{Task, TaskId},
     time::Timestamp,
@@ -352,6 +353,10 @@ watch! {
     TaskRepository {
         fn create(task: &Task) -> ();
         fn get(id: TaskId) -> Option<Task>;
+    }
+    IdempotencyRepository {
+        fn claim(record: &KeyRecord, now: Timestamp) -> Option<KeyRecord>;
+        fn replace(there: &KeyRecord, record: &KeyRecord) -> bool;
     }
     JobQueue {
         fn enqueue(order: &JobOrder) -> ();

@@ -13,6 +13,7 @@ use sluice_core::{
 use crate::{
     build,
     endpoints::MemoryEndpoints,
+    idempotency::MemoryKeys,
     jobs::{MemoryJobs, MemoryTasks},
     messages::{MemoryNotifier, MemoryQueue},
     probe::{Calls, Probe},
@@ -72,6 +73,8 @@ pub struct World {
     pub jobs: Probe<MemoryJobs>,
     /// Tasks of small forms.
     pub tasks: Probe<MemoryTasks>,
+    /// Requests with an idempotency key.
+    pub keys: Probe<MemoryKeys>,
     /// WebSocket connections.
     pub notifier: Probe<MemoryNotifier>,
     /// A client that uses what the signers signed.
@@ -105,6 +108,7 @@ impl World {
             endpoints: Probe::new(MemoryEndpoints::default(), &calls),
             jobs: Probe::new(MemoryJobs::default(), &calls),
             tasks: Probe::new(MemoryTasks::default(), &calls),
+            keys: Probe::new(MemoryKeys::default(), &calls),
             notifier: Probe::new(MemoryNotifier::default(), &calls),
             ids: CountingIds::default(),
             clock,

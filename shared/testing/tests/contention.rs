@@ -30,6 +30,7 @@ async fn open(world: &World, owner: &OwnerId, opening: Opening) -> Result<Asset>
         message_id: None,
         upload_job: None,
         quota: Quota { open_uploads: Some(5), ..Quota::UNLIMITED },
+        made: None,
     };
     let intake = Intake {
         table: world.table.clone(),

@@ -39,6 +39,11 @@ async fn tasks() {
 }
 
 #[tokio::test]
+async fn requests_with_a_key() {
+    contracts::idempotency_repository_contract(&World::new().keys, "a name").await;
+}
+
+#[tokio::test]
 async fn gate() {
     let answer = GateAnswer { allow: true, max_bytes: Some(5), ..GateAnswer::default() };
     let (allowing, failing) = (MemoryGate::answering(answer), MemoryGate::failing());

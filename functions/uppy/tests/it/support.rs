@@ -12,8 +12,8 @@ use sluice_core::{
 };
 use sluice_lambda::http::{Method, Request};
 use sluice_testing::{
-    CountingIds, FixedClock, MemoryEndpoints, MemoryGate, MemoryOriginals, MemoryQueue, MemoryTable,
-    MemoryUploadSigner, Probe, World, build,
+    CountingIds, FixedClock, MemoryEndpoints, MemoryGate, MemoryKeys, MemoryOriginals, MemoryQueue,
+    MemoryTable, MemoryUploadSigner, Probe, World, build,
 };
 use sluice_uppy::{
     companion::{Companion, Ports},
@@ -31,6 +31,7 @@ impl Ports for Memory {
     type Ids = CountingIds;
     type Gate = MemoryGate;
     type Endpoints = Probe<MemoryEndpoints>;
+    type Records = Probe<MemoryKeys>;
 }
 
 /// The largest image that the gate takes here.
@@ -61,6 +62,7 @@ pub fn companion(world: &World) -> Companion<Memory> {
         gate: Gate { policy: GatePolicy::new(&rules, 1 << 30, Quota::UNLIMITED).unwrap(), function: None },
         signer: world.uploads.clone(),
         endpoints: world.endpoints.clone(),
+        records: world.keys.clone(),
         bucket: "originals".to_owned(),
         grant_ttl: Duration::from_hours(1),
     }

@@ -13,6 +13,7 @@
 //! | its token | `J#{sha256 of the token}` | `J` | `owner`, `request_id`, `expires_at` |
 //! | tus upload | `F#{sha256 of its id}` | `F` | the upload's own fields, `expires_at` |
 //! | task | `K#{task_id}` | `K` | the task's own fields, `expires_at` |
+//! | request with a key | `R#{sha256 of owner, route and key}` | `R` | what was asked, a seed, `expires_at` |
 //! | connection | `O#{owner}` | `C#{connection_id}` | `since`, `expires_at` |
 //! | its reverse | `C#{connection_id}` | `C` | `owner`, `since`, `expires_at` |
 //!
@@ -52,6 +53,7 @@
 //! | a tus upload's lock | `UpdateItem`, on condition of its owner, offset and state, which returns it |
 //! | a changed tus upload | `PutItem`, on condition that the stored `revision` is one below |
 //! | a task | consistent `GetItem` |
+//! | a request with a key | `PutItem`, on condition that there is none, which returns what is there; then on that of its turn |
 //! | a new connection | both its items in one transaction |
 //! | a connection that is gone | `DeleteItem` of the reverse, then of the other, on condition that `since` isn't newer |
 //! | an owner's connections | consistent `Query` of `O#{owner}` |
@@ -119,6 +121,10 @@ pub(super) fn ticket_key(ticket: Sha256) -> Item {
 
 pub(super) fn endpoint_key(token: Sha256) -> Item {
     key(format!("E#{token}"), "E")
+}
+
+pub(super) fn idempotency_key(id: Sha256) -> Item {
+    key(format!("R#{id}"), "R")
 }
 
 pub(super) fn tus_key(id: Sha256) -> Item {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sluice_core::{
     Error, ErrorKind, Result,
     gate::{Principal, Roots},
-    ids::OwnerId,
+    ids::{OwnerId, Sha256},
     time::Timestamp,
 };
 
@@ -188,6 +188,12 @@ impl Request {
     /// `invalid_field`, naming the field, for what isn't a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         body::json(self.body.as_deref().unwrap_or_default(), self.is_base64)
+    }
+
+    /// The digest of all that it asks for: where, and with what body.
+    pub fn digest(&self) -> Sha256 {
+        let asked = (self.method.as_str(), &self.segments, &self.query, &self.body);
+        Sha256::of(serde_json::to_string(&asked).unwrap_or_default().as_bytes())
     }
 
     /// The body's bytes; none if there are more than `limit`.

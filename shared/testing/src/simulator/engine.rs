@@ -184,6 +184,13 @@ impl Engine {
         self.crashed.get()
     }
 
+    /// Drops everything that runs or feeds what runs: it holds the engine, which would otherwise never be freed.
+    pub fn end(&self) {
+        drop(self.tasks.take());
+        drop(self.spawned.take());
+        drop(self.sources.take());
+    }
+
     /// How many steps were taken.
     pub fn steps(&self) -> u64 {
         self.steps.get()

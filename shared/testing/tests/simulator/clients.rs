@@ -13,7 +13,10 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sluice_core::ids::{AssetId, OwnerId};
+use sluice_core::{
+    ids::{AssetId, OwnerId},
+    ports::IdGenerator,
+};
 use sluice_testing::{
     Answer, Browser,
     simulator::{Chance, Engine, Fault, Function, Happening, Outcome},
@@ -24,6 +27,7 @@ use crate::{
     functions::Functions,
     ledger::{Granted, Ledger, short},
     told::Told,
+    watch::broken,
 };
 
 use self::jobs::Doors;
@@ -57,6 +61,12 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The asset that a new upload becomes, or that exists.
+    fn asset_id(&self) -> Option<String> {
+        let id = self.body["asset_id"].as_str().or_else(|| self.body["asset"]["asset_id"].as_str());
+        id.filter(|_| self.status < 300).map(str::to_owned)
+    }
+
     /// The code of a refusal.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
@@ -112,7 +122,8 @@ impl Client {
         self.engine().faults.strikes(Fault::ClientReplays)
     }
 
-    /// Sends a request until it is answered, otherwise than by a passing fault.
+    /// Sends a request until it is answered, otherwise than by a passing fault. Half of the POSTs have a key, the same each
+    /// time (invariant 12): what they make, they make once.
     pub async fn ask(
         &self,
         function: &Function,
@@ -120,8 +131,29 @@ impl Client {
         target: &str,
         body: Option<&Value>,
     ) -> Result<Reply, Gone> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut event = self.request(method, path, query, body);
+        let keyed = method == "POST" && self.chance.one_in(2);
+        if keyed {
+            event["headers"]["idempotency-key"] = self.engine().world.ids.name().into();
+        }
+        let mut made = None;
         for _ in 0..TRIES {
-            let reply = self.ask_once(function, method, target, body).await;
+            self.engine().tally.came(Happening::Request);
+            let reply = self.call(function, event.clone()).await;
+            let asset = reply.asset_id();
+            if let (Some(before), Some(now)) = (&made, &asset)
+                && keyed
+                && before != now
+            {
+                broken(
+                    &self.scene,
+                    12,
+                    "one key, two assets",
+                    format!("{method} {target}: {before}, then {now}"),
+                );
+            }
+            made = made.or(asset);
             let lost = self.engine().faults.strikes(Fault::ApiAnswerLost);
             self.tell(|| {
                 let heard = if lost { " (lost)" } else { "" };
@@ -129,7 +161,7 @@ impl Client {
             });
             if reply.code() == "busy" {
                 let seen = format!("{method} {target} of {}", self.name);
-                crate::watch::broken(&self.scene, 9, "refused for load though no quota is set", seen);
+                broken(&self.scene, 9, "refused for load though no quota is set", seen);
             }
             if !lost && reply.status < 500 && reply.status != 429 {
                 return Ok(reply);
@@ -138,13 +170,6 @@ impl Client {
         }
         self.tell(|| "gives up".to_owned());
         Err(Gone)
-    }
-
-    async fn ask_once(&self, function: &Function, method: &str, target: &str, body: Option<&Value>) -> Reply {
-        let engine = self.engine();
-        engine.tally.came(Happening::Request);
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        self.call(function, self.request(method, path, query, body)).await
     }
 
     /// A request as API Gateway hands it on.

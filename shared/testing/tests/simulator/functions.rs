@@ -135,11 +135,11 @@ fn presign(engine: &Engine) -> Function {
             grant_ttl: build::GRANT_TTL,
         },
     });
-    let jobs = world.jobs.clone();
+    let (jobs, keys) = (world.jobs.clone(), world.keys.clone());
     Function::new("presign", Duration::from_secs(29), move |event| {
-        let (granter, jobs) = (granter.clone(), jobs.clone());
+        let (granter, jobs, keys) = (granter.clone(), jobs.clone(), keys.clone());
         serve(event, async move |request| {
-            Box::pin(sluice_presign::handler::handle(&granter, &jobs, request)).await
+            Box::pin(sluice_presign::handler::handle(&granter, &jobs, &keys, request)).await
         })
     })
 }
@@ -147,10 +147,12 @@ fn presign(engine: &Engine) -> Function {
 fn complete(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
     let world = &engine.world;
     let finisher = Rc::new(finisher(engine, ingest));
-    let links = world.links.clone();
+    let (links, keys, ids) = (world.links.clone(), world.keys.clone(), world.ids.clone());
     Function::new("complete", Duration::from_secs(29), move |event| {
-        let (finisher, links) = (finisher.clone(), links.clone());
-        serve(event, async move |request| sluice_complete::handler::handle(&finisher, &links, request).await)
+        let (finisher, links, keys, ids) = (finisher.clone(), links.clone(), keys.clone(), ids.clone());
+        serve(event, async move |request| {
+            sluice_complete::handler::handle(&finisher, &links, &keys, &ids, request).await
+        })
     })
 }
 
@@ -205,10 +207,10 @@ fn form(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
         ingest: ingest.clone(),
         tasks: world.tasks.clone(),
     });
-    let links = world.links.clone();
+    let (links, keys) = (world.links.clone(), world.keys.clone());
     Function::new("form", Duration::from_secs(29), move |event| {
-        let (taker, links) = (taker.clone(), links.clone());
-        serve(event, async move |request| sluice_form::handler::handle(&taker, &links, request).await)
+        let (taker, links, keys) = (taker.clone(), links.clone(), keys.clone());
+        serve(event, async move |request| sluice_form::handler::handle(&taker, &links, &keys, request).await)
     })
 }
 

@@ -121,6 +121,7 @@ fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Played {
         }
     }
     let violations = run.scene.ledger.borrow().violations().to_vec();
+    run.scene.engine.end();
     (violations, run.scene.engine.crashed())
 }
 

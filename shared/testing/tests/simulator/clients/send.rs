@@ -137,7 +137,10 @@ impl Client {
             },
             _ => {
                 self.tell(|| format!("need not send {}", file.name));
-                if reply.body["asset"]["filename"] != file.name.as_str() {
+                if of.is_none()
+                    && reply.status == 201
+                    && reply.body["asset"]["filename"] != file.name.as_str()
+                {
                     let seen = format!(
                         "{} sends {} and is told {}",
                         self.name, file.name, reply.body["asset"]["filename"]

@@ -4,8 +4,8 @@ use std::{rc::Rc, time::Duration};
 
 use sluice_core::gate::{Gate, GatePolicy};
 use sluice_testing::{
-    CountingIds, FixedClock, MemoryEndpoints, MemoryGate, MemoryOriginals, MemoryQueue, MemoryTable,
-    MemoryUploadSigner, Probe, build,
+    CountingIds, FixedClock, MemoryEndpoints, MemoryGate, MemoryKeys, MemoryOriginals, MemoryQueue,
+    MemoryTable, MemoryUploadSigner, Probe, build,
     simulator::{Engine, Function},
 };
 use sluice_uppy::companion::{Companion, Ports};
@@ -23,6 +23,7 @@ impl Ports for Memory {
     type Ids = CountingIds;
     type Gate = MemoryGate;
     type Endpoints = Probe<MemoryEndpoints>;
+    type Records = Probe<MemoryKeys>;
 }
 
 /// The function.
@@ -34,6 +35,7 @@ pub fn deploy(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
         gate: Gate { policy: GatePolicy::default(), function: None },
         signer: world.uploads.clone(),
         endpoints: world.endpoints.clone(),
+        records: world.keys.clone(),
         bucket: "originals".to_owned(),
         grant_ttl: build::GRANT_TTL,
     });
