@@ -24,7 +24,7 @@ use crate::{
 
 /// Pushes at a time. One owner's connections are few; the bound is for the odd one with a hundred tabs.
 const PUSHES: usize = 16;
-/// Tries of a push before its record is reported, or its connection left to open.
+/// Tries of a push before its connection is cut, or left to open.
 const TRIES: u32 = 3;
 /// The pause before the second try; it doubles with each.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -49,9 +49,9 @@ pub struct Ports<R, J, L, N, Q, C> {
     pub clock: C,
 }
 
-/// What is known during one batch, and only then: who is connected, where a push failed, and who is still opening. To a
-/// connection that failed nothing more is tried, for the stream brings all of it again, and a line that hangs must not
-/// use up everybody's time. To one that was waited for and is still opening each further push is tried once.
+/// What is known during one batch, and only then: who is connected, whom a push failed that could not be cut either, and who
+/// is still opening. To a connection that failed nothing more is tried, for the stream brings all of it again. To one that
+/// was waited for and is still opening each further push is tried once.
 #[derive(Default)]
 struct Batch {
     connections: HashMap<OwnerId, Vec<Connection>>,
@@ -182,6 +182,11 @@ where
                 Push::Done => {
                     known.opening.remove(&connection.id);
                 }
+                // It fails alone: its client notices the cut, comes back and asks for what it missed. The stream would bring
+                // everybody's changes again for it.
+                Push::Failed if self.is_cut(&connection).await => {
+                    self.forget(&connection, owner, known).await?
+                }
                 Push::Failed => {
                     known.failed.insert(connection.id);
                     told = Told::NotAll;
@@ -190,15 +195,31 @@ where
                 Push::Opening => {
                     known.opening.insert(connection.id);
                 }
-                Push::Gone => {
-                    self.connections.remove_unless_newer(&connection, owner).await?;
-                    if let Some(left) = known.connections.get_mut(owner) {
-                        left.retain(|other| *other != connection);
-                    }
-                }
+                Push::Gone => self.forget(&connection, owner, known).await?,
             }
         }
         Ok(told)
+    }
+
+    /// Cuts a connection; one that may be opening still can't be, and would be forgotten by mistake.
+    async fn is_cut(&self, connection: &Connection) -> bool {
+        if connection.since.until(self.clock.now()) < GRACE {
+            return false;
+        }
+        let cut = self.notifier.cut(&connection.id).await;
+        if let Err(error) = &cut {
+            tracing::warn!(connection = %connection.id, code = error.code(), source = error.sources(), "not cut");
+        }
+        cut.is_ok()
+    }
+
+    /// A connection is told nothing more.
+    async fn forget(&self, connection: &Connection, owner: &OwnerId, known: &mut Batch) -> Result<()> {
+        self.connections.remove_unless_newer(connection, owner).await?;
+        if let Some(left) = known.connections.get_mut(owner) {
+            left.retain(|other| other != connection);
+        }
+        Ok(())
     }
 
     async fn push(&self, connection: &Connection, frame: &str, tries: u32) -> Push {

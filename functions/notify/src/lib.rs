@@ -3,8 +3,8 @@
 //! whichever door the bytes came and whoever ended it.
 //!
 //! Trigger: the stream of the state table (`NEW_AND_OLD_IMAGES`), asset and upload job items only, in batches with
-//! `ReportBatchItemFailures`. A change is told at least once and, to one connection, in order per asset unless a push
-//! failed; clients keep the document with the highest `seq`.
+//! `ReportBatchItemFailures`. A change is told at least once and, to one connection, in order per asset unless
+//! something failed; clients keep the document with the highest `seq`.
 //!
 //! What becomes of a record:
 //!
@@ -14,7 +14,8 @@
 //! | an upload job whose revision rose | its document goes the same way |
 //! | a removal, another item, no new revision | nothing |
 //! | can't be read | set aside on the poison queue: it would block its shard of the stream |
-//! | a push, the table or the links failed in passing | everybody else is told, and the record is reported: the stream delivers again from there |
+//! | a push failed three times, a second each | its connection is cut: its client notices, comes back and syncs |
+//! | it can't be cut either, or the table or the links failed in passing | everybody else is told, and the record is reported: the stream delivers again from there |
 //!
 //! A connection that API Gateway says is gone is forgotten, unless it was recorded within the last 30 s: then it may be
 //! opening still, for it is recorded before its handshake ends and can't be pushed to until then. It is tried again after

@@ -311,7 +311,27 @@ async fn a_push_that_fails_in_passing_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_push_that_keeps_failing_is_reported_and_blocks_nobody() {
+async fn a_line_that_hangs_is_cut_and_fails_alone() {
+    let world = World::new();
+    let function = function(&world);
+    let hanging = connect(&world, "alice", "a").await;
+    let states = two_states(&world, "alice");
+    let [bobs, _] = two_states(&world, "bob");
+    let bob = connect(&world, "bob", "b").await;
+    world.clock.advance(GRACE);
+    for nth in [1, 2, 3] {
+        world.calls.fail("Notifier::push", nth, When::Before, ErrorKind::Unavailable);
+    }
+    let batch = stream_of(&[states[0].clone(), bobs, states[1].clone()]);
+    assert!(invoke(&function, batch).await.is_empty(), "nobody's changes come again for it");
+    assert_eq!(told(&world, &bob).len(), 1);
+    assert_eq!(world.calls.count("Notifier::push"), 4);
+    assert!(!world.notifier.is_open(&hanging), "its client notices, comes back and syncs");
+    assert!(recorded_of_alice(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_line_that_can_not_be_cut_either_is_reported_and_blocks_nobody() {
     let world = World::new();
     let function = function(&world);
     let failing = connect(&world, "alice", "a").await;
@@ -319,9 +339,11 @@ async fn a_push_that_keeps_failing_is_reported_and_blocks_nobody() {
     let [bobs, _] = two_states(&world, "bob");
     let bob = connect(&world, "bob", "b").await;
     let batch = stream_of(&[states[0].clone(), bobs, states[1].clone()]);
+    world.clock.advance(GRACE);
     for nth in [1, 2, 3] {
         world.calls.fail("Notifier::push", nth, When::Before, ErrorKind::Unavailable);
     }
+    world.calls.fail("Notifier::cut", 1, When::Before, ErrorKind::Unavailable);
     assert_eq!(invoke(&function, batch.clone()).await, ["1", "3"]);
     assert_eq!(told(&world, &bob).len(), 1);
     assert!(told(&world, &failing).is_empty());

@@ -215,6 +215,18 @@ async fn derivatives_that_stayed_are_an_error_though_the_answer_is_a_200() {
 }
 
 #[tokio::test]
+async fn a_push_to_a_line_that_hangs_ends_soon() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let clients = Clients::for_endpoint(&endpoint, "us-east-1", "key", "secret").await;
+    let notifier = WebSocketNotifier::new(&clients, &endpoint);
+    let connection: ConnectionId = "Lx8cWeSsoAMCJdA=".parse().unwrap();
+    let push = tokio::time::timeout(std::time::Duration::from_secs(15), notifier.push(&connection, "{}"));
+    // the connection's own time limit would be longer
+    assert_eq!(push.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
 async fn a_push_is_delivered_or_its_connection_gone_or_it_failed() {
     let push = async |status, kind: &'static [(&'static str, &'static str)]| {
         let clients = clients([Reply(status, kind, "{}")]).await;

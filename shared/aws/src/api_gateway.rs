@@ -11,6 +11,9 @@ use sluice_core::{
 
 use crate::{clients::Clients, error::classify};
 
+/// The service's name in errors.
+const SERVICE: &str = "API Gateway";
+
 /// Pushes to the connections of one WebSocket API's stage. IAM: `execute-api:ManageConnections`.
 #[derive(Debug, Clone)]
 pub struct WebSocketNotifier {
@@ -36,7 +39,15 @@ impl Notifier for WebSocketNotifier {
                 let message = format!("{} bytes don't fit a message", text.len());
                 Err(Error::new(ErrorKind::TooLarge, "message_too_large", message))
             }
-            Err(error) => Err(classify("API Gateway", &error)),
+            Err(error) => Err(classify(SERVICE, &error)),
+        }
+    }
+
+    async fn cut(&self, connection: &ConnectionId) -> Result<()> {
+        match self.client.delete_connection().connection_id(connection.as_str()).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if crate::error::status(&error) == Some(410) => Ok(()),
+            Err(error) => Err(classify(SERVICE, &error)),
         }
     }
 }

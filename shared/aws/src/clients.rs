@@ -32,6 +32,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 const SMALL_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// All tries of a small request: below the 29 s that API Gateway waits.
 const SMALL_OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
+/// One push to a WebSocket: one whose line hangs must not use up the time of the others. Who pushes tries again itself.
+const PUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Tries of one request, the first included. More is the queue's or the client's to do.
 const ATTEMPTS: u32 = 3;
 
@@ -114,10 +116,11 @@ impl Clients {
         aws_sdk_lambda::Client::from_conf(config.build())
     }
 
-    /// The management client of one WebSocket API's stage: its address is the API's own, never a general one.
+    /// The management client of one WebSocket API's stage, whose requests are tried once: its address is the API's own, never a general one.
     pub(crate) fn api_gateway_management(&self, endpoint: &str) -> aws_sdk_apigatewaymanagement::Client {
         let config = aws_sdk_apigatewaymanagement::config::Builder::from(&self.config)
-            .timeout_config(small_requests())
+            .timeout_config(connections().operation_timeout(PUSH_TIMEOUT).build())
+            .retry_config(RetryConfig::disabled())
             .endpoint_url(endpoint);
         aws_sdk_apigatewaymanagement::Client::from_conf(config.build())
     }

@@ -507,8 +507,12 @@ pub enum Delivery {
 
 /// Pushes to WebSocket connections.
 pub trait Notifier: Send + Sync {
-    /// Pushes a text frame, at most 128 KB (API Gateway's limit of a message; 32 KB a frame).
+    /// Pushes a text frame, at most 128 KB (API Gateway's limit of a message; 32 KB a frame). It ends within a second or so:
+    /// a line that hangs is `Unavailable`.
     fn push(&self, connection: &ConnectionId, text: &str) -> impl Future<Output = Result<Delivery>> + Send;
+
+    /// Cuts a connection, so that its client notices. Cutting one that has ended is success.
+    fn cut(&self, connection: &ConnectionId) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Upload jobs, found by their owner's own id and by the digest of their token.

@@ -63,6 +63,11 @@ impl MemoryNotifier {
         self.lock().open.remove(connection);
     }
 
+    /// Whether it is open.
+    pub fn is_open(&self, connection: &ConnectionId) -> bool {
+        self.lock().open.contains(connection)
+    }
+
     /// What it received, oldest first.
     pub fn frames(&self, connection: &ConnectionId) -> Vec<String> {
         self.lock().frames.get(connection).cloned().unwrap_or_default()
@@ -87,5 +92,10 @@ impl Notifier for MemoryNotifier {
         }
         wires.frames.entry(connection.clone()).or_default().push(text.to_owned());
         Ok(Delivery::Delivered)
+    }
+
+    async fn cut(&self, connection: &ConnectionId) -> Result<()> {
+        self.close(connection);
+        Ok(())
     }
 }

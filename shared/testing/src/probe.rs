@@ -379,6 +379,7 @@ watch! {
     }
     Notifier {
         fn push(connection: &ConnectionId, text: &str) -> Delivery;
+        fn cut(connection: &ConnectionId) -> ();
     }
 }
 

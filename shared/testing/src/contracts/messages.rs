@@ -60,4 +60,9 @@ pub async fn notifier_contract(
     assert_eq!(notifier.push(gone, "nobody there").await.unwrap(), Delivery::Gone);
     eventually("both frames", async || (received().await == [r#"{"type":"pong"}"#, "Grüße"]).then_some(()))
         .await;
+    for connection in [open, open, gone] {
+        notifier.cut(connection).await.unwrap();
+    }
+    let is_gone = async || (notifier.push(open, "late").await.unwrap() == Delivery::Gone).then_some(());
+    eventually("the cut", is_gone).await;
 }

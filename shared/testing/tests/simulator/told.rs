@@ -125,8 +125,10 @@ pub fn look(scene: &Rc<Scene>) {
     }
     let (now, count) = (scene.engine.time.now(), scene.told.borrow().devices.len());
     for device in 0..count {
-        let opened = scene.told.borrow().devices[device].open.as_ref().map(|line| line.opened_at);
-        if opened.is_some_and(|opened| opened.plus(LONGEST) <= now) {
+        let is_over = scene.told.borrow().devices[device].open.as_ref().is_some_and(|line| {
+            line.opened_at.plus(LONGEST) <= now || !scene.engine.world.notifier.is_open(&line.id)
+        });
+        if is_over {
             cut(scene, device);
         }
     }
