@@ -43,6 +43,7 @@ check: install ## Formatting, lints, documentation, dependencies and the templat
 	@cargo deny --version >/dev/null 2>&1 || \
 	  env -u CARGO_BUILD_TARGET cargo install --locked cargo-deny@$(CARGO_DENY_VERSION)
 	cargo deny check bans licenses sources
+	@infra/local/advisories.sh
 	$(SAM) validate --lint
 	$(VENV)/bin/cfn-lint template.yaml
 	@echo "==> the image engine in the arithmetic of what is deployed"
