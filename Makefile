@@ -36,7 +36,7 @@ simulate: ## Try every order and every fault: make simulate SEEDS=100000; make s
 simulate-undone: ## Undo each mend in turn and have the simulator find it, within SEEDS seeds (20000)
 	@SEEDS="$(or $(SEEDS),20000)" infra/local/undone.sh
 
-check: install ## Formatting, lints, documentation, dependencies and the template, warnings denied; codecs as deployed
+check: install ## Formatting, lints, documentation, dependencies, the template; codecs and functions as deployed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
