@@ -26,7 +26,7 @@ def photo() -> bytes:
 def test_what_was_under_way_goes_on(alice):
     done = [alice.send_and_wait("before.jpg", photo())["asset_id"]]
     grants = [alice.prepare(f"{number}.jpg", len(photo())) for number in range(12)]
-    film = noise(2 * PART)
+    film = noise(3 * PART)
     multipart = alice.prepare("film.bin", len(film))
     alice.complete(multipart, put_parts(multipart, film))
     for number, grant in enumerate(grants):
