@@ -36,13 +36,14 @@ simulate: ## Try every order and every fault: make simulate SEEDS=100000; make s
 simulate-undone: ## Undo each mend in turn and have the simulator find it, within SEEDS seeds (20000)
 	@SEEDS="$(or $(SEEDS),20000)" infra/local/undone.sh
 
-check: install ## Formatting, lints, documentation, dependencies and the template, warnings denied; codecs as deployed
+check: install ## Formatting, lints, documentation, dependencies, the template; codecs and functions as deployed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	@cargo deny --version >/dev/null 2>&1 || \
 	  env -u CARGO_BUILD_TARGET cargo install --locked cargo-deny@$(CARGO_DENY_VERSION)
 	cargo deny check bans licenses sources
+	@infra/local/advisories.sh
 	$(SAM) validate --lint
 	$(VENV)/bin/cfn-lint template.yaml
 	@echo "==> the image engine in the arithmetic of what is deployed"

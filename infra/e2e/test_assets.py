@@ -45,6 +45,20 @@ def test_listing_and_reading_give_the_same_document(alice):
     assert without_signatures(listed) == without_signatures(asset)
 
 
+def test_two_lists_give_the_same_links(alice):
+    """A browser finds in its cache what it loaded by them. One pair of lists may lie on both sides of a new window."""
+    alice.send_and_wait("a.jpg", sample("astronaut.jpg"))
+
+    def links() -> list[str]:
+        [asset] = alice.call("GET", "/assets")["assets"]
+        return [asset["media_url"], *(made["url"] for made in asset["derivatives"])]
+
+    first, second, third = (links() for _ in range(3))
+    assert len(first) == 4
+    assert first == second or second == third
+    fetch(third[1])
+
+
 @pytest.mark.parametrize("query", [
     {"limit": "0"}, {"limit": "-1"}, {"limit": "many"}, {"limit": "1.5"}, {"limit": ""}, {"limit": "100000"},
     {"cursor": "x"}, {"cursor": "%00"}, {"cursor": "eyJ4IjoxfQ"}, {"cursor": "x" * 3000},

@@ -45,6 +45,12 @@ def reached(live, status: str) -> dict:
     return live.until(lambda message: message["type"] == "upload_job" and message["job"]["status"] == status)["job"]
 
 
+@pytest.mark.parametrize("job_id", ["a/b", "/", ".", ".."])
+def test_an_id_that_no_path_can_name_is_refused(alice, job_id):
+    wish = {"id": job_id, "filename": "film.bin", "filesize": 1}
+    assert_problem(alice.request("POST", "/uploadjobs", json=wish), 400, "invalid_field")
+
+
 def jobs(user) -> dict[str, dict]:
     return {job["request_id"]: job for job in user.call("GET", "/uploadjobs")["jobs"]}
 

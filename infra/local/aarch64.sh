@@ -1,12 +1,28 @@
 #!/usr/bin/env bash
-# The image engine on aarch64, which is what Lambda's Graviton processors run: cross-built, and the tests of its vector
-# code run there under qemu-user. Called by `make check`.
+# On aarch64, which is what Lambda's Graviton processors run and what is deployed unless told otherwise: the tests of the
+# image engine's vector code, and every function from its start to its first request for an invocation. Cross-built, and run
+# under qemu-user. Called by `make check`; FUNCTIONS names some of them.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/../.."
 target=aarch64-unknown-linux-gnu
+runner=
+
+test_and_start() {
+  cargo test --target "$target" --package sluice-media --lib
+  local names
+  names=${FUNCTIONS:-$(ls functions)}
+  echo "==> every function, linked for $target and started"
+  # shellcheck disable=SC2046,SC2086
+  cargo build --target "$target" $(printf -- ' --package sluice-%s' $names)
+  # shellcheck disable=SC2086
+  PYTHONPATH=$here "$here/.venv/bin/python" "$here/starts.py" \
+    "${CARGO_TARGET_DIR:-target}/$target/debug" --runner "$runner" $names
+}
 
 if [ "$(uname -m)" = aarch64 ]; then
-  exec cargo test --target "$target" --package sluice-media --lib
+  test_and_start
+  exit
 fi
 
 packages=()
@@ -22,5 +38,6 @@ rustup target list --installed | grep -qx "$target" || rustup target add "$targe
 
 export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -L /usr/aarch64-linux-gnu"
-cargo test --target "$target" --package sluice-media --lib
+runner="qemu-aarch64-static -L /usr/aarch64-linux-gnu"
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$runner
+test_and_start

@@ -78,10 +78,23 @@ make_image() {
   rm -rf "$root" "$work/packages"
 }
 
+# The containers' way to this machine, an address that nothing outside of it reaches: that of the bridge. Some engines name
+# it nowhere before they made the bridge; its device then has it. Without it there is nothing to bind to, and an empty
+# address would mean all of them.
+bridge_address() {
+  local found
+  found=$(docker network inspect bridge --format '{{range .IPAM.Config}}{{.Gateway}} {{end}}' 2>/dev/null |
+    tr ' ' '\n' | grep -m 1 -E '^[0-9]+(\.[0-9]+){3}$') ||
+    found=$(ip -4 -oneline address show docker0 2>/dev/null | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p' | head -n 1)
+  [ -n "$found" ] || die "the container engine has no bridge: \`docker network inspect bridge\` names no address of it"
+  python3 -c 'import socket, sys; socket.socket().bind((sys.argv[1], 0))' "$found" 2>/dev/null ||
+    die "the bridge's address $found isn't one of this machine's yet: start any container once, so that the bridge is made"
+  echo "$found"
+}
+
 mkdir -p "$work"
 start_engine
-# The containers' way to this machine. Nothing outside of it reaches that address.
-gateway=$(docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}')
+gateway=$(bridge_address)
 image=sluice/sam-local-${gateway//./-}-$port:base
 make_image "$image" "http://$gateway:$port"
 export PYTHONPATH=$here SLUICE_STATE=$work

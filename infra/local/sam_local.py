@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 import boto3
@@ -42,6 +43,8 @@ class Emulator:
     """On the address that containers reach, without signatures: nothing here is kept, and nothing is secret."""
 
     def __init__(self, host: str, port: int, folder: Path):
+        if not host or ip_address(host).is_unspecified:
+            raise Failure("the emulator never binds to all addresses: name one that only this machine's containers reach")
         self.endpoint = f"http://{host}:{port}"
         self.host, self.port, self.folder = host, port, folder
 

@@ -20,3 +20,4 @@ cargo test --workspace
 "$python" -m stack up --no-sample
 echo "==> end-to-end tests"
 "$python" -m pytest infra/e2e "$@"
+"$python" -m pytest infra/e2e -n 0 -m alone

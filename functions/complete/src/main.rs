@@ -16,7 +16,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let finisher = Finisher {
         table: table.clone(),
         originals: S3Originals::new(&clients, config.originals.clone()),
-        ingest: SqsJobQueue::new(&clients, config.ingest_queue),
+        ingest: SqsJobQueue::of_ingest(&clients, config.ingest_queue),
         clock: SystemClock,
     };
     let links = S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl);

@@ -48,7 +48,7 @@ mod tests {
         assert_eq!(
             errors.to_string(),
             "bad configuration: STATE_TABLE is missing; ORIGINALS_BUCKET is missing; DERIVED_BUCKET is missing; \
-             WEBSOCKET_ENDPOINT is missing; LINK_TTL_SECONDS is not a number from 60 to 43200"
+             WEBSOCKET_ENDPOINT is missing; LINK_TTL_SECONDS is not a number from 60 to 3600"
         );
     }
 }

@@ -27,7 +27,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             policy: config.gate,
             function: config.gate_function.map(|name| LambdaGate::new(&clients, name)),
         },
-        ingest: SqsJobQueue::new(&clients, config.ingest_queue),
+        ingest: SqsJobQueue::of_ingest(&clients, config.ingest_queue),
         tasks: table,
     };
     let links = S3LinkSigner::new(&clients, config.originals, config.derived, config.link_ttl);

@@ -46,7 +46,7 @@ impl Config {
                 min_part_size: MIN_PART_SIZE,
                 // an answer of 1,000 signed URLs is about 1.2 MB of the 6 that Lambda answers
                 batch: env.number("PART_BATCH", 500, 1..=1000),
-                grant_ttl: env.seconds("GRANT_TTL_SECONDS", 3600, 60..=43_200),
+                grant_ttl: env.grant_ttl(),
             },
             link_ttl: env.link_ttl(),
         };

@@ -1,12 +1,13 @@
-//! The two triggers.
+//! The triggers: the ingest queue, and S3 itself where it is wired to the function without a queue.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::{Deserialize, Serialize};
 use sluice_core::{
     Result,
-    ports::{AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, MultipartStore, OriginalStore},
+    ports::{AssetRepository, Clock, ContentIndex, JobQueue, MultipartStore, OriginalStore},
 };
 use sluice_lambda::{
+    ingest::IngestMessage,
     s3_event::{ObjectEvent, S3Notification},
     sqs::run_batch,
 };
@@ -17,9 +18,9 @@ use crate::ingest::Ingester;
 #[derive(Debug, Deserialize)]
 #[serde(from = "serde_json::Value")]
 pub enum Trigger {
-    /// Orders from the ingest queue.
-    Orders(SqsEvent),
-    /// Events of the bucket; none in S3's test message.
+    /// Messages of the ingest queue.
+    Messages(SqsEvent),
+    /// Events that the bucket sends to the function itself; none in S3's test message.
     Objects(S3Notification),
     /// Nothing that is known.
     Unknown,
@@ -29,7 +30,7 @@ impl From<serde_json::Value> for Trigger {
     fn from(event: serde_json::Value) -> Self {
         let from_sqs = event["Records"][0]["eventSource"] == "aws:sqs";
         if from_sqs {
-            serde_json::from_value(event).map_or(Self::Unknown, Self::Orders)
+            serde_json::from_value(event).map_or(Self::Unknown, Self::Messages)
         } else {
             serde_json::from_value(event).map_or(Self::Unknown, Self::Objects)
         }
@@ -49,8 +50,8 @@ pub enum Answer {
 /// Reads what the trigger tells of.
 ///
 /// # Errors
-/// For S3's events: what another try can mend, or what nobody has recorded. Lambda tries twice more, then `sweep` is
-/// told.
+/// For events that S3 sends to the function itself: what another try can mend, or what nobody has recorded. Messages of the
+/// queue are reported one by one.
 pub async fn handle<T, O, Q, C>(ingester: &Ingester<T, O, Q, C>, trigger: Trigger) -> Result<Answer>
 where
     T: AssetRepository + ContentIndex,
@@ -59,14 +60,15 @@ where
     C: Clock,
 {
     match trigger {
-        Trigger::Orders(event) => {
-            let response = run_batch(event, async |order: JobOrder, _| ingester.ordered(&order).await).await;
-            Ok(Answer::Batch(response))
+        Trigger::Messages(event) => {
+            let read = async |message: IngestMessage, _| match message {
+                IngestMessage::Order(order) => ingester.ordered(&order).await,
+                IngestMessage::Objects(notification) => objects_created(ingester, notification).await,
+            };
+            Ok(Answer::Batch(run_batch(event, read).await))
         }
         Trigger::Objects(notification) => {
-            for object in notification.into_objects().filter(ObjectEvent::is_created) {
-                ingester.object_created(&object.key, object.version_id).await?;
-            }
+            objects_created(ingester, notification).await?;
             Ok(Answer::Nothing {})
         }
         Trigger::Unknown => {
@@ -75,4 +77,20 @@ where
             Ok(Answer::Nothing {})
         }
     }
+}
+
+async fn objects_created<T, O, Q, C>(
+    ingester: &Ingester<T, O, Q, C>,
+    notification: S3Notification,
+) -> Result<()>
+where
+    T: AssetRepository + ContentIndex,
+    O: OriginalStore + MultipartStore,
+    Q: JobQueue,
+    C: Clock,
+{
+    for object in notification.into_objects().filter(ObjectEvent::is_created) {
+        ingester.object_created(&object.key, object.version_id).await?;
+    }
+    Ok(())
 }

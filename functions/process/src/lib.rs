@@ -1,9 +1,9 @@
 //! Reads what arrived: type by content, digest, whether the owner has it already, metadata, placeholder; queues
 //! conversion jobs.
 //!
-//! **Triggers**: `s3:ObjectCreated:*` of the bucket of originals (asynchronous, retried twice by Lambda, then to the
-//! dead-letter queue that `sweep` reads); the ingest queue, by which `complete` and `sweep` ask for it should the event
-//! never come (partial batch responses).
+//! **Triggers**: the ingest queue (partial batch responses). Into it S3 puts its `s3:ObjectCreated:*` events of the bucket of
+//! originals, and `complete`, the doors and `sweep` their orders, should the event never come. S3's own event is taken too,
+//! for `sam local` and for whoever connects bucket and function without a queue.
 //!
 //! **Environment**: `STATE_TABLE`, `ORIGINALS_BUCKET`, `CONVERT_QUEUE_URL`, `INGEST_QUEUE_URL`
 //! (required); `GATE_RULES` (the types taken, asked once more of the

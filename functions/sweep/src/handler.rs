@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sluice_core::{
     Result,
-    ports::{AssetRepository, Clock, JobOrder, JobQueue, MultipartStore, OriginalStore},
+    ports::{AssetRepository, Clock, JobQueue, MultipartStore, OriginalStore},
 };
-use sluice_lambda::{s3_event::S3Notification, sqs::run_batch};
+use sluice_lambda::{
+    ingest::IngestMessage,
+    s3_event::{ObjectEvent, S3Notification},
+    sqs::run_batch,
+};
 
 use crate::sweeper::Sweeper;
 
@@ -30,12 +34,13 @@ impl From<Value> for Trigger {
     }
 }
 
-/// A dead letter: an order that was never done, or the record of a failed asynchronous invocation
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>) with the event it was for.
+/// A dead letter: an order that was never done, an event of S3 that could not be followed, or, where S3 invokes `process`
+/// itself, the record of the failed invocation with the event that it was for
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum DeadLetter {
-    Order(JobOrder),
+    Message(IngestMessage),
     #[serde(rename_all = "camelCase")]
     Invocation {
         request_payload: S3Notification,
@@ -69,14 +74,18 @@ where
     match trigger {
         Trigger::Schedule => Ok(Answer::Round { overdue: sweeper.round().await? }),
         Trigger::DeadLetters(event) => {
-            let end = async |letter: DeadLetter, _| match letter {
-                DeadLetter::Order(order) => sweeper.exhausted(&order).await,
-                DeadLetter::Invocation { request_payload } => {
-                    for object in request_payload.into_objects() {
-                        sweeper.event_lost(&object.key, object.version_id).await?;
+            let end = async |letter: DeadLetter, _| {
+                let lost = match letter {
+                    DeadLetter::Message(IngestMessage::Order(order)) => {
+                        return sweeper.exhausted(&order).await;
                     }
-                    Ok(())
+                    DeadLetter::Message(IngestMessage::Objects(event)) => event,
+                    DeadLetter::Invocation { request_payload } => request_payload,
+                };
+                for object in lost.into_objects().filter(ObjectEvent::is_created) {
+                    sweeper.event_lost(&object.key, object.version_id).await?;
                 }
+                Ok(())
             };
             Ok(Answer::Batch(run_batch(event, end).await))
         }

@@ -1,7 +1,7 @@
 //! Drives again what nobody else drives, and ends what can't work.
 //!
 //! **Triggers**: a schedule (every 5 minutes): assets whose deadline is past; the dead-letter queues of the conversion
-//! queue, of the ingest queue and of `process`'s failed invocations (partial batch responses).
+//! queue and of the ingest queue (partial batch responses).
 //!
 //! What is found, and what is done about it:
 //!

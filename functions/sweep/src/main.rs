@@ -18,7 +18,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let sweeper = Sweeper {
         table: DynamoTable::new(&clients, config.state_table),
         originals: S3Originals::new(&clients, config.originals),
-        ingest: SqsJobQueue::new(&clients, config.ingest_queue),
+        ingest: SqsJobQueue::of_ingest(&clients, config.ingest_queue),
         convert: SqsJobQueue::new(&clients, config.convert_queue),
         clock: SystemClock,
     };

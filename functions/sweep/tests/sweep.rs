@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sluice_core::{
     ErrorKind,
-    asset::{Event, Failure, JobName, Stage},
+    asset::{Event, Failure, JobName, ObjectHead, Stage},
     ports::{Clock, JobOrder, MultipartStore},
 };
 use sluice_sweep::{
@@ -132,40 +132,54 @@ async fn dead_letters_drive_their_assets_again() {
     }
 }
 
+/// An event of S3 as the ingest queue gave it up, and as Lambda did where S3 invokes `process` itself.
+const EVENT_LETTERS: [&str; 2] = [
+    include_str!("../../../events/sweep/event-dead-letter.json"),
+    include_str!("../../../events/sweep/process-dead-letter.json"),
+];
+
+/// The letter, of one version of the golden asset's object.
+fn of_version(letter: &str, head: &ObjectHead) -> String {
+    let told = letter.replace("096fKKXTRTtl3on89fVO.nfljtsv6qko", head.version_id.as_ref().unwrap().as_str());
+    assert_ne!(told, letter);
+    told
+}
+
 #[tokio::test]
 async fn a_letter_of_an_event_that_died_early_lets_the_content_be_read_after_all() {
-    let world = World::new();
-    let asset = golden(&world);
-    let letter = include_str!("../../../events/sweep/process-dead-letter.json");
-    let key = asset.key().as_str().to_owned();
-    assert!(letter.contains(&asset.id().to_string()), "{key}");
-    let head = world.upload(&asset, vec![0; 1000]);
-    let told = letter.replace("096fKKXTRTtl3on89fVO.nfljtsv6qko", head.version_id.unwrap().as_str());
-    assert_ne!(told, letter);
-    sweep(&world, &told).await;
-    assert_eq!(world.table.asset(asset.id()).stage(), Stage::Processing);
-    assert_eq!(
-        world.queue.drain(),
-        [JobOrder { asset_id: asset.id(), version: asset.version(), job: JobName::Ingest }]
-    );
+    for letter in EVENT_LETTERS {
+        let world = World::new();
+        let asset = golden(&world);
+        assert!(letter.contains(&asset.id().to_string()));
+        let head = world.upload(&asset, vec![0; 1000]);
+        let Answer::Batch(response) = sweep(&world, &of_version(letter, &head)).await else {
+            panic!("a batch")
+        };
+        assert!(response.batch_item_failures.is_empty());
+        assert_eq!(world.table.asset(asset.id()).stage(), Stage::Processing);
+        assert_eq!(
+            world.queue.drain(),
+            [JobOrder { asset_id: asset.id(), version: asset.version(), job: JobName::Ingest }]
+        );
+    }
 }
 
 #[tokio::test]
 async fn a_letter_of_an_older_version_says_nothing_of_the_one_that_waits() {
-    let world = World::new();
-    let asset = golden(&world);
-    let old = world.originals.put(asset.key(), vec![7; 10], asset.version());
-    world.apply(asset.id(), &Event::UploadCancelled);
-    let now = world.clock.now();
-    let second = sluice_core::asset::Grant { version: asset.version().next(), ..build::grant(now) };
-    let again = world.apply(asset.id(), &Event::UpdateGranted(Box::new(second)));
-    let head = world.upload(&again, vec![0; 1000]);
-    world.apply(asset.id(), &Event::UploadArrived(Box::new(build::stored(&again, &head))));
-    let letter = include_str!("../../../events/sweep/process-dead-letter.json");
-    let told = letter.replace("096fKKXTRTtl3on89fVO.nfljtsv6qko", old.version_id.as_ref().unwrap().as_str());
-    sweep(&world, &told).await;
-    assert_eq!(world.table.asset(asset.id()).stage(), Stage::Processing);
-    assert_eq!(world.originals.versions(asset.key()), [head], "and its bytes are let go");
+    for letter in EVENT_LETTERS {
+        let world = World::new();
+        let asset = golden(&world);
+        let old = world.originals.put(asset.key(), vec![7; 10], asset.version());
+        world.apply(asset.id(), &Event::UploadCancelled);
+        let now = world.clock.now();
+        let second = sluice_core::asset::Grant { version: asset.version().next(), ..build::grant(now) };
+        let again = world.apply(asset.id(), &Event::UpdateGranted(Box::new(second)));
+        let head = world.upload(&again, vec![0; 1000]);
+        world.apply(asset.id(), &Event::UploadArrived(Box::new(build::stored(&again, &head))));
+        sweep(&world, &of_version(letter, &old)).await;
+        assert_eq!(world.table.asset(asset.id()).stage(), Stage::Processing);
+        assert_eq!(world.originals.versions(asset.key()), [head], "and its bytes are let go");
+    }
 }
 
 #[tokio::test]

@@ -200,23 +200,19 @@ impl<P: Ports> Tus<P> {
             let detail = "the upload isn't put together yet; send the request again";
             return Err(Error::new(ErrorKind::Unavailable, "join_unfinished", detail).into());
         }
-        let source = |at: usize| {
-            sources
-                .get(at)
-                .map(|source| (&source.key).into())
-                .ok_or_else(|| Error::internal("a part of no source"))
-        };
+        let source = |at: usize| sources.get(at).ok_or_else(|| Error::internal("a part of no source"));
         let copied = match step {
             Step::Copy(piece) => {
-                let (from, range) = (source(piece.source)?, piece.range.clone());
-                self.staging.copy_part(&from, range, &target.key, &target.upload_id, number).await?
+                let from = source(piece.source)?;
+                let range = Some(piece.range.clone()).filter(|range| *range != (0..from.len));
+                let (from, to) = ((&from.key).into(), &target.key);
+                self.staging.copy_part(&from, range, to, &target.upload_id, number).await?
             }
             Step::Read(pieces) => {
                 let mut bytes = BytesMut::new();
                 for piece in pieces {
-                    bytes.extend_from_slice(
-                        &self.staging.get(&source(piece.source)?, piece.range.clone()).await?,
-                    );
+                    let from = (&source(piece.source)?.key).into();
+                    bytes.extend_from_slice(&self.staging.get(&from, piece.range.clone()).await?);
                 }
                 let originals = &self.intake.originals;
                 match originals.upload_part(&target.key, &target.upload_id, number, bytes.freeze()).await? {

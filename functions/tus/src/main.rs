@@ -50,7 +50,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         finisher: Finisher {
             table: table.clone(),
             originals,
-            ingest: SqsJobQueue::new(&clients, config.ingest_queue),
+            ingest: SqsJobQueue::of_ingest(&clients, config.ingest_queue),
             clock: SystemClock,
         },
         jobs: table.clone(),

@@ -443,6 +443,19 @@ async fn partial_uploads_become_one() {
 }
 
 #[tokio::test]
+async fn a_partial_upload_of_just_the_smallest_part_is_copied_whole() {
+    let server = Server::new();
+    let contents = [noise(5, 5 * MIB), noise(6, 5 * MIB), noise(7, 5 * MIB + 1)];
+    let mut urls = Vec::new();
+    for content in &contents {
+        urls.push(server.partial(content).await);
+    }
+    let joined = server.to(Method::POST, "/files").header("upload-concat", format!("final;{}", urls.join(" ")));
+    assert_eq!(status(&joined.header("upload-metadata", "filename YS50eHQ=").send().await), 201);
+    assert!(server.bytes_of(&server.only_asset()) == contents.concat());
+}
+
+#[tokio::test]
 async fn joins_that_are_none_are_refused() {
     let server = Server::new();
     let done = server.partial(b"done").await;

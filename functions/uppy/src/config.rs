@@ -35,7 +35,7 @@ impl Config {
             ingest_queue: env.url("INGEST_QUEUE_URL"),
             gate: env.gate_policy(),
             gate_function: env.optional("GATE_FUNCTION"),
-            grant_ttl: env.seconds("GRANT_TTL_SECONDS", 3600, 60..=43_200),
+            grant_ttl: env.grant_ttl(),
         };
         env.finish(config)
     }

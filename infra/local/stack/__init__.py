@@ -13,6 +13,7 @@ template   the processed template and its resources, resolved
 bends      what the emulator ignored
 http_api   the HTTP API's routes, authorizers and CORS
 verify     is everything there?
+restart    what was under way when it stopped
 outputs    outputs.json
 tokens     bearer tokens
 sample     one photo sent through, as a user would

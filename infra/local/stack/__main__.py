@@ -7,11 +7,11 @@ from .settings import Failure, Settings
 
 
 def up(settings: Settings, sample: bool) -> None:
-    from . import bends, build, deploy, emulator, outputs, verify
+    from . import bends, build, deploy, emulator, outputs, restart, verify
     from .progress import say
     from .template import Stack
 
-    emulator.start(settings)  # first: a taken port should be known before minutes of compiling
+    stopped_at = emulator.start(settings)  # first: a taken port should be known before minutes of compiling
     say(f"emulator runs at {settings.endpoint}")
     say("compiling the functions")
     build.compile_functions(settings)
@@ -22,6 +22,8 @@ def up(settings: Settings, sample: bool) -> None:
     bends.apply(stack)
     say(f"all {verify.verify(stack)} resources of the template are there")
     where = outputs.write(stack)
+    if stopped_at:
+        restart.send_events_again(stack, stopped_at)
     if sample:
         from .sample import send_sample
         from .tokens import bearer_token

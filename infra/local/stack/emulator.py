@@ -10,6 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .settings import REGION, Failure, Settings
@@ -18,20 +20,20 @@ START_SECONDS = 60
 STOP_SECONDS = 120
 
 
-def start(settings: Settings) -> None:
-    """Starts it unless it runs already."""
+def start(settings: Settings) -> datetime | None:
+    """Starts it unless it runs already. When it had stopped, if it goes on with what an earlier one saved."""
     running = _running(settings)
     if running:
         pid, port = running
         if port == settings.port and healthy(settings):
-            return
+            return None
         stop(settings)
     if _taken(settings.port):
         raise Failure(
             f"port {settings.port} of 127.0.0.1 is taken by another program: "
             f"stop that, or choose another port with SLUICE_PORT, such as `SLUICE_PORT=4567 make up`"
         )
-    _prepare_state(settings)
+    stopped_at = _prepare_state(settings)
     with _log(settings).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", str(Path(__file__).with_name("serve_ministack.py"))],
@@ -44,6 +46,7 @@ def start(settings: Settings) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise Failure(f"the emulator did not start, see {_log(settings)}")
         time.sleep(0.1)
+    return stopped_at
 
 
 def stop(settings: Settings) -> bool:
@@ -89,7 +92,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _prepare_state(settings: Settings) -> None:
+def _prepare_state(settings: Settings) -> datetime | None:
     services, objects, temporary = (settings.state / name for name in ("services", "s3", "tmp"))
     if objects.exists() and not services.exists():
         # It was killed before it ever saved: objects without their buckets' stack would only be in the way.
@@ -97,19 +100,35 @@ def _prepare_state(settings: Settings) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     for folder in (services, objects, temporary):
         folder.mkdir(parents=True, exist_ok=True)
-    _forget_stream_positions(services / "lambda.json")
+    _change_state(services / "lambda.json", _forget_stream_positions)
+    return _change_state(services / "sqs.json", _hand_messages_out_again)
 
 
-def _forget_stream_positions(state: Path) -> None:
+def _change_state(state: Path, change: Callable[[dict], None]) -> datetime | None:
+    """Changes what a service saved. When it did, if it ever did."""
+    if not state.exists():
+        return None
+    saved_at = datetime.fromtimestamp(state.stat().st_mtime, UTC)
+    document = json.loads(state.read_text())
+    change(document.get("payload", {}))
+    state.write_text(json.dumps(document))
+    return saved_at
+
+
+def _forget_stream_positions(payload: dict) -> None:
     """After a restart the emulator keeps how far each stream mapping had read, but not the stream's records: the
     mapping would wait for ever at a place that new records never reach."""
-    if not state.exists():
-        return
-    document = json.loads(state.read_text())
-    positions = document.get("payload", {}).get("dynamodb_stream_positions")
+    positions = payload.get("dynamodb_stream_positions")
     if isinstance(positions, dict):
         positions["data"] = {}
-        state.write_text(json.dumps(document))
+
+
+def _hand_messages_out_again(payload: dict) -> None:
+    """Whoever had received a message ended with the emulator: nobody deletes it, and its visibility timeout, up to half an
+    hour, would have to pass."""
+    for queue in payload.get("queues", {}).get("data", {}).values():
+        for message in queue.get("messages", []):
+            message["visible_at"] = 0
 
 
 def _pid_file(settings: Settings) -> Path:

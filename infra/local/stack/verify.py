@@ -61,12 +61,12 @@ def _bucket(stack: Stack, name: str, properties: dict) -> Findings:
     found = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     yield from _expect("lifecycle rules", found, lifecycle(properties))
     targets = [
-        {"Event": event, "Function": target["LambdaFunctionArn"]}
-        for target in s3.get_bucket_notification_configuration(Bucket=bucket).get("LambdaFunctionConfigurations", [])
+        {"Event": event, "Queue": target["QueueArn"]}
+        for target in s3.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
         for event in target["Events"]
     ]
     yield from _expect(
-        "notifications", targets, properties.get("NotificationConfiguration", {}).get("LambdaConfigurations", [])
+        "notifications", targets, properties.get("NotificationConfiguration", {}).get("QueueConfigurations", [])
     )
 
 
@@ -119,6 +119,13 @@ def _queue(stack: Stack, name: str, properties: dict) -> Findings:
         yield from _expect("maxReceiveCount", int(redrive["maxReceiveCount"]), wanted["maxReceiveCount"])
 
 
+def _queue_policy(stack: Stack, name: str, properties: dict) -> Findings:
+    for url in properties["Queues"]:
+        found = stack.settings.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+        policy = json.loads(found.get("Attributes", {}).get("Policy", "{}"))
+        yield from _expect("policy", policy, properties["PolicyDocument"])
+
+
 def _function(stack: Stack, name: str, properties: dict) -> Findings:
     found = stack.settings.client("lambda").get_function_configuration(FunctionName=stack.physical(name))
     for key in ("Runtime", "Handler", "MemorySize", "Timeout", "Role"):
@@ -153,16 +160,6 @@ def _event_source(stack: Stack, name: str, properties: dict) -> Findings:
             "MaximumConcurrency", found.get("ScalingConfig", {}).get("MaximumConcurrency"),
             int(properties["ScalingConfig"]["MaximumConcurrency"]),
         )
-
-
-def _invoke_config(stack: Stack, name: str, properties: dict) -> Findings:
-    found = stack.settings.client("lambda").get_function_event_invoke_config(
-        FunctionName=properties["FunctionName"], Qualifier=properties["Qualifier"]
-    )
-    yield from _expect("MaximumRetryAttempts", found.get("MaximumRetryAttempts"), properties["MaximumRetryAttempts"])
-    yield from _expect(
-        "OnFailure", found["DestinationConfig"].get("OnFailure"), properties["DestinationConfig"]["OnFailure"]
-    )
 
 
 def _rule(stack: Stack, name: str, properties: dict) -> Findings:
@@ -215,10 +212,10 @@ _CHECKS = {
     "AWS::S3::Bucket": _bucket,
     "AWS::DynamoDB::Table": _table,
     "AWS::SQS::Queue": _queue,
+    "AWS::SQS::QueuePolicy": _queue_policy,
     "AWS::Lambda::Function": _function,
     "AWS::IAM::Role": _role,
     "AWS::Lambda::EventSourceMapping": _event_source,
-    "AWS::Lambda::EventInvokeConfig": _invoke_config,
     "AWS::Events::Rule": _rule,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::ApiGatewayV2::Api": _api,

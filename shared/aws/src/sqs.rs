@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use sluice_core::{
     Error, Result,
+    effects::EVENT_GOES_FIRST,
     ports::{JobOrder, JobQueue},
 };
 
@@ -28,6 +29,11 @@ impl SqsJobQueue {
     /// The queue at `url`.
     pub fn new(clients: &Clients, url: impl Into<String>) -> Self {
         Self { client: clients.sqs(), url: url.into(), delay: None }
+    }
+
+    /// The ingest queue at `url`, for orders that S3's own event may make needless.
+    pub fn of_ingest(clients: &Clients, url: impl Into<String>) -> Self {
+        Self::new(clients, url).with_delay(EVENT_GOES_FIRST)
     }
 
     /// The same, each order held back for `delay` in place of the queue's own delay: in whole seconds, a broken one

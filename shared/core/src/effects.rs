@@ -2,12 +2,18 @@
 //!
 //! What is to be freed is on record until it was, so whoever may not free it leaves it: the sweeper does it in minutes.
 
+use std::time::Duration;
+
 use crate::{
     asset::{Asset, Effect, Event, JobName, Leftover},
     change,
     error::Result,
     ports::{AssetRepository, Clock, JobOrder, JobQueue, MultipartStore, OriginalStore},
 };
+
+/// How long an order of ingest is held back, so that S3's own event may be first: the order then finds nothing to do and
+/// costs one read of the table.
+pub const EVENT_GOES_FIRST: Duration = Duration::from_secs(15);
 
 /// Orders the reading of content that arrived. Who reads also frees what was left at the asset's key, so that is ordered
 /// by the same way.

@@ -163,8 +163,9 @@ text_newtype! {
 }
 
 text_newtype! {
-    /// A client's own id of an upload job, unique among its owner's: 1 to 256 printable characters without `#`, in at most
-    /// 1,000 bytes (a sort key has 1,024).
+    /// A client's own id of an upload job, unique among its owner's: 1 to 256 printable characters without `#` and `/`, in
+    /// at most 1,000 bytes (a sort key has 1,024). It is neither `.` nor `..`: as a segment of a path, by which a job is
+    /// cancelled, those mean another path.
     RequestId, check_request_id
 }
 
@@ -191,11 +192,17 @@ fn check_message_id(text: &str) -> Result<()> {
 }
 
 fn check_request_id(text: &str) -> Result<()> {
-    let legal = |c: char| !c.is_control() && c != '#';
-    if text.is_empty() || text.len() > 1_000 || text.chars().count() > 256 || !text.chars().all(legal) {
+    let legal = |c: char| !c.is_control() && c != '#' && c != '/';
+    let of_path = matches!(text, "." | "..");
+    if of_path
+        || text.is_empty()
+        || text.len() > 1_000
+        || text.chars().count() > 256
+        || !text.chars().all(legal)
+    {
         return Err(Error::invalid_field(
             "id",
-            "1 to 256 characters, none of them `#` or a control character",
+            "1 to 256 characters, none of them `#`, `/` or a control character, and not `.` or `..`",
         ));
     }
     Ok(())

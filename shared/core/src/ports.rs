@@ -606,11 +606,13 @@ pub trait StagingStore: Send + Sync {
     /// Removes objects. Removing what isn't there is success.
     fn remove(&self, keys: &[StagingKey]) -> impl Future<Output = Result<()>> + Send;
 
-    /// Has S3 copy a range of an object as a part of a multipart upload to the bucket of originals; again replaces it.
+    /// Has S3 copy an object, or a range of it, as a part of a multipart upload to the bucket of originals; again replaces
+    /// it. A whole object is copied without a range: S3 takes none of a source of 5 MiB or less
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html>).
     fn copy_part(
         &self,
         source: &StagingKey,
-        range: Range<u64>,
+        range: Option<Range<u64>>,
         key: &ObjectKey,
         upload_id: &UploadId,
         number: u16,

@@ -15,7 +15,7 @@
 //!         let mut env = Env::new(lookup);
 //!         let config = Self {
 //!             state_table: env.required("STATE_TABLE"),
-//!             link_ttl: env.seconds("LINK_TTL_SECONDS", 900, 60..=43_200),
+//!             link_ttl: env.link_ttl(),
 //!         };
 //!         env.finish(config)
 //!     }
@@ -28,6 +28,10 @@
 use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use sluice_core::{gate::GatePolicy, upload::MAX_OBJECT_SIZE, usage::Quota};
+
+/// How long something signed may be good, in seconds. Signatures end with the session of the role that made them, which is
+/// good for an hour.
+const SIGNED_FOR: RangeInclusive<u64> = 60..=3600;
 
 /// Looks a variable up in the process's environment: what `main` passes to `from_lookup`.
 pub fn environment(name: &str) -> Option<String> {
@@ -94,9 +98,14 @@ impl<L: Fn(&str) -> Option<String>> Env<L> {
         Duration::from_secs(self.number(name, default, range))
     }
 
-    /// `LINK_TTL_SECONDS`: how long a signed link to read is good; 900, from a minute to twelve hours.
+    /// `LINK_TTL_SECONDS`: how long a signed link to read is good; 900, from a minute to an hour.
     pub fn link_ttl(&mut self) -> Duration {
-        self.seconds("LINK_TTL_SECONDS", 900, 60..=43_200)
+        self.seconds("LINK_TTL_SECONDS", 900, SIGNED_FOR)
+    }
+
+    /// `GRANT_TTL_SECONDS`: how long a signed upload is good; 3600, from a minute to an hour.
+    pub fn grant_ttl(&mut self) -> Duration {
+        self.seconds("GRANT_TTL_SECONDS", 3600, SIGNED_FOR)
     }
 
     /// The gate's policy: `GATE_RULES` (JSON, see [`GatePolicy::new`]; `{}`, which takes everything),

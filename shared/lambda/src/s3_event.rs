@@ -10,10 +10,38 @@ use sluice_core::ids::{ETag, ObjectVersionId};
 use crate::http::decode_form;
 
 /// What S3 sends: records, or the test message that it sends once when notifications are set up, which has none.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "Message")]
 pub struct S3Notification {
-    #[serde(rename = "Records", default)]
     records: Vec<Record>,
+}
+
+/// The two shapes. Anything else isn't S3's.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Message {
+    #[serde(rename_all = "PascalCase")]
+    Events { records: Vec<Record> },
+    #[serde(rename_all = "PascalCase")]
+    Test {
+        #[serde(rename = "Event")]
+        _event: TestEvent,
+    },
+}
+
+#[derive(Deserialize)]
+enum TestEvent {
+    #[serde(rename = "s3:TestEvent")]
+    TestEvent,
+}
+
+impl From<Message> for S3Notification {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Events { records } => Self { records },
+            Message::Test { .. } => Self { records: Vec::new() },
+        }
+    }
 }
 
 /// Something that happened to one object.

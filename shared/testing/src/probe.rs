@@ -334,7 +334,7 @@ watch! {
         fn put(key: &StagingKey, bytes: Bytes) -> ();
         fn get(key: &StagingKey, range: Range<u64>) -> Bytes;
         fn remove(keys: &[StagingKey]) -> ();
-        fn copy_part(source: &StagingKey, range: Range<u64>, key: &ObjectKey, upload_id: &UploadId, number: u16) -> Copied;
+        fn copy_part(source: &StagingKey, range: Option<Range<u64>>, key: &ObjectKey, upload_id: &UploadId, number: u16) -> Copied;
     }
     TusUploadRepository {
         fn create(id: Sha256, upload: &TusUpload) -> Saved;

@@ -13,7 +13,7 @@
 //! | [`timeline`] | [`Timeline`]: the time that passes, and the clock that shows it, not always well |
 //! | [`engine`] | [`Engine`]: tasks, what wakes them, and what feeds them |
 //! | [`function`] | [`Function`]: one that is invoked with an event, answers, fails or dies |
-//! | [`bucket`] | [`BucketEvents`]: S3's notifications and Lambda's asynchronous invocation |
+//! | [`bucket`] | [`BucketEvents`]: S3's notifications |
 //! | [`queue`] | [`Queue`]: SQS with redrive, and the poller that feeds a function |
 //! | [`stream`] | [`Stream`]: a table's stream, in order per key |
 //! | [`schedule`] | [`Schedule`]: a function that is invoked at intervals |

@@ -14,6 +14,7 @@ use sluice_core::{
     ports::{Copied, Locking, Saved, StagingStore, TusUploadRepository},
     time::Timestamp,
     tus::{Lock, StagingKey, State, TusUpload},
+    upload::MIN_PART_SIZE,
 };
 
 use crate::s3::MemoryOriginals;
@@ -131,15 +132,19 @@ impl StagingStore for MemoryStaging {
     async fn copy_part(
         &self,
         source: &StagingKey,
-        range: Range<u64>,
+        range: Option<Range<u64>>,
         key: &ObjectKey,
         upload_id: &UploadId,
         number: u16,
     ) -> Result<Copied> {
-        if self.bucket.read(source.as_str(), None).is_none() {
-            return Ok(Copied::NoSuchSource);
-        }
-        let bytes = self.get(source, range).await?;
+        let Some(whole) = self.bucket.read(source.as_str(), None) else { return Ok(Copied::NoSuchSource) };
+        let bytes = match range {
+            Some(_) if whole.bytes.len() as u64 <= MIN_PART_SIZE => {
+                return Err(Error::internal("S3 takes no range of so small a source"));
+            }
+            Some(range) => self.get(source, range).await?,
+            None => whole.bytes,
+        };
         let written = self.originals.write_part(key.as_str(), upload_id, number, bytes);
         Ok(if written.is_ok() { Copied::Done } else { Copied::NoSuchUpload })
     }

@@ -58,6 +58,13 @@ impl SigningBucket {
         Signing::new(endpoint, &credentials, now, ttl)
     }
 
+    /// The same for links to read, which stay the same for a while: see [`Signing::in_window`].
+    pub(super) async fn link_signing(&self, now: Timestamp, ttl: Duration) -> Result<Signing<'_>> {
+        let endpoint = self.endpoint().await?;
+        let credentials = self.credentials.get(now).await?;
+        Signing::in_window(endpoint, &credentials, now, ttl)
+    }
+
     /// Lets the SDK sign one request, locally, and takes the address from it: partitions, dual-stack, FIPS and custom
     /// endpoints are the SDK's to know.
     async fn learn_endpoint(&self) -> Result<Endpoint> {

@@ -68,13 +68,36 @@ impl<'a> Signing<'a> {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Self> {
-        let left = expiry(credentials).map_or(MAX_TTL, |expiry| now.until(expiry));
+        Self::since(endpoint, credentials, now, now, ttl)
+    }
+
+    /// Starts at the beginning of the window that `now` lies in: all URLs of one window are the same as long as the
+    /// credentials are. A window is half as long as `ttl`, so that at least half of a URL's life is left whenever it is
+    /// handed out; a session of the credentials that ends sooner ends it, and a new session begins new URLs.
+    pub(super) fn in_window(
+        endpoint: &'a Endpoint,
+        credentials: &Credentials,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<Self> {
+        Self::since(endpoint, credentials, now, window(now, ttl), ttl)
+    }
+
+    fn since(
+        endpoint: &'a Endpoint,
+        credentials: &Credentials,
+        now: Timestamp,
+        start: Timestamp,
+        ttl: Duration,
+    ) -> Result<Self> {
+        let expiry = expiry(credentials);
+        let left = expiry.map_or(MAX_TTL, |expiry| start.until(expiry));
         let seconds = ttl.min(MAX_TTL).min(left).as_secs();
-        if seconds == 0 {
+        if seconds == 0 || expiry.is_some_and(|expiry| now.until(expiry).as_secs() == 0) {
             return Err(Error::new(ErrorKind::Unavailable, "unavailable", "nothing can be signed right now")
                 .with_source("the signing credentials have expired"));
         }
-        let date = now.to_amz_date();
+        let date = start.to_amz_date();
         let day = date.get(..8).unwrap_or_default();
         let region = endpoint.region.as_str();
         let scope = format!("{day}/{region}/s3/aws4_request");
@@ -91,7 +114,7 @@ impl<'a> Signing<'a> {
             credential: format!("{}/{scope}", credentials.access_key_id()),
             token: credentials.session_token().map(str::to_owned),
             expires: seconds.to_string(),
-            expires_at: Timestamp::from_seconds(now.as_seconds()).plus(Duration::from_secs(seconds)),
+            expires_at: Timestamp::from_seconds(start.as_seconds()).plus(Duration::from_secs(seconds)),
         })
     }
 
@@ -214,6 +237,12 @@ struct Prepared {
     url: String,
     /// What follows the signature.
     url_tail: String,
+}
+
+/// When the window began that `now` lies in: a multiple of half of `ttl`, in whole seconds.
+fn window(now: Timestamp, ttl: Duration) -> Timestamp {
+    let length = i64::try_from(ttl.min(MAX_TTL).as_secs() / 2).unwrap_or_default().max(1);
+    Timestamp::from_seconds(now.as_seconds() / length * length)
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {

@@ -11,10 +11,10 @@ use proptest::prelude::*;
 use sluice_core::{
     asset::Grant,
     names::{DerivedKey, Folder, ObjectKey},
-    ports::{Disposition, LinkSigner, OriginalLink, UploadSigner},
+    ports::{Clock, Disposition, LinkSigner, OriginalLink, UploadSigner},
     upload::SizeRange,
 };
-use sluice_testing::{CountingIds, build};
+use sluice_testing::{CountingIds, FixedClock, build};
 
 use super::*;
 use crate::{
@@ -216,6 +216,47 @@ async fn links_are_the_sdks() {
         let theirs = theirs.presigned(config(signed_at(&ours), TTL)).await.unwrap();
         assert_eq!(ours, theirs.uri());
     }
+}
+
+#[tokio::test]
+async fn a_link_stays_the_same_for_half_of_its_life_and_always_has_the_other_half_left() {
+    let key = DerivedKey::new(CountingIds::nth(1), build::grant(now()).version, "thumb", "webp");
+    let life = Duration::from_secs(900);
+    let world = clients("eu-central-1", None, Some("session 1"), None).await;
+    let clock = FixedClock::at(now());
+    let links = S3LinkSigner::new(&world, BUCKET, "derived-123", life).with_clock(clock.clone());
+    let (mut links_seen, mut last) = (Vec::new(), String::new());
+    for _ in 0..180 {
+        let url = links.derivative(&key).await.unwrap();
+        let ends = signed_at(&url).plus(Duration::from_secs(expires(&url).parse().unwrap()));
+        assert!(signed_at(&url) <= clock.now(), "a signature of the future is refused");
+        assert!(clock.now().until(ends) >= life / 2, "{url} has less than half of its life left");
+        if url != last {
+            links_seen.push(clock.now());
+            last = url;
+        }
+        clock.advance(Duration::from_secs(10));
+    }
+    // 30 minutes touch four or five windows of seven and a half
+    assert!(links_seen.len() <= 5, "{links_seen:?}");
+    let another = clients("eu-central-1", None, Some("session 2"), None).await;
+    let others = S3LinkSigner::new(&another, BUCKET, "derived-123", life).with_clock(clock.clone());
+    assert_ne!(others.derivative(&key).await.unwrap(), links.derivative(&key).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_link_ends_with_the_session_that_signed_it() {
+    let key = DerivedKey::new(CountingIds::nth(1), build::grant(now()).version, "thumb", "webp");
+    let ends = now().plus(Duration::from_mins(10));
+    let world = clients("eu-central-1", None, Some("session"), Some(ends)).await;
+    let clock = FixedClock::at(now());
+    let links =
+        S3LinkSigner::new(&world, BUCKET, "derived-123", Duration::from_hours(1)).with_clock(clock.clone());
+    let url = links.derivative(&key).await.unwrap();
+    let until = signed_at(&url).plus(Duration::from_secs(expires(&url).parse().unwrap()));
+    assert_eq!(until.as_seconds(), ends.as_seconds());
+    clock.advance(Duration::from_mins(10));
+    assert_eq!(links.derivative(&key).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 fn expires(url: &str) -> &str {

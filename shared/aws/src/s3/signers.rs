@@ -152,15 +152,19 @@ impl UploadSigner for S3UploadSigner {
 }
 
 /// Signs links to read. IAM of who signs: `s3:GetObject` and `s3:GetObjectVersion` on the objects of both buckets.
+///
+/// A link to the same object stays the same for half of its life, and always has at least half of it left, so that browsers
+/// find in their caches what they loaded by it. Only a new session of the signing credentials changes it sooner.
 #[derive(Debug)]
-pub struct S3LinkSigner {
+pub struct S3LinkSigner<C = SystemClock> {
     originals: SigningBucket,
     derived: SigningBucket,
     ttl: Duration,
+    clock: C,
 }
 
 impl S3LinkSigner {
-    /// For both buckets; a link is good for `ttl` from the moment it is signed.
+    /// For both buckets; a link is good for `ttl` at most.
     pub fn new(
         clients: &Clients,
         originals: impl Into<String>,
@@ -171,13 +175,23 @@ impl S3LinkSigner {
             originals: SigningBucket::new(clients, originals.into()),
             derived: SigningBucket::new(clients, derived.into()),
             ttl,
+            clock: SystemClock,
         }
     }
 }
 
-impl LinkSigner for S3LinkSigner {
+impl<C> S3LinkSigner<C> {
+    /// The same by another clock.
+    #[cfg(test)]
+    pub(super) fn with_clock<D>(self, clock: D) -> S3LinkSigner<D> {
+        let Self { originals, derived, ttl, clock: _ } = self;
+        S3LinkSigner { originals, derived, ttl, clock }
+    }
+}
+
+impl<C: Clock> LinkSigner for S3LinkSigner<C> {
     async fn original(&self, link: OriginalLink<'_>) -> Result<String> {
-        let signing = self.originals.signing(SystemClock.now(), self.ttl).await?;
+        let signing = self.originals.link_signing(self.clock.now(), self.ttl).await?;
         let disposition = content_disposition(link.disposition, link.filename);
         let mut query = vec![
             ("response-content-disposition", disposition.as_str()),
@@ -196,7 +210,7 @@ impl LinkSigner for S3LinkSigner {
     }
 
     async fn derivative(&self, key: &DerivedKey) -> Result<String> {
-        let signing = self.derived.signing(SystemClock.now(), self.ttl).await?;
+        let signing = self.derived.link_signing(self.clock.now(), self.ttl).await?;
         Ok(signing.url(&Request {
             method: "GET",
             operation: "GetObject",

@@ -75,7 +75,7 @@ impl StagingStore for S3Staging {
     async fn copy_part(
         &self,
         source: &StagingKey,
-        range: Range<u64>,
+        range: Option<Range<u64>>,
         key: &ObjectKey,
         upload_id: &UploadId,
         number: u16,
@@ -88,7 +88,8 @@ impl StagingStore for S3Staging {
             .upload_id(upload_id.as_str())
             .part_number(i32::from(number))
             .copy_source(format!("{}/{}", self.bucket, utf8_percent_encode(source.as_str(), ESCAPED)))
-            .copy_source_range(header(&range));
+            // S3 refuses a range of a source of 5 MiB or less, be it all of it
+            .set_copy_source_range(range.map(|range| header(&range)));
         match request.send().await {
             Ok(_) => Ok(Copied::Done),
             Err(error) => match (error.code(), status(&error)) {

@@ -26,8 +26,8 @@ const UPLOAD_GRACE: Duration = Duration::from_mins(15);
 /// When an open upload is first looked at: its bytes may be there without anybody having said so, and if nothing is
 /// there at all its client most likely never learned of it. Later looks come each after twice the time.
 const FIRST_LOOK: Duration = Duration::from_mins(10);
-/// How long a step that waits for a worker may wait before the sweeper looks: longer than Lambda's own retries of an
-/// event (about three minutes) and the redrive of a queue.
+/// How long a step that waits for a worker may wait before the sweeper looks: longer than a queue takes to hand a message
+/// out again.
 const QUEUED_FOR: Duration = Duration::from_hours(1);
 /// How often work is ordered again before it is given up. Faults that pass within some hours fail nothing.
 const MOST_DRIVES: u32 = 6;

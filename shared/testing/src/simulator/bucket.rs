@@ -1,5 +1,4 @@
-//! S3's notifications, and the asynchronous invocation that brings them: at least once, in any order, early or late; a
-//! function that fails is invoked twice more, and what failed at every try becomes a dead letter.
+//! S3's notifications, which it puts into a queue: at least once, in any order, early or late, or never.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,9 +11,8 @@ use serde_json::{Value, json};
 use sluice_core::{ids::ObjectVersionId, time::Timestamp};
 
 use super::{
-    engine::{Engine, Role, Source},
+    engine::{Engine, Source},
     faults::Fault,
-    function::{Function, Outcome},
     queue::Queue,
     tally::Happening,
 };
@@ -23,31 +21,26 @@ use crate::s3::{Created, MemoryOriginals};
 /// What S3 leaves as it is in the keys of its events.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
-/// The pauses before the second and third try (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>).
-const RETRIES: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(2)];
-
 struct Event {
     record: Value,
     due: Timestamp,
 }
 
-/// The events of a bucket, each brought to a function.
+/// The events of a bucket, each put into a queue.
 pub struct BucketEvents {
     bucket: MemoryOriginals,
-    function: Function,
-    dead_letters: Rc<Queue>,
+    queue: Rc<Queue>,
     known: Cell<usize>,
     waiting: RefCell<Vec<Event>>,
     lost: RefCell<Vec<(String, Option<ObjectVersionId>)>>,
 }
 
 impl BucketEvents {
-    /// The events of `bucket`, brought to `function`.
-    pub fn new(bucket: &MemoryOriginals, function: &Function, dead_letters: &Rc<Queue>) -> Rc<Self> {
+    /// The events of `bucket`, put into `queue`.
+    pub fn new(bucket: &MemoryOriginals, queue: &Rc<Queue>) -> Rc<Self> {
         Rc::new(Self {
             bucket: bucket.clone(),
-            function: function.clone(),
-            dead_letters: dead_letters.clone(),
+            queue: queue.clone(),
             known: Cell::default(),
             waiting: RefCell::default(),
             lost: RefCell::default(),
@@ -115,11 +108,8 @@ impl Source for BucketEvents {
         };
         engine.tally.came(Happening::BucketEvent);
         let version = event.record["s3"]["object"]["versionId"].clone();
-        engine.story.tell(|| format!("S3's event of {version} to {}", self.function.name));
-        let (on, function, dead_letters) = (engine.clone(), self.function.clone(), self.dead_letters.clone());
-        engine.spawn("S3's event", Role::Service, async move {
-            bring(&on, &function, event.record, &dead_letters).await;
-        });
+        engine.story.tell(|| format!("S3's event of {version} into {}", self.queue.name()));
+        self.queue.send(engine, json!({ "Records": [event.record] }).to_string());
     }
 
     fn deliver_again(&self, engine: &Rc<Engine>) {
@@ -130,28 +120,4 @@ impl Source for BucketEvents {
             }
         }
     }
-}
-
-/// Invokes the function with a record until it answers, or until its tries are used up.
-async fn bring(engine: &Engine, function: &Function, record: Value, dead_letters: &Queue) {
-    let event = json!({ "Records": [record] });
-    let mut pauses = RETRIES.iter();
-    loop {
-        let error = match engine.invoke(function, event.clone()).await {
-            Outcome::Answered(_) => return,
-            Outcome::Failed(code) => code,
-            Outcome::Died => "died".to_owned(),
-        };
-        engine.story.tell(|| format!("    {} failed at S3's event: {error}", function.name));
-        let Some(pause) = pauses.next() else { break };
-        engine.sleep(*pause).await;
-        engine.tally.came(Happening::InvocationRetry);
-    }
-    engine.story.tell(|| "    S3's event becomes a dead letter");
-    engine.tally.came(Happening::DeadLetter);
-    let letter = json!({
-        "version": "1.0", "requestContext": { "condition": "RetriesExhausted", "approximateInvokeCount": 3 },
-        "requestPayload": event,
-    });
-    dead_letters.send(engine, letter.to_string());
 }

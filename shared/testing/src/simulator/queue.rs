@@ -72,6 +72,11 @@ impl Queue {
         Rc::new(Self { name, rules, inputs, dead_letters, state: RefCell::default() })
     }
 
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Feeds a function from it.
     pub fn feed(self: &Rc<Self>, function: &Function) -> Rc<dyn Source> {
         Rc::new(Poller { queue: self.clone(), function: function.clone() })

@@ -32,13 +32,11 @@ pub enum Happening {
     StreamRetry,
     /// A round of a schedule.
     Round,
-    /// An asynchronous invocation, once more because it failed.
-    InvocationRetry,
 }
 
 impl Happening {
     /// All of them, with their names.
-    pub const ALL: [(Self, &str); 12] = [
+    pub const ALL: [(Self, &str); 11] = [
         (Self::Request, "request to the API"),
         (Self::Upload, "request to S3"),
         (Self::TusRequest, "request by tus"),
@@ -50,7 +48,6 @@ impl Happening {
         (Self::StreamBatch, "batch of the stream"),
         (Self::StreamRetry, "batch of the stream again"),
         (Self::Round, "round of the schedule"),
-        (Self::InvocationRetry, "invocation again"),
     ];
 }
 

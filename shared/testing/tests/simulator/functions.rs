@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sluice_core::{
     Result,
     asset::Asset,
+    effects::EVENT_GOES_FIRST,
     finish::Finisher,
     gate::{Gate, GatePolicy},
     intake::Intake,
@@ -61,7 +62,7 @@ pub struct Functions {
 
 /// The rules of the queues.
 const INGEST: QueueRules = QueueRules {
-    delay: Duration::from_secs(15),
+    delay: Duration::ZERO,
     visibility: Duration::from_secs(1800),
     max_receives: Some(5),
     batch: 1,
@@ -84,20 +85,19 @@ pub fn deploy(engine: &Rc<Engine>, streamed: bool) -> Functions {
     let queue = || Probe::new(MemoryQueue::default(), &world.calls);
     let (ingest, later, convert) = (queue(), queue(), queue());
     let letters = |name| Queue::new(name, DEAD_LETTERS);
-    let (dead_events, dead_ingests, dead_jobs) =
-        (letters("dead events"), letters("dead ingests"), letters("dead jobs"));
+    let (dead_ingests, dead_jobs) = (letters("dead ingests"), letters("dead jobs"));
 
     let process = process(engine, &later, &convert);
     let sweep = sweep(engine, &ingest, &convert);
-    let inputs = [(&*ingest, INGEST.delay), (&*later, LOOK_AGAIN)];
+    let inputs = [(&*ingest, EVENT_GOES_FIRST), (&*later, LOOK_AGAIN)];
     let ingests = Queue::of_orders("the ingest queue", INGEST, &inputs, &dead_ingests);
     let jobs = Queue::of_orders("the convert queue", CONVERT, &[(&*convert, CONVERT.delay)], &dead_jobs);
     let schedule = Schedule::new(&sweep, Duration::from_mins(5));
-    let bucket_events = BucketEvents::new(&world.originals, &process, &dead_events);
+    let bucket_events = BucketEvents::new(&world.originals, &ingests);
     engine.add_source(bucket_events.clone());
     engine.add_source(ingests.feed(&process));
     engine.add_source(jobs.feed(&convert_function(engine)));
-    for dead in [dead_events, dead_ingests, dead_jobs] {
+    for dead in [dead_ingests, dead_jobs] {
         engine.add_source(dead.feed(&sweep));
     }
     if streamed {
