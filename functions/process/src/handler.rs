@@ -4,7 +4,9 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::{Deserialize, Serialize};
 use sluice_core::{
     Result,
-    ports::{AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, MultipartStore, OriginalStore},
+    ports::{
+        AssetRepository, Clock, ContentIndex, GateFunction, JobOrder, JobQueue, MultipartStore, OriginalStore,
+    },
 };
 use sluice_lambda::{
     s3_event::{ObjectEvent, S3Notification},
@@ -51,12 +53,13 @@ pub enum Answer {
 /// # Errors
 /// For S3's events: what another try can mend, or what nobody has recorded. Lambda tries twice more, then `sweep` is
 /// told.
-pub async fn handle<T, O, Q, C>(ingester: &Ingester<T, O, Q, C>, trigger: Trigger) -> Result<Answer>
+pub async fn handle<T, O, Q, C, G>(ingester: &Ingester<T, O, Q, C, G>, trigger: Trigger) -> Result<Answer>
 where
     T: AssetRepository + ContentIndex,
     O: OriginalStore + MultipartStore,
     Q: JobQueue,
     C: Clock,
+    G: GateFunction,
 {
     match trigger {
         Trigger::Orders(event) => {
