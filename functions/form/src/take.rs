@@ -115,7 +115,7 @@ where
             ..wish
         };
         let terms = self.gate.admit(principal, &wish).await?;
-        if let Some(existing) = self.intake.existing(owner, &terms).await? {
+        if let Some(existing) = self.intake.existing(&self.gate, owner, &terms).await? {
             return Ok(existing);
         }
         let asset = self.intake.open(owner, &terms, Opening::Direct(STORE_WITHIN)).await?;

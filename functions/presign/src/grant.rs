@@ -6,9 +6,9 @@ use sluice_core::{
     Error, Result,
     asset::{Asset, Grant},
     document::AssetDocument,
-    gate::{Gate, Principal, Terms},
+    gate::{Gate, Principal},
     ids::{AssetId, OwnerId, UploadId, Version},
-    intake::{Intake, Opening},
+    intake::{Admitted, Intake, Opening},
     names::ObjectKey,
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, LinkSigner, MultipartStore,
@@ -108,19 +108,16 @@ where
     pub async fn grant(&self, principal: &Principal, wanted: NewUpload) -> Result<Granted> {
         let owner = &principal.owner;
         let choice = PartChoice { part_size: wanted.client_part_size, num_parts: wanted.client_num_parts };
-        let (asset_id, file_size) = (wanted.asset_id.clone(), wanted.file_size);
-        let terms = self.gate.admit(principal, &wanted.into()).await?;
+        let (asset_id, file_size) = (asset_id(wanted.asset_id.as_deref())?, wanted.file_size);
+        let admitted = self.intake.admit(&self.gate, principal, wanted.into(), asset_id).await?;
         let opening = match self.policy.plan(file_size, choice)? {
             Plan::Direct => Opening::Direct(self.policy.grant_ttl),
             Plan::Multipart(parts) => Opening::Multipart(parts),
         };
-        if asset_id.is_none()
-            && let Some(existing) = self.intake.existing(owner, &terms).await?
-        {
-            let document = AssetDocument::render(&existing, &self.links).await?;
-            return Ok(Granted::Existing(Box::new(document)));
+        if let Some(existing) = self.existing(owner, &admitted).await? {
+            return Ok(existing);
         }
-        let asset = self.open(owner, asset_id.as_deref(), &terms, opening).await?;
+        let asset = self.intake.open_admitted(owner, admitted, opening).await?;
         self.sign(&asset, 1, u64::MAX).await
     }
 
@@ -132,33 +129,28 @@ where
     /// As for [`Self::grant`].
     pub async fn grant_form(&self, principal: &Principal, wanted: FormBody) -> Result<Granted> {
         let owner = &principal.owner;
-        let asset_id = wanted.asset_id.clone();
-        let terms = self.gate.admit(principal, &wanted.into()).await?;
-        if asset_id.is_none()
-            && let Some(existing) = self.intake.existing(owner, &terms).await?
-        {
-            let document = AssetDocument::render(&existing, &self.links).await?;
-            return Ok(Granted::Existing(Box::new(document)));
+        let asset_id = asset_id(wanted.asset_id.as_deref())?;
+        let admitted = self.intake.admit(&self.gate, principal, wanted.into(), asset_id).await?;
+        if let Some(existing) = self.existing(owner, &admitted).await? {
+            return Ok(existing);
         }
         let ttl = self.policy.grant_ttl;
-        let asset = self.open(owner, asset_id.as_deref(), &terms, Opening::Direct(ttl)).await?;
+        let asset = self.intake.open_admitted(owner, admitted, Opening::Direct(ttl)).await?;
         let grant = granted(&asset)?;
         let form = self.signer.sign_post(asset.key(), grant, self.intake.clock.now(), ttl).await?;
         Ok(Granted::Form { upload: Upload::of(&asset, grant), form })
     }
 
-    /// Opens the upload of a new asset, or of a further version of the one that is named.
-    async fn open(
-        &self,
-        owner: &OwnerId,
-        asset_id: Option<&str>,
-        terms: &Terms,
-        opening: Opening,
-    ) -> Result<Asset> {
-        match asset_id {
-            None => self.intake.open(owner, terms, opening).await,
-            Some(id) => self.intake.open_update(owner, id.parse()?, terms, opening).await,
+    /// The answer where the owner has these bytes already, and no asset is to be updated.
+    async fn existing(&self, owner: &OwnerId, admitted: &Admitted) -> Result<Option<Granted>> {
+        if admitted.updated.is_some() {
+            return Ok(None);
         }
+        let Some(existing) = self.intake.existing(&self.gate, owner, &admitted.terms).await? else {
+            return Ok(None);
+        };
+        let document = AssetDocument::render(&existing, &self.links).await?;
+        Ok(Some(Granted::Existing(Box::new(document))))
     }
 
     /// Signs a further window of an open multipart upload, or one that was signed before and has expired.
@@ -192,6 +184,11 @@ where
         let (signed, expires_at) = self.signer.sign_parts(asset.key(), &upload_id, window, now, ttl).await?;
         Ok(Granted::Multipart { upload, upload_id, parts, signed, expires_at })
     }
+}
+
+/// The asset that a client names.
+fn asset_id(named: Option<&str>) -> Result<Option<AssetId>> {
+    named.map(str::parse).transpose()
 }
 
 /// The grant of an upload that was just opened.

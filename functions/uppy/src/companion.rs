@@ -73,11 +73,8 @@ impl<P: Ports> Companion<P> {
     /// # Errors
     /// The gate's; `asset_not_found`, `asset_busy`, `stale_version`; `too_many_uploads`, `quota_exceeded`.
     pub async fn open(&self, principal: &Principal, wanted: &Wanted, opening: Opening) -> Result<Asset> {
-        let terms = self.gate.admit(principal, &wanted.wish).await?;
-        match wanted.asset_id {
-            None => self.intake.open(&principal.owner, &terms, opening).await,
-            Some(id) => self.intake.open_update(&principal.owner, id, &terms, opening).await,
-        }
+        let admitted = self.intake.admit(&self.gate, principal, wanted.wish.clone(), wanted.asset_id).await?;
+        self.intake.open_admitted(&principal.owner, admitted, opening).await
     }
 
     /// Opens an upload that comes by one form, and signs the form.
