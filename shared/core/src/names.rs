@@ -67,7 +67,7 @@ impl Filename {
 }
 
 text_newtype! {
-    /// Where a file lands: a root (`users/{id}`, `stores/{id}`, `system`) or a folder below one.
+    /// Where a file lands: a root (`users/{owner's segment}`, `stores/{id}`, `system`) or a folder below one.
     Folder, check_folder
 }
 
@@ -88,8 +88,7 @@ fn check_folder(text: &str) -> Result<()> {
 impl Folder {
     /// The root of a user's own files.
     pub fn of_user(owner: &OwnerId) -> Self {
-        // an owner id is always a legal path segment: its own check is the stricter one
-        Self(format!("users/{owner}"))
+        Self(format!("users/{}", owner.segment()))
     }
 
     /// The folder that `owner` asked for: one with its root (`users/alice/trips`, `stores/42/banners`, `system/icons`), or
@@ -478,6 +477,11 @@ mod tests {
         for bad in ["../bob", "a/../b", "a//b", "a\\b", "a\0", "a/${filename}", "users", "stores/"] {
             assert_eq!(folder(bad).unwrap_err().code(), "invalid_field", "{bad:?}");
         }
+        let subject: OwnerId = "http://idp.example/users/Jörg Müller".parse().unwrap();
+        let trips = Folder::resolve(&subject, "trips").unwrap();
+        assert_eq!(trips.as_str(), "users/http:!2F!2Fidp.example!2Fusers!2FJ!C3!B6rg!20M!C3!BCller/trips");
+        assert_eq!(trips.root(), Folder::of_user(&subject).as_str());
+        assert_eq!(Folder::resolve(&subject, trips.as_str()).unwrap(), trips);
         let root = |path: &str| Folder::resolve(&owner(), path).unwrap().root().to_owned();
         assert_eq!(root("trips"), "users/alice");
         assert_eq!((root("users/bob/x"), root("stores/42/a/b")), ("users/bob".into(), "stores/42".into()));
