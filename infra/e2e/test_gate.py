@@ -175,3 +175,34 @@ def test_stores_and_the_system_root_are_for_tokens_that_name_them(deployment: De
         assert document["object_key"].startswith(folder + "/")
     answer = keeper.request("POST", "/prepare", json={"filename": "a.png", "file_size": 1, "folder": "stores/4"})
     assert answer.json()["code"] == "folder_forbidden"
+
+
+def test_a_further_version_passes_for_the_folder_that_its_asset_is_in(deployment: Deployment):
+    keeper = Sluice(deployment, f"keeper-{uuid.uuid4().hex[:12]}")
+    without_root = keeper._session.headers["Authorization"]
+    claims = deployment.claims(keeper.owner, roots=["stores/42"])
+    keeper._session.headers["Authorization"] = f"Bearer {jwt.encode(claims, deployment.secret, algorithm='HS256')}"
+    document = keeper.send_and_wait("note.txt", b"in the store", folder="stores/42")
+    keeper._session.headers["Authorization"] = without_root
+    update = {"filename": "note.txt", "file_size": 1, "asset_id": document["asset_id"]}
+    answer = keeper.request("POST", "/prepare", json=update)
+    assert (answer.status_code, answer.json()["code"]) == (403, "folder_forbidden")
+
+
+@pytest.mark.parametrize("subject", ["http://idp.example/users/Jörg Müller", "CORP\\joerg"])
+def test_any_subject_of_a_token_owns_files(deployment: Deployment, subject: str):
+    owner = Sluice(deployment, f"{subject} {uuid.uuid4().hex[:8]}")
+    document = owner.send_and_wait("note.txt", f"of {owner.owner}".encode())
+    assert document["stage"] == "done" and document["folder"].startswith("users/")
+    assert document["folder"].count("/") == 1
+    assert [asset["asset_id"] for asset in owner.call("GET", "/assets?limit=5")["assets"]] == [document["asset_id"]]
+
+
+def test_metadata_that_cannot_be_kept_is_refused(alice: Sluice):
+    nested: object = 1
+    for _ in range(31):
+        nested = [nested]
+    for told in ({"n": 1e300}, {"n": nested}):
+        job = {"id": uuid.uuid4().hex, "filename": "a.txt", "filesize": 1} | told
+        answer = alice.request("POST", "/uploadjobs", json=job)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_field"), told

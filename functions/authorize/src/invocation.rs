@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sluice_core::ids::OwnerId;
+use sluice_core::ids::{OwnerId, escape};
 use sluice_lambda::{
     bearer,
     http::{Caller, Payload, Request},
@@ -83,11 +83,16 @@ pub enum Answer {
     Route(Payload),
 }
 
+/// What roots hold beside letters and digits that needs no escape.
+const ROOTS: &str = "._@:|+=-/*,";
+
 impl Answer {
-    /// The token is the caller's (simple response). A context's values are text.
+    /// The token is the caller's (simple response). A context's values are text, of plain ASCII: what API Gateway makes of
+    /// other letters isn't said.
     pub fn authorized(caller: &Caller) -> Self {
         let Caller { owner, roots, expires_at } = caller;
-        let (roots, expires_at) = (roots.to_string(), expires_at.as_seconds().to_string());
+        let (owner, expires_at) = (owner.escaped(), expires_at.as_seconds().to_string());
+        let roots = escape(&roots.to_string(), ROOTS);
         Self::Authorizer(json!({
             "isAuthorized": true,
             "context": { "owner": owner, "roots": roots, "expires_at": expires_at },
@@ -101,7 +106,8 @@ impl Answer {
 
     /// The ticket is `owner`'s: a policy that allows to connect.
     pub fn allow(owner: &OwnerId, method_arn: &str) -> Self {
-        let mut policy = policy(owner.as_str(), "Allow", method_arn);
+        let owner = owner.escaped();
+        let mut policy = policy(&owner, "Allow", method_arn);
         policy["context"] = json!({ "owner": owner });
         Self::Authorizer(policy)
     }

@@ -131,6 +131,21 @@ async fn a_good_token_names_its_owner_and_its_end() {
 }
 
 #[tokio::test]
+async fn an_owner_of_any_letters_is_handed_on_in_plain_ascii() {
+    let world = World::new();
+    let function = with_secret(&world);
+    let subject = "http://idp.example/users/Jörg Müller";
+    let escaped = "http:!2F!2Fidp.example!2Fusers!2FJ!C3!B6rg!20M!C3!BCller";
+    let mut claims = claims_with("sub", json!(subject));
+    claims["roots"] = json!(["stores/Köln", "system"]);
+    let answer = check(&function, &Signer::secret(SECRET).token(&claims)).await.unwrap();
+    assert_eq!(answer["context"]["owner"], escaped);
+    assert_eq!(answer["context"]["roots"], "stores/K!C3!B6ln,system");
+    let owner = sluice_core::ids::OwnerId::from_escaped(escaped).unwrap();
+    assert_eq!(owner.as_str(), subject);
+}
+
+#[tokio::test]
 async fn what_is_no_bearer_token_is_refused() {
     let function = with_secret(&World::new());
     let token = Signer::secret(SECRET).token(&claims());
@@ -164,6 +179,7 @@ async fn claims_are_checked() {
         claims_with("exp", json!(1_769_847_390.5)),
         claims_with("nbf", json!(NOW + 30)),
         claims_with("sub", json!("auth0|5f7c8ec7c33c6c004bbafe82")),
+        claims_with("sub", json!("../bob")),
         claims_without("iat"),
     ];
     for claims in good {
@@ -184,7 +200,8 @@ async fn claims_are_checked() {
         claims_with("aud", json!([])),
         claims_without("sub"),
         claims_with("sub", json!("")),
-        claims_with("sub", json!("../bob")),
+        claims_with("sub", json!("a\nb")),
+        claims_with("sub", json!("x".repeat(257))),
         claims_with("sub", json!(7)),
         json!([]),
         json!("alice"),

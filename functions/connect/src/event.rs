@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use sluice_core::ids::{ConnectionId, OwnerId};
 
 /// Something that happened on a connection.
@@ -27,7 +27,17 @@ struct RequestContext {
 #[derive(Deserialize)]
 struct Authorizer {
     #[serde(default)]
-    owner: Option<OwnerId>,
+    owner: Option<Escaped>,
+}
+
+/// An owner as the authorizer hands it on, in plain ASCII.
+struct Escaped(OwnerId);
+
+impl<'de> Deserialize<'de> for Escaped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let owner = OwnerId::from_escaped(&String::deserialize(deserializer)?);
+        owner.map(Self).ok_or_else(|| de::Error::custom("no owner that the authorizer names"))
+    }
 }
 
 /// What happened.
@@ -55,7 +65,7 @@ impl SocketEvent {
 
     /// Whose connection it is, as the authorizer said when it was opened; API Gateway repeats it with every message.
     pub fn owner(&self) -> Option<&OwnerId> {
-        self.request_context.authorizer.as_ref()?.owner.as_ref()
+        self.request_context.authorizer.as_ref()?.owner.as_ref().map(|owner| &owner.0)
     }
 
     /// The message.

@@ -16,7 +16,7 @@ use sluice_core::{
     gate::{Gate, Principal, Wish},
     idempotency::Attempt,
     ids::{OwnerId, Version},
-    intake::{Intake, Opening},
+    intake::{Admitted, Intake, Opening},
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, LinkSigner,
         MultipartStore, NewObject, OriginalStore, TaskRepository,
@@ -116,11 +116,14 @@ where
             ..wish
         };
         let terms = self.gate.admit(principal, &wish).await?;
-        let asset = match self.intake.earlier(owner, &terms, None).await? {
+        let admitted = Admitted { terms, updated: None };
+        let earlier = self.intake.earlier(owner, &admitted).await?;
+        let terms = admitted.terms;
+        let asset = match earlier {
             // opened by an earlier try of this request, which didn't come to store the bytes
             Some(asset) if asset.grant().is_some() => asset,
             Some(asset) => return Ok(asset),
-            None => match self.intake.existing(owner, &terms).await? {
+            None => match self.intake.existing(&self.gate, owner, &terms).await? {
                 Some(existing) => return Ok(existing),
                 None => self.intake.open(owner, &terms, Opening::Direct(STORE_WITHIN)).await?,
             },

@@ -7,9 +7,9 @@ use sluice_core::{
     asset::{Asset, Grant},
     document::AssetDocument,
     finish::version_superseded,
-    gate::{Gate, Principal, Terms},
+    gate::{Gate, Principal},
     ids::{AssetId, OwnerId, UploadId, Version},
-    intake::{Intake, Opening},
+    intake::{Admitted, Intake, Opening},
     names::ObjectKey,
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, LinkSigner, MultipartStore,
@@ -117,13 +117,13 @@ where
     pub async fn grant(&self, principal: &Principal, wanted: NewUpload) -> Result<Granted> {
         let owner = &principal.owner;
         let choice = PartChoice { part_size: wanted.client_part_size, num_parts: wanted.client_num_parts };
-        let (asset_id, file_size) = (wanted.asset_id.clone(), wanted.file_size);
-        let terms = self.gate.admit(principal, &wanted.into()).await?;
+        let (asset_id, file_size) = (asset_id(wanted.asset_id.as_deref())?, wanted.file_size);
+        let admitted = self.intake.admit(&self.gate, principal, wanted.into(), asset_id).await?;
         let opening = match self.policy.plan(file_size, choice)? {
             Plan::Direct => Opening::Direct(self.policy.grant_ttl),
             Plan::Multipart(parts) => Opening::Multipart(parts),
         };
-        match self.open(owner, asset_id.as_deref(), &terms, opening).await? {
+        match self.open(owner, admitted, opening).await? {
             Opened::Granted(asset) => self.sign(&asset, 1, u64::MAX).await,
             Opened::Existing(asset) => self.existing(&asset).await,
         }
@@ -137,10 +137,10 @@ where
     /// As for [`Self::grant`].
     pub async fn grant_form(&self, principal: &Principal, wanted: FormBody) -> Result<Granted> {
         let owner = &principal.owner;
-        let asset_id = wanted.asset_id.clone();
-        let terms = self.gate.admit(principal, &wanted.into()).await?;
+        let asset_id = asset_id(wanted.asset_id.as_deref())?;
+        let admitted = self.intake.admit(&self.gate, principal, wanted.into(), asset_id).await?;
         let ttl = self.policy.grant_ttl;
-        let asset = match self.open(owner, asset_id.as_deref(), &terms, Opening::Form(ttl)).await? {
+        let asset = match self.open(owner, admitted, Opening::Form(ttl)).await? {
             Opened::Granted(asset) => asset,
             Opened::Existing(asset) => return self.existing(&asset).await,
         };
@@ -149,31 +149,24 @@ where
         Ok(Granted::Form { upload: Upload::of(&asset, grant), form })
     }
 
-    /// Opens the upload of a new asset, or of a further version of the one that is named, unless nothing need be sent. What
-    /// an earlier try of the same request opened is answered again.
-    async fn open(
-        &self,
-        owner: &OwnerId,
-        asset_id: Option<&str>,
-        terms: &Terms,
-        opening: Opening,
-    ) -> Result<Opened> {
-        let update_of = asset_id.map(str::parse).transpose()?;
-        if let Some(asset) = self.intake.earlier(owner, terms, update_of).await? {
-            let is_ours = |grant: &Grant| terms.made.as_ref().is_some_and(|made| made.grant == grant.id);
+    /// Opens the upload of what was let through, unless nothing need be sent. What an earlier try of the same request
+    /// opened is answered again.
+    async fn open(&self, owner: &OwnerId, admitted: Admitted, opening: Opening) -> Result<Opened> {
+        if let Some(asset) = self.intake.earlier(owner, &admitted).await? {
+            let made = &admitted.terms.made;
+            let is_ours = |grant: &Grant| made.as_ref().is_some_and(|made| made.grant == grant.id);
             return match asset.open_grant() {
                 Some(open) if is_ours(open) => Ok(Opened::Granted(asset)),
-                Some(_) if update_of.is_some() => Err(version_superseded()),
+                Some(_) if admitted.updated.is_some() => Err(version_superseded()),
                 _ => Ok(Opened::Existing(asset)),
             };
         }
-        if let Some(id) = update_of {
-            return self.intake.open_update(owner, id, terms, opening).await.map(Opened::Granted);
+        if admitted.updated.is_none()
+            && let Some(asset) = self.intake.existing(&self.gate, owner, &admitted.terms).await?
+        {
+            return Ok(Opened::Existing(asset));
         }
-        match self.intake.existing(owner, terms).await? {
-            Some(asset) => Ok(Opened::Existing(asset)),
-            None => self.intake.open(owner, terms, opening).await.map(Opened::Granted),
-        }
+        self.intake.open_admitted(owner, admitted, opening).await.map(Opened::Granted)
     }
 
     async fn existing(&self, asset: &Asset) -> Result<Granted> {
@@ -211,6 +204,11 @@ where
         let (signed, expires_at) = self.signer.sign_parts(asset.key(), &upload_id, window, now, ttl).await?;
         Ok(Granted::Multipart { upload, upload_id, parts, signed, expires_at })
     }
+}
+
+/// The asset that a client names.
+fn asset_id(named: Option<&str>) -> Result<Option<AssetId>> {
+    named.map(str::parse).transpose()
 }
 
 /// The grant of an upload that was just opened.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sluice_core::{
     gate::{Gate, GateAnswer, GatePolicy},
     intake::Intake,
-    ports::{AssetRepository, Clock, MultipartStore},
+    ports::{AssetRepository, Clock, ContentIndex, MultipartStore},
     upload::{MIB, UploadPolicy},
     usage::{Quota, Usage},
 };
@@ -79,6 +79,37 @@ async fn roots_are_for_those_whose_token_names_them() {
 }
 
 #[tokio::test]
+async fn a_further_version_passes_for_the_folder_that_its_asset_is_in() {
+    let world = World::new();
+    let with_root = Terms { roots: "stores/42", ..Terms::default() };
+    let banner = json!({ "filename": "a.png", "file_size": 1, "folder": "stores/42" });
+    let granted = prepare(&world, &with_root, &banner).await.unwrap();
+    let update =
+        json!({ "filename": "a.png", "file_size": 1, "asset_id": granted["asset_id"], "folder": "trips" });
+    assert_eq!(prepare(&world, &Terms::default(), &update).await.unwrap_err().0, "folder_forbidden");
+    assert_eq!(prepare(&world, &with_root, &update).await.unwrap()["version"], 2);
+    let others =
+        json!({ "filename": "a.png", "file_size": 1, "asset_id": "0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f" });
+    assert_eq!(prepare(&world, &with_root, &others).await.unwrap_err().0, "asset_not_found");
+}
+
+#[tokio::test]
+async fn content_that_the_gate_refuses_comes_in_as_no_copy_either() {
+    let world = World::new();
+    let asset =
+        build::everything(sluice_core::ports::IdGenerator::asset_id(&world.ids), "alice", world.clock.now());
+    world.table.put(&asset);
+    let sha256 = asset.sha256().unwrap();
+    ContentIndex::claim(&*world.table, asset.owner(), sha256, asset.id()).await.unwrap();
+    let said = json!({
+        "filename": "a.pdf", "file_size": asset.size(), "content_type": "application/pdf", "sha256": sha256,
+    });
+    let terms = Terms { rules: r#"{"image": {"types": []}}"#, ..Terms::default() };
+    assert_eq!(prepare(&world, &terms, &said).await.unwrap_err().0, "type_not_allowed");
+    assert_eq!(world.table.assets().len(), 1);
+}
+
+#[tokio::test]
 async fn a_multipart_upload_over_the_quota_is_freed_again() {
     let world = World::new();
     let quota = Quota { open_uploads: Some(1), stored_bytes: Some(30 * MIB) };
@@ -114,7 +145,7 @@ async fn an_operators_function_is_told_the_wish_and_its_word_is_final() {
     assert_eq!(
         allow.asked(),
         [json!({
-            "owner": "alice", "roots": ["system"], "root": "stores/42", "folder": "stores/42",
+            "phase": "grant", "owner": "alice", "roots": ["system"], "root": "stores/42", "folder": "stores/42",
             "filename": "photo.jpg", "content_type": "image/jpeg", "kind": "image", "size": 7,
             "message_id": "m 1", "metadata": {}, "refused_by_policy": "folder_forbidden",
         })]

@@ -19,8 +19,10 @@ pub struct Config {
     pub ingest_queue: String,
     /// `HASH_LIMIT_BYTES`, `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`
     pub limits: ReadLimits,
-    /// `GATE_RULES`, see [`Env::gate_policy`]
+    /// `GATE_RULES`, `MAX_FILE_SIZE_BYTES`, see [`Env::gate_policy`]
     pub gate: GatePolicy,
+    /// `GATE_FUNCTION`
+    pub gate_function: Option<String>,
     /// `DERIVATIVES`: whether one of them is required
     pub required: bool,
 }
@@ -39,6 +41,7 @@ impl Config {
             convert_queue: env.url("CONVERT_QUEUE_URL"),
             ingest_queue: env.url("INGEST_QUEUE_URL"),
             gate: env.gate_policy(),
+            gate_function: env.optional("GATE_FUNCTION"),
             required: env.parsed("DERIVATIVES", Profile::from_json).is_required(),
             limits: ReadLimits {
                 hash_bytes: env.number("HASH_LIMIT_BYTES", 8 << 30, 0..=u64::MAX),

@@ -4,7 +4,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::{Deserialize, Serialize};
 use sluice_core::{
     Result,
-    ports::{AssetRepository, Clock, ContentIndex, JobQueue, MultipartStore, OriginalStore},
+    ports::{AssetRepository, Clock, ContentIndex, GateFunction, JobQueue, MultipartStore, OriginalStore},
 };
 use sluice_lambda::{
     ingest::IngestMessage,
@@ -52,12 +52,13 @@ pub enum Answer {
 /// # Errors
 /// For events that S3 sends to the function itself: what another try can mend, or what nobody has recorded. Messages of the
 /// queue are reported one by one.
-pub async fn handle<T, O, Q, C>(ingester: &Ingester<T, O, Q, C>, trigger: Trigger) -> Result<Answer>
+pub async fn handle<T, O, Q, C, G>(ingester: &Ingester<T, O, Q, C, G>, trigger: Trigger) -> Result<Answer>
 where
     T: AssetRepository + ContentIndex,
     O: OriginalStore + MultipartStore,
     Q: JobQueue,
     C: Clock,
+    G: GateFunction,
 {
     match trigger {
         Trigger::Messages(event) => {
@@ -79,8 +80,8 @@ where
     }
 }
 
-async fn objects_created<T, O, Q, C>(
-    ingester: &Ingester<T, O, Q, C>,
+async fn objects_created<T, O, Q, C, G>(
+    ingester: &Ingester<T, O, Q, C, G>,
     notification: S3Notification,
 ) -> Result<()>
 where
@@ -88,6 +89,7 @@ where
     O: OriginalStore + MultipartStore,
     Q: JobQueue,
     C: Clock,
+    G: GateFunction,
 {
     for object in notification.into_objects().filter(ObjectEvent::is_created) {
         ingester.object_created(&object.key, object.version_id).await?;

@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
-    Result, arrival,
+    Error, Result, arrival,
     asset::{
         Asset, Effect, Event, Failure, Ingest, JobName, Need, Placeholder, Stage, StoredObject, Unread,
         Warning,
     },
     change,
     effects::{free, order_jobs},
-    gate::GatePolicy,
+    gate::{Found, Gate},
     ids::{AssetId, ObjectVersionId, Sha256, Version},
     names::{ContentType, Kind, ObjectKey},
     ports::{
-        AssetRepository, Clock, ContentIndex, JobOrder, JobQueue, MultipartStore, ObjectBody, OriginalStore,
+        AssetRepository, Clock, ContentIndex, GateFunction, JobOrder, JobQueue, MultipartStore, ObjectBody,
+        OriginalStore,
     },
 };
 use sluice_lambda::blocking;
@@ -30,7 +31,7 @@ use crate::image;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What content is read with.
-pub struct Ingester<T, O, Q, C> {
+pub struct Ingester<T, O, Q, C, G> {
     /// The state table: assets and who keeps which content.
     pub table: T,
     /// The bucket of originals.
@@ -43,8 +44,8 @@ pub struct Ingester<T, O, Q, C> {
     pub clock: C,
     /// What is read how far.
     pub limits: ReadLimits,
-    /// Which types are taken: asked here once more, of the content.
-    pub gate: GatePolicy,
+    /// What every grant passed: asked here once more, of the content.
+    pub gate: Gate<G>,
     /// Whether an asset fails whose derivatives can't be made. It is shown by its original otherwise, with a warning.
     pub required: bool,
 }
@@ -69,12 +70,13 @@ struct Content {
     image: Option<Vec<u8>>,
 }
 
-impl<T, O, Q, C> Ingester<T, O, Q, C>
+impl<T, O, Q, C, G> Ingester<T, O, Q, C, G>
 where
     T: AssetRepository + ContentIndex,
     O: OriginalStore + MultipartStore,
     Q: JobQueue,
     C: Clock,
+    G: GateFunction,
 {
     /// S3 says that an object was written.
     pub async fn object_created(&self, key: &str, version_id: Option<ObjectVersionId>) -> Result<()> {
@@ -125,7 +127,7 @@ where
                 "checksum_mismatch",
                 "the bytes don't have the SHA-256 that was announced with them",
             ),
-            Some(content) if let Err(refusal) = self.admit(unread, &content) => {
+            Some(content) if let Some(refusal) = self.refusal(asset, unread, &content).await? => {
                 failed(version, refusal.code(), refusal.message())
             }
             Some(content) => match self.keeper_of_same_content(asset, unread, content.sha256).await? {
@@ -143,14 +145,22 @@ where
         self.perform(told.asset, told.effects).await
     }
 
-    /// What the client said passed the gate before the grant. Content of another sort, or of a client that said nothing,
-    /// passes it now.
-    fn admit(&self, unread: Unread<'_>, content: &Content) -> Result<()> {
-        let unsaid = *unread.declared_type == ContentType::octet_stream();
-        if unsaid || mismatch(unread.declared_type, content).is_some() {
-            self.gate.check_type(&content.media_type, unread.filename)?;
+    /// Why the gate doesn't take the content, if it doesn't. That it can't be asked now is an error: it is asked again.
+    async fn refusal(&self, asset: &Asset, unread: Unread<'_>, content: &Content) -> Result<Option<Error>> {
+        let found = Found {
+            owner: asset.owner(),
+            folder: asset.folder(),
+            filename: unread.filename,
+            announced: unread.declared_type,
+            content_type: &content.media_type,
+            size: unread.object.size,
+            message_id: asset.message_id(),
+        };
+        match self.gate.admit_content(found).await {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind().is_transient() => Err(error),
+            Err(refusal) => Ok(Some(refusal)),
         }
-        Ok(())
     }
 
     /// Reads the bytes once: as many as are needed to know the type, all of them where a digest is wanted.

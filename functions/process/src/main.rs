@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use sluice_aws::{Clients, DynamoTable, S3Originals, SqsJobQueue, SystemClock};
+use sluice_aws::{Clients, DynamoTable, LambdaGate, S3Originals, SqsJobQueue, SystemClock};
+use sluice_core::gate::Gate;
 use sluice_lambda::{config::environment, init_tracing};
 use sluice_process::{
     config::Config,
@@ -25,7 +26,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         later: SqsJobQueue::new(&clients, config.ingest_queue).with_delay(Duration::from_secs(2)),
         clock: SystemClock,
         limits: config.limits,
-        gate: config.gate,
+        gate: Gate {
+            policy: config.gate,
+            function: config.gate_function.map(|name| LambdaGate::new(&clients, name)),
+        },
         required: config.required,
     };
     sluice_lambda::run(async |event: Trigger| Box::pin(handle(&ingester, event)).await).await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_core::{
     ErrorKind,
     asset::{Asset, Event, Grant, JobName, Stage},
-    gate::GatePolicy,
+    gate::{Gate, GateAnswer, GatePolicy},
     names::Kind,
     ports::{Clock, JobOrder},
     upload::SizeRange,
@@ -13,9 +13,12 @@ use sluice_core::{
 };
 use sluice_media::limits::Limits;
 use sluice_process::ingest::{Ingester, ReadLimits};
-use sluice_testing::{FixedClock, MemoryOriginals, MemoryQueue, MemoryTable, Probe, When, World, build};
+use sluice_testing::{
+    FixedClock, MemoryGate, MemoryOriginals, MemoryQueue, MemoryTable, Probe, When, World, build,
+};
 
-type Memory = Ingester<Probe<MemoryTable>, Probe<MemoryOriginals>, Probe<MemoryQueue>, FixedClock>;
+type Memory =
+    Ingester<Probe<MemoryTable>, Probe<MemoryOriginals>, Probe<MemoryQueue>, FixedClock, MemoryGate>;
 
 /// Every format's smallest file would do; this one is a GIF of one pixel.
 const GIF: &[u8] =
@@ -31,7 +34,7 @@ fn ingester(world: &World) -> Memory {
         later: world.queue.clone(),
         clock: world.clock.clone(),
         limits,
-        gate: GatePolicy::default(),
+        gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
         required: false,
     }
 }
@@ -288,8 +291,10 @@ async fn what_is_too_large_to_hash_is_read_only_as_far_as_its_type() {
 async fn content_that_the_gate_does_not_take_fails_whatever_it_was_announced_as() {
     let world = World::new();
     let rules = r#"{"image": {"types": ["image/jpeg"]}, "*": {"types": []}}"#;
-    let strict =
-        || Ingester { gate: GatePolicy::new(rules, u64::MAX, Quota::UNLIMITED).unwrap(), ..ingester(&world) };
+    let strict = || Ingester {
+        gate: Gate { policy: GatePolicy::new(rules, u64::MAX, Quota::UNLIMITED).unwrap(), function: None },
+        ..ingester(&world)
+    };
     let send = async |content_type: &str, bytes: &[u8]| {
         let asset = granted(&world, "alice", |grant| {
             grant.size = SizeRange::exactly(bytes.len() as u64);
@@ -307,4 +312,104 @@ async fn content_that_the_gate_does_not_take_fails_whatever_it_was_announced_as(
     assert_eq!(silent.failure_code(), Some("type_not_allowed"));
     let honest = send("image/jpeg", b"\xff\xd8\xff\xe0").await;
     assert_ne!(honest.failure_code(), Some("type_not_allowed"));
+}
+
+#[tokio::test]
+async fn files_that_lie_about_their_type_are_neither_kept_nor_linked_to_nor_copied() {
+    let world = World::new();
+    let rules = r#"{"image": {"types": ["image/jpeg", "image/png"]}, "document": {"types": ["application/pdf"]},
+                    "*": {"types": []}}"#;
+    let gate = || Gate { policy: GatePolicy::new(rules, 1_000, Quota::UNLIMITED).unwrap(), function: None };
+    let lies: [(&str, &[u8]); 7] = [
+        ("application/pdf", b"PK\x03\x04\x14\0\0\0\x08\0"),
+        ("image/png", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"),
+        ("image/png", b"\x7fELF\x02\x01\x01\0"),
+        ("image/jpeg", b"MZ\x90\0\x03\0\0\0"),
+        ("application/pdf", b"#!/bin/sh\n# %PDF-1.7\n"),
+        ("application/pdf", b"<!DOCTYPE html><script>alert(1)</script>"),
+        ("image/png", b"\x01\x02\x03 nothing that is known"),
+    ];
+    for (content_type, bytes) in lies {
+        // kept before the rules were these
+        let kept = sent(&world, "alice", bytes);
+        event(&world, &kept).await.unwrap();
+        if !world.table.asset(kept.id()).jobs().is_empty() {
+            converted(&world, &kept);
+        }
+        assert_eq!(world.table.asset(kept.id()).stage(), Stage::Done);
+        let liar = granted(&world, "alice", |grant| {
+            grant.size = SizeRange::exactly(bytes.len() as u64);
+            grant.content_type = content_type.parse().unwrap();
+        });
+        world.upload(&liar, bytes.to_vec());
+        let strict = Ingester { gate: gate(), ..ingester(&world) };
+        strict.object_created(liar.key().as_str(), None).await.unwrap();
+        let liar = world.table.asset(liar.id());
+        assert_eq!(
+            (liar.stage(), liar.failure_code()),
+            (Stage::Failed, Some("type_not_allowed")),
+            "{content_type}"
+        );
+        assert_eq!((liar.object(), liar.duplicate_of(), liar.usage().stored_bytes), (None, None, 0));
+        assert!(world.originals.versions(liar.key()).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_limit_of_what_a_file_is_counts_and_not_of_what_it_was_said_to_be() {
+    let world = World::new();
+    let rules = r#"{"image": {"max_bytes": 10}}"#;
+    let asset = sent(&world, "alice", GIF);
+    let gate = Gate { policy: GatePolicy::new(rules, 1_000, Quota::UNLIMITED).unwrap(), function: None };
+    let strict = Ingester { gate, ..ingester(&world) };
+    strict.object_created(asset.key().as_str(), None).await.unwrap();
+    assert_eq!(world.table.asset(asset.id()).failure_code(), Some("file_too_large"));
+    assert!(world.originals.versions(asset.key()).is_empty());
+}
+
+#[tokio::test]
+async fn the_operators_function_is_asked_of_the_content_and_again_while_it_fails() {
+    let world = World::new();
+    let with = |function: &MemoryGate| {
+        let gate = Gate { policy: GatePolicy::default(), function: Some(function.clone()) };
+        Ingester { gate, ..ingester(&world) }
+    };
+    let asset = sent(&world, "alice", GIF);
+    let key = asset.key().as_str();
+    let failing = with(&MemoryGate::failing()).object_created(key, None).await;
+    assert!(failing.unwrap_err().kind().is_transient());
+    assert!(!world.table.asset(asset.id()).is_ingested());
+    let refusing =
+        MemoryGate::answering(GateAnswer { reason: Some("no".to_owned()), ..GateAnswer::default() });
+    with(&refusing).object_created(key, None).await.unwrap();
+    assert_eq!(world.table.asset(asset.id()).failure_code(), Some("refused"));
+    let asked = &refusing.asked()[0];
+    assert_eq!((&asked["phase"], &asked["content_type"]), (&"content".into(), &"image/gif".into()));
+    assert_eq!((&asked["size"], &asked["folder"]), (&GIF.len().into(), &"users/alice".into()));
+}
+
+#[test]
+fn the_gate_knows_each_content_as_the_kind_that_it_was_read_as() {
+    for head in [
+        &b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"[..],
+        b"PK\x03\x04",
+        b"\x7fELF",
+        b"<html>",
+        b"text",
+        b"\x1F\x8B\x08",
+        b"{\\rtf",
+        b"%PDF-",
+        b"GIF89a",
+        b"fLaC",
+        b"FLV\x01",
+        b"7z\xBC\xAF\x27\x1C",
+        b"Rar!\x1A\x07",
+        b"\xFD7zXZ\0",
+        b"\x28\xB5\x2F\xFD",
+        b"\0",
+    ] {
+        let sniffed = sluice_media::sniff::sniff(head);
+        let kind = Kind::of(&sniffed.content_type.parse().unwrap());
+        assert_eq!(kind, sluice_process::image::kind(sniffed.kind), "{}", sniffed.content_type);
+    }
 }

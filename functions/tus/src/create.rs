@@ -5,15 +5,16 @@ use http::StatusCode;
 use sluice_core::{
     Error, ErrorKind,
     asset::Asset,
-    gate::{Principal, Terms, Wish},
-    ids::{AssetId, OwnerId, RequestId, Sha256, Version},
+    gate::{Principal, Wish},
+    ids::{OwnerId, RequestId, Sha256, Version},
     intake::Opening,
-    job::{self, JobEvent, UploadJob},
+    job::{self, JobEvent, UploadJob, UploadJobStatus},
     names::{ContentType, Filename, Folder, ObjectKey},
     ports::{
         AssetRepository, Clock, IdGenerator, MultipartStore, Saved, TusUploadRepository, UploadJobRepository,
     },
-    tus::{Form, LOCK_TTL, NewTusUpload, Target, TusUpload},
+    time::Timestamp,
+    tus::{Form, LOCK_TTL, NewTusUpload, State, Target, TusUpload},
     upload::SizeRange,
     usage::UsageChange,
 };
@@ -33,22 +34,22 @@ const PARTIALS: &str = "partials";
 pub(crate) enum Authority {
     /// A bearer token.
     Bearer(Principal),
-    /// An upload job's token.
-    Job(Box<UploadJob>),
+    /// An upload job's token, and the secret of the one upload that it opens.
+    Job(Box<UploadJob>, Secret),
 }
 
 impl Authority {
     pub(crate) fn owner(&self) -> &OwnerId {
         match self {
             Self::Bearer(principal) => &principal.owner,
-            Self::Job(job) => job.owner(),
+            Self::Job(job, _) => job.owner(),
         }
     }
 
     pub(crate) fn job(&self) -> Option<&RequestId> {
         match self {
             Self::Bearer(_) => None,
-            Self::Job(job) => Some(job.request_id()),
+            Self::Job(job, _) => Some(job.request_id()),
         }
     }
 }
@@ -62,6 +63,14 @@ fn token_refused(error: &Error) -> Fault {
         _ => "invalid_token",
     };
     Refusal::token(code, error.message()).into()
+}
+
+/// Why a job can't be started, or why that can't be told now.
+fn refused_or_failed(error: Error) -> Fault {
+    match error.kind() {
+        ErrorKind::Conflict | ErrorKind::NotFound => token_refused(&error),
+        _ => error.into(),
+    }
 }
 
 fn invalid_token() -> Fault {
@@ -94,16 +103,28 @@ impl<P: Ports> Tus<P> {
         }
         wire::check_sum(request, &body)?;
         let authority = self.authority(request, &metadata).await?;
-        let secret = Secret::new(self.intake.ids.secret());
         let concat = concat.map(|(_, raw)| raw);
         let is_partial = concat.is_some();
+        let secret = match &authority {
+            Authority::Job(_, secret) if !is_partial => secret.clone(),
+            _ => Secret::new(self.intake.ids.secret()),
+        };
+        if let Authority::Job(job, _) = &authority
+            && !is_partial
+        {
+            job.check_start(self.intake.clock.now()).map_err(|error| token_refused(&error))?;
+            if let Some(there) = self.uploads.get(secret.digest()).await? {
+                let there = self.opened_before(there, length).await?;
+                return Ok(Self::created(request, dialect, &secret, &there));
+            }
+        }
         let told = secret.seal(&Told { metadata: metadata.raw.clone(), concat })?;
         let (form, size) = if is_partial {
             self.open_partial(&authority, length).await?
         } else {
             let wish = metadata.wish(request, length);
-            let (target, terms) = self.open_whole(&authority, &metadata, wish).await?;
-            (Form::Whole(target), terms.size)
+            let (target, size) = self.open_whole(&authority, &metadata, wish).await?;
+            (Form::Whole(target), size)
         };
         let new = NewTusUpload {
             owner: authority.owner().clone(),
@@ -142,98 +163,87 @@ impl<P: Ports> Tus<P> {
         if metadata.get(&["upload_request_id"]) != Some(job.request_id().as_str()) {
             return Err(invalid_token());
         }
-        Ok(Authority::Job(Box::new(job)))
+        Ok(Authority::Job(Box::new(job), Secret::of_job(token)))
     }
 
-    /// Opens the asset that an upload becomes.
+    /// The upload that a job's token opened before: its client never got the answer, or asks twice at once. What has bytes
+    /// is somebody's.
+    async fn opened_before(&self, upload: TusUpload, length: Option<u64>) -> Result<TusUpload, Fault> {
+        let fresh = matches!(upload.form(), Form::Whole(_))
+            && upload.offset() == 0
+            && upload.state() == State::Open
+            && upload.length() == length;
+        if !fresh {
+            return Err(Refusal::token("token_used", "the token's upload has begun").into());
+        }
+        if let Some(target) = upload.target() {
+            let asset = self.intake.table.get(target.asset_id).await?;
+            if asset.is_none_or(|asset| target.is_off_on(&asset)) {
+                return Err(token_refused(&job::job_cancelled()));
+            }
+        }
+        Ok(upload)
+    }
+
+    /// Opens the asset that an upload becomes, and says how many bytes it takes.
     pub(crate) async fn open_whole(
         &self,
         authority: &Authority,
         metadata: &Metadata,
         wish: Wish,
-    ) -> Result<(Target, Terms), Fault> {
+    ) -> Result<(Target, SizeRange), Fault> {
         match authority {
             Authority::Bearer(principal) => {
-                let terms = self.gate.admit(principal, &wish).await?;
-                self.open_asset(&principal.owner, terms, metadata.get(&["asset_id"])).await
+                let asset_id = metadata.get(&["asset_id"]).map(str::parse).transpose()?;
+                let mut admitted = self.intake.admit(&self.gate, principal, wish, asset_id).await?;
+                admitted.terms.size = self.within_reach(admitted.terms.size);
+                let opening = Opening::OpenMultipart;
+                let asset = self.intake.open_admitted(&principal.owner, admitted, opening).await?;
+                target_of(&asset)
             }
-            Authority::Job(job) => {
-                job.check_start(self.intake.clock.now()).map_err(|error| token_refused(&error))?;
-                self.open_by_job(job, wish.size, &JobStart::Now).await
-            }
+            Authority::Job(job, _) => self.open_by_job(job, wish.size, self.intake.clock.now()).await,
         }
     }
 
-    /// Opens the asset of a job's upload. One that was opened by the same token before, and has no byte yet, is called off:
-    /// its client never learned of it.
+    /// Opens the one asset of a job's upload, which began at `since`. Of several requests at once one opens it, and the
+    /// others are given the same.
     pub(crate) async fn open_by_job(
         &self,
         job: &UploadJob,
         length: Option<u64>,
-        start: &JobStart,
-    ) -> Result<(Target, Terms), Fault> {
+        since: Timestamp,
+    ) -> Result<(Target, SizeRange), Fault> {
         let mut terms = job.terms();
-        if let Some(length) = length {
-            terms.size = announced(terms.size, length)?;
-        }
-        let earlier = match job.asset_id() {
-            Some(id) => self.intake.table.get(id).await?,
-            None => None,
+        terms.size = match length {
+            Some(length) => announced(terms.size, length)?,
+            None => self.within_reach(terms.size),
         };
-        if earlier.as_ref().is_some_and(|asset| asset.object().is_some() || asset.progress() > 0) {
+        let clock = &self.intake.clock;
+        let claim = JobEvent::Claimed { asset_id: self.intake.ids.asset_id(), at: since };
+        let claimed = job::apply_to(&self.jobs, clock, job.clone(), &claim).await;
+        let (job, _) = claimed.map_err(refused_or_failed)?;
+        let id = job.asset_id().ok_or_else(|| Error::internal("a claim names no asset"))?;
+        let asset = self.intake.open_claimed(id, job.owner(), &terms, Opening::OpenMultipart).await?;
+        if asset.object().is_some() || asset.progress() > 0 {
             return Err(Refusal::token("token_used", "the token's upload has begun").into());
         }
-        let (target, terms) = self.open_asset(job.owner(), terms, None).await?;
-        self.start_job(job, &target, start).await?;
-        if let Some(earlier) = earlier.as_ref().and_then(Target::of) {
-            self.call_off(&earlier).await?;
+        if asset.open_grant().is_none() {
+            return Err(token_refused(&job::job_cancelled()));
         }
-        Ok((target, terms))
+        let opened = target_of(&asset)?;
+        // the job may have been called off since it was claimed
+        let followed = job::apply_to(&self.jobs, clock, job, &JobEvent::Followed(&asset)).await;
+        let (job, _) = followed.map_err(refused_or_failed)?;
+        if job.status(clock.now()) == UploadJobStatus::Cancelled {
+            self.call_off(&opened.0).await?;
+            return Err(token_refused(&job::job_cancelled()));
+        }
+        Ok(opened)
     }
 
-    async fn start_job(&self, job: &UploadJob, target: &Target, start: &JobStart) -> Result<(), Fault> {
-        let clock = &self.intake.clock;
-        let started = match start {
-            JobStart::Now => {
-                let event = JobEvent::Started { asset_id: target.asset_id };
-                job::apply_to(&self.jobs, clock, job.clone(), &event).await.map(drop)
-            }
-            JobStart::Before => {
-                let asset =
-                    self.intake.table.get(target.asset_id).await?.ok_or_else(Error::asset_not_found)?;
-                job::apply_to(&self.jobs, clock, job.clone(), &JobEvent::Followed(&asset)).await.map(drop)
-            }
-        };
-        if let Err(error) = started {
-            self.call_off(target).await?;
-            return Err(match error.kind() {
-                ErrorKind::Conflict | ErrorKind::NotFound => token_refused(&error),
-                _ => error.into(),
-            });
-        }
-        Ok(())
-    }
-
-    async fn open_asset(
-        &self,
-        owner: &OwnerId,
-        mut terms: Terms,
-        asset_id: Option<&str>,
-    ) -> Result<(Target, Terms), Fault> {
-        if terms.size.exact().is_none() {
-            terms.size = SizeRange::at_most(terms.size.max().min(self.max_size()));
-        }
-        let opening = Opening::OpenMultipart;
-        let asset: Asset = match asset_id {
-            Some(id) => {
-                let id: AssetId = id.parse()?;
-                self.intake.open_update(owner, id, &terms, opening).await?
-            }
-            None => self.intake.open(owner, &terms, opening).await?,
-        };
-        let target =
-            Target::of(&asset).ok_or_else(|| Error::internal("an upload was opened without its parts"))?;
-        Ok((target, terms))
+    /// A size that isn't said is at most what one upload holds.
+    fn within_reach(&self, size: SizeRange) -> SizeRange {
+        if size.exact().is_some() { size } else { SizeRange::at_most(size.max().min(self.max_size())) }
     }
 
     /// Opens a partial upload: no asset, but within what its owner may have.
@@ -245,7 +255,7 @@ impl<P: Ports> Tus<P> {
         let owner = authority.owner();
         let quota = match authority {
             Authority::Bearer(_) => self.gate.policy.quota(),
-            Authority::Job(job) => {
+            Authority::Job(job, _) => {
                 job.check_start(self.intake.clock.now()).map_err(|error| token_refused(&error))?;
                 let most = job.terms().size.max();
                 if length.is_some_and(|length| length > most) {
@@ -263,7 +273,27 @@ impl<P: Ports> Tus<P> {
         let key = ObjectKey::new(&folder, self.intake.ids.asset_id(), &name);
         let upload_id = self.partials.create(&key, &ContentType::octet_stream(), Version::FIRST).await?;
         let size = length.map_or_else(|| SizeRange::at_most(self.max_size()), SizeRange::exactly);
+        let size = quota.cut(size, usage)?;
         Ok((Form::Partial { key, upload_id }, size))
+    }
+
+    /// Records a new upload; what is there in its place, if another was recorded. One that is this to the letter was
+    /// written by an earlier try, whose answer was lost.
+    pub(crate) async fn record(&self, id: Sha256, upload: &TusUpload) -> Result<Option<TusUpload>, Error> {
+        let failed = match self.uploads.create(id, upload).await {
+            Ok(Saved::Yes) => return Ok(None),
+            Ok(Saved::Conflict | Saved::Contended) => None,
+            Err(error) if error.kind().is_transient() => Some(error),
+            Err(error) => return Err(error),
+        };
+        match (self.uploads.get(id).await, failed) {
+            (Ok(Some(there)), _) if there == *upload => Ok(None),
+            (Ok(Some(there)), None) => Ok(Some(there)),
+            (_, Some(error)) | (Err(error), None) => Err(error),
+            (Ok(None), None) => {
+                Err(Error::unavailable("the state table", "an upload went as it was recorded"))
+            }
+        }
     }
 
     /// Records an upload, and takes its first bytes. One of no bytes is complete at once.
@@ -278,17 +308,21 @@ impl<P: Ports> Tus<P> {
         let writes = !body.is_empty() || new.length == Some(0);
         let lock = writes.then(|| self.new_lock(LOCK_TTL));
         let upload = TusUpload::create(new, lock, self.intake.clock.now());
-        let recorded = match self.uploads.create(id, &upload).await {
-            Ok(Saved::Yes) => Ok(()),
-            Ok(Saved::Conflict | Saved::Contended) => Err(Error::internal("a new upload's secret was taken")),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = recorded {
-            if let Some(target) = upload.target() {
-                // else the grant's own end frees it
-                let _ = self.call_off(target).await;
+        match self.record(id, &upload).await {
+            Ok(None) => {}
+            // a job's, by another request of the same token
+            Ok(Some(there)) if upload.job().is_some() => {
+                return self.opened_before(there, upload.length()).await;
             }
-            return Err(error.into());
+            Ok(Some(_)) => return Err(Error::internal("a new upload's secret was taken").into()),
+            Err(error) => {
+                // what a job's token opens is opened again by the next request; the rest nobody would know of
+                if let Some(target) = upload.target().filter(|_| upload.job().is_none()) {
+                    // else the grant's own end frees it
+                    let _ = self.call_off(target).await;
+                }
+                return Err(error.into());
+            }
         }
         if !writes {
             return Ok(upload);
@@ -298,12 +332,10 @@ impl<P: Ports> Tus<P> {
     }
 }
 
-/// When a job's upload was started.
-pub(crate) enum JobStart {
-    /// Just now.
-    Now,
-    /// With its parts, in time.
-    Before,
+/// The target of an asset that was just opened, and how many bytes it takes.
+fn target_of(asset: &Asset) -> Result<(Target, SizeRange), Fault> {
+    let open = asset.grant().and_then(|grant| Some((Target::of(asset)?, grant.size)));
+    Ok(open.ok_or_else(|| Error::internal("an upload was opened without its parts"))?)
 }
 
 /// A length within what was announced.

@@ -20,7 +20,7 @@ use sluice_core::{
 use sluice_lambda::http::{Request, Response};
 
 use crate::{
-    create::{Authority, JobStart},
+    create::Authority,
     fault::{Fault, Refusal},
     handler::{Ports, Tus},
     secret::{Secret, Told},
@@ -42,11 +42,21 @@ impl<P: Ports> Tus<P> {
         raw: String,
     ) -> Result<Response, Fault> {
         let authority = self.authority(request, metadata).await?;
-        let secret = Secret::of_parts(authority.owner(), parts, metadata.raw.as_deref().unwrap_or_default());
+        let secret = match &authority {
+            Authority::Job(_, secret) => secret.clone(),
+            Authority::Bearer(principal) => {
+                Secret::of_parts(&principal.owner, parts, metadata.raw.as_deref().unwrap_or_default())
+            }
+        };
+        let told = Told { metadata: metadata.raw.clone(), concat: Some(raw) };
         let (id, now) = (secret.digest(), self.intake.clock.now());
         let lock = self.new_lock(JOIN_LOCK_TTL);
         let upload = match self.uploads.get(id).await? {
             Some(upload) if upload.has_expired(now) => return Err(Refusal::gone().into()),
+            Some(upload) if secret.unseal(upload.told())? != told => {
+                // the token opened another
+                return Err(Refusal::token("token_used", "the token's upload has begun").into());
+            }
             Some(upload) if upload.state() == State::Complete => {
                 return Ok(Self::created(request, Dialect::Tus, &secret, &upload));
             }
@@ -59,7 +69,7 @@ impl<P: Ports> Tus<P> {
                 upload
             }
             None => {
-                let told = secret.seal(&Told { metadata: metadata.raw.clone(), concat: Some(raw) })?;
+                let told = secret.seal(&told)?;
                 let new = self.open_final(request, &authority, metadata, parts, told).await?;
                 let upload = TusUpload::create(new, Some(lock), now);
                 self.record_final(id, &upload).await?;
@@ -79,13 +89,14 @@ impl<P: Ports> Tus<P> {
     }
 
     async fn record_final(&self, id: Sha256, upload: &TusUpload) -> Result<(), Fault> {
-        let fault: Fault = match self.uploads.create(id, upload).await {
-            Ok(Saved::Yes) => return Ok(()),
+        let fault: Fault = match self.record(id, upload).await {
+            Ok(None) => return Ok(()),
             // the same request, sent twice at once
-            Ok(Saved::Conflict | Saved::Contended) => Refusal::locked().into(),
+            Ok(Some(_)) => Refusal::locked().into(),
             Err(error) => error.into(),
         };
-        if let Some(target) = upload.target() {
+        // what a job's token opens is one asset, by whichever request
+        if let Some(target) = upload.target().filter(|_| upload.job().is_none()) {
             // else the grant's own end frees it
             let _ = self.call_off(target).await;
         }
@@ -115,17 +126,13 @@ impl<P: Ports> Tus<P> {
             Authority::Bearer(_) => {
                 self.open_whole(authority, metadata, metadata.wish(request, Some(length))).await?
             }
-            Authority::Job(job) => {
-                // the job is started by its first part; the hour may be over once all are there
-                let of_job = |part: &TusUpload| {
-                    part.job() == Some(job.request_id()) && part.created_at() < job.start_before()
-                };
-                let late = matches!(job.check_start(self.intake.clock.now()), Err(error) if error.code() == "job_expired");
-                if late && partials.iter().all(of_job) {
-                    self.open_by_job(job, Some(length), &JobStart::Before).await?
-                } else {
-                    self.open_whole(authority, metadata, metadata.wish(request, Some(length))).await?
-                }
+            Authority::Job(job, _) => {
+                // the job is started by its parts; the hour may be over once all are there
+                let of_job = |part: &TusUpload| part.job() == Some(job.request_id());
+                let last =
+                    partials.iter().map(TusUpload::created_at).max().filter(|_| partials.iter().all(of_job));
+                let since = last.unwrap_or_else(|| self.intake.clock.now());
+                self.open_by_job(job, Some(length), since).await?
             }
         };
         Ok(NewTusUpload {

@@ -8,13 +8,14 @@
 //! termination, checksum (sha1, sha256), expiration, concatenation.
 //!
 //! **Who may**: an upload is opened with a bearer token, or with an upload job's token in its metadata
-//! (`upload_request_id`, `token`). The id in its URL is a secret of 256 bits, of which only the digest is kept; what the
+//! (`upload_request_id`, `token`); such a token opens one upload and one asset, by however many requests: its URL follows from
+//! it, so that a repeated POST is answered with the same. The id in its URL is a secret of 256 bits, of which only the digest is kept; what the
 //! client told (metadata, the partial uploads' URLs) is kept sealed with that secret. With a bearer token each later request
 //! needs one of the same owner; with a job's token the URL is enough. Metadata that is read: `filename` or `name`,
 //! `filetype` or `type`, `folder`, `message_id`, `sha256`, `asset_id` (a further version of that asset).
 //!
 //! **The gate**: an upload passes it when it is opened, and a final one as what it becomes. A partial upload is no file yet:
-//! it must fit the largest file taken and the room that its owner has left at that moment; its type is judged, and its
+//! it must fit the largest file taken and the room that its owner has left at that moment, also where its length isn't said; its type is judged, and its
 //! bytes are counted, when it becomes part of a final one.
 //!
 //! **How bytes are kept**: see [`sluice_core::tus`]. Objects of the staging bucket: segments `{digest of the id}/{offset}-…`,

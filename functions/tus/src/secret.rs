@@ -42,6 +42,11 @@ impl Secret {
         Self(BASE64.encode(hasher.finalize()))
     }
 
+    /// That of the one upload that a job's token opens: only who has the token can tell it, and always tells the same.
+    pub fn of_job(token: &str) -> Self {
+        Self(BASE64.encode(Hasher::new_with_prefix("sluice tus job\0").chain_update(token).finalize()))
+    }
+
     /// As it stands in the URL.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -107,5 +112,11 @@ mod tests {
             assert!(one != other);
         }
         assert_eq!(one.as_str().len(), 43);
+    }
+
+    #[test]
+    fn a_token_has_one_secret_and_is_not_told_by_it() {
+        assert!(Secret::of_job("a") == Secret::of_job("a") && Secret::of_job("a") != Secret::of_job("b"));
+        assert!(Secret::of_job("a").digest() != Sha256::of(b"a"), "which is what the job is found by");
     }
 }

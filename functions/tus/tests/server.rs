@@ -11,13 +11,13 @@ use sluice_core::{
     asset::{Asset, Failure, Stage},
     gate::GatePolicy,
     ids::RequestId,
-    ports::{MultipartStore, UploadJobRepository},
+    ports::{AssetRepository, MultipartStore, UploadJobRepository},
     tus::{LOCK_TTL, MAX_APPEND_BYTES},
     upload::{MIB, MULTIPART_TTL},
     usage::Quota,
 };
 use sluice_lambda::http::{Method, Response};
-use sluice_testing::When;
+use sluice_testing::{When, build};
 
 use self::support::{Server, digest, noise};
 
@@ -450,7 +450,8 @@ async fn a_partial_upload_of_just_the_smallest_part_is_copied_whole() {
     for content in &contents {
         urls.push(server.partial(content).await);
     }
-    let joined = server.to(Method::POST, "/files").header("upload-concat", format!("final;{}", urls.join(" ")));
+    let joined =
+        server.to(Method::POST, "/files").header("upload-concat", format!("final;{}", urls.join(" ")));
     assert_eq!(status(&joined.header("upload-metadata", "filename YS50eHQ=").send().await), 201);
     assert!(server.bytes_of(&server.only_asset()) == contents.concat());
 }
@@ -545,7 +546,8 @@ async fn a_jobs_token_opens_one_upload() {
     assert_eq!(first.upload_job().map(RequestId::as_str), Some("job 1"));
     let created = create(job.metadata("job 1")).await;
     assert_eq!(status(&created), 201, "its client never got the first answer");
-    assert_eq!(server.world.table.asset(first.id()).failure_code(), Some(Failure::CANCELLED));
+    assert_eq!(header(&created, "location"), header(&lost, "location"), "one token, one asset");
+    assert_eq!(server.only_asset().stage(), Stage::Uploading);
     let url = format!("/{}", header(&created, "location").unwrap());
     let patch = |at: u64, body: &[u8]| {
         server.to(Method::PATCH, &url).token("").header("upload-offset", at).body(body).offset_type().send()
@@ -559,6 +561,74 @@ async fn a_jobs_token_opens_one_upload() {
         server.world.jobs.get(asset.owner(), asset.upload_job().unwrap()).await.unwrap().unwrap().asset_id(),
         Some(asset.id())
     );
+}
+
+#[tokio::test]
+async fn a_token_that_is_used_many_times_at_once_opens_one_upload() {
+    let server = Server::new();
+    let job = server.job("job 1", 10).await;
+    let create = || {
+        let post = server.to(Method::POST, "/files").token("").header("upload-length", 10);
+        post.header("upload-metadata", job.metadata("job 1")).send()
+    };
+    let answers = futures_util::future::join_all((0..12).map(|_| create())).await;
+    let urls: std::collections::BTreeSet<_> =
+        answers.iter().filter_map(|answer| header(answer, "location")).collect();
+    assert!(answers.iter().all(|answer| status(answer) == 201));
+    assert_eq!(urls.len(), 1);
+    assert_eq!(server.only_asset().stage(), Stage::Uploading);
+}
+
+#[tokio::test]
+async fn a_token_opens_one_asset_whether_whole_or_in_parts() {
+    let server = Server::new();
+    let job = server.job("job 1", 10).await;
+    let post =
+        || server.to(Method::POST, "/files").token("").header("upload-metadata", job.metadata("job 1"));
+    let partial = post().header("upload-length", 10).header("upload-concat", "partial");
+    let partial = partial.body(b"0123456789").offset_type().send().await;
+    assert_eq!(status(&post().header("upload-length", 10).send().await), 201);
+    let joined = post().header("upload-concat", format!("final;{}", header(&partial, "location").unwrap()));
+    assert_eq!(code(&joined.send().await), "token_used");
+    server.only_asset();
+}
+
+#[tokio::test]
+async fn a_creation_that_our_own_retry_finds_written_is_ours() {
+    let server = Server::new();
+    server.world.calls.fail("TusUploadRepository::create", 1, When::After, ErrorKind::Unavailable);
+    let post = server.to(Method::POST, "/files").header("upload-length", 10);
+    let created = post.header("upload-metadata", "filename YS50eHQ=").send().await;
+    assert_eq!(status(&created), 201);
+    assert_eq!(server.only_asset().stage(), Stage::Uploading);
+}
+
+#[tokio::test]
+async fn a_length_that_is_not_told_is_at_most_what_the_owner_has_left() {
+    let mut server = Server::new();
+    let quota = Quota { stored_bytes: Some(15), ..Quota::UNLIMITED };
+    server.tus.gate.policy = GatePolicy::new("{}", 1_000, quota).unwrap();
+    let create = || {
+        let post = server.to(Method::POST, "/files").header("upload-defer-length", 1);
+        post.header("upload-metadata", "filename YS50eHQ=").send()
+    };
+    let (one, other) = (create().await, create().await);
+    let patch = async |created: &Response, length: u64| {
+        let url = format!("/{}", header(created, "location").unwrap());
+        let body = vec![b'x'; usize::try_from(length).unwrap()];
+        let patch = server.to(Method::PATCH, &url).header("upload-offset", 0).header("upload-length", length);
+        status(&patch.body(&body).offset_type().send().await)
+    };
+    assert_eq!(patch(&one, 16).await, 413, "no more than there is room for");
+    assert_eq!(patch(&one, 10).await, 204);
+    patch(&other, 10).await;
+    let mut codes: Vec<_> =
+        server.world.table.assets().iter().map(|asset| asset.failure_code().map(str::to_owned)).collect();
+    codes.sort();
+    assert_eq!(codes, [None, Some("quota_exceeded".to_owned())]);
+    let usage = server.world.table.usage(&build::owner("alice")).await.unwrap();
+    assert_eq!((usage.stored_bytes, usage.open_uploads), (10, 0));
+    assert_eq!(create().await.status().as_u16(), 201, "five are left");
 }
 
 #[tokio::test]

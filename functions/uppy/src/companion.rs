@@ -84,15 +84,13 @@ impl<P: Ports> Companion<P> {
     /// # Errors
     /// The gate's; `asset_not_found`, `asset_busy`, `stale_version`; `too_many_uploads`, `quota_exceeded`.
     pub async fn open(&self, principal: &Principal, wanted: &Wanted, opening: Opening) -> Result<Asset> {
-        let terms = self.gate.admit(principal, &wanted.wish).await?;
-        if let Some(asset) = self.intake.earlier(&principal.owner, &terms, wanted.asset_id).await? {
-            let is_ours = |grant: &Grant| terms.made.as_ref().is_some_and(|made| made.grant == grant.id);
+        let admitted = self.intake.admit(&self.gate, principal, wanted.wish.clone(), wanted.asset_id).await?;
+        if let Some(asset) = self.intake.earlier(&principal.owner, &admitted).await? {
+            let made = admitted.terms.made;
+            let is_ours = |grant: &Grant| made.as_ref().is_some_and(|made| made.grant == grant.id);
             return if asset.open_grant().is_some_and(is_ours) { Ok(asset) } else { Err(already_uploaded()) };
         }
-        match wanted.asset_id {
-            None => self.intake.open(&principal.owner, &terms, opening).await,
-            Some(id) => self.intake.open_update(&principal.owner, id, &terms, opening).await,
-        }
+        self.intake.open_admitted(&principal.owner, admitted, opening).await
     }
 
     /// Opens an upload that comes by one form, and signs the form.

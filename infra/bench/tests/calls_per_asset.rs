@@ -72,7 +72,7 @@ impl Flow {
             later: world.queue.clone(),
             clock: world.clock.clone(),
             limits: ReadLimits { hash_bytes: 1 << 30, image_bytes: 1 << 27, decode },
-            gate: GatePolicy::default(),
+            gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
             required: false,
         };
         let worker = Worker {

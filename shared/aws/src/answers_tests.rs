@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use sluice_core::{
     ErrorKind, Result,
     asset::JobName,
-    gate::{GateAnswer, GateRequest, Roots},
+    gate::{GateAnswer, GatePhase, GateRequest, Roots},
     ids::{ConnectionId, ObjectVersionId, Version},
     names::{DerivedKey, Kind, ObjectKey},
     ports::{
@@ -359,6 +359,7 @@ async fn judge(clients: &Clients, limit: Duration) -> Result<GateAnswer> {
     let (owner, folder) = (build::owner("alice"), "users/alice".parse().unwrap());
     let (filename, content_type) = ("a.mp4".parse().unwrap(), "video/mp4".parse().unwrap());
     let request = GateRequest {
+        phase: GatePhase::Grant,
         owner: &owner,
         roots: &Roots::default(),
         root: "users/alice",

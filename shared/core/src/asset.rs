@@ -30,7 +30,7 @@ use crate::{
     names::{ContentType, DerivedKey, Filename, Folder, Kind, ObjectKey},
     time::Timestamp,
     upload::{Parts, SizeRange},
-    usage::Usage,
+    usage::{Quota, Usage},
 };
 
 pub use leftovers::Leftover;
@@ -260,6 +260,9 @@ pub struct Grant {
     pub sha256: Option<Sha256>,
     /// The entity tag of the version that is replaced; none for the first (`If-None-Match: *`).
     pub replaces: Option<ETag>,
+    /// What its owner may have, by whoever let it in: bytes that no room was kept for are measured by it when they come.
+    #[serde(default, skip_serializing_if = "Quota::is_unlimited")]
+    pub quota: Quota,
     /// When it was granted.
     pub granted_at: Timestamp,
     /// Until when bytes are expected.
@@ -466,6 +469,7 @@ pub struct Asset {
     superseded: Option<Version>,
     content_type: Option<ContentType>,
     kind: Kind,
+    /// As the client said, until the content was read; from then on as somebody found it, who had all the bytes.
     sha256: Option<Sha256>,
     duplicate_of: Option<AssetId>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -530,8 +534,6 @@ impl Asset {
         kind: Kind;
         /// Its size in bytes.
         size: u64;
-        /// The digest of the bytes, once they were read (or as the client said until then).
-        sha256: Option<Sha256>;
         /// The version of its content.
         version: Version;
         /// Goes up by one with every saved change.
@@ -572,6 +574,21 @@ impl Asset {
         created_at: Timestamp;
         /// When it last changed.
         updated_at: Timestamp;
+    }
+
+    /// The digest of the bytes as somebody found it: S3, or who read them. What the client said is no digest.
+    pub fn sha256(&self) -> Option<Sha256> {
+        if self.is_ingested() { self.sha256 } else { self.object.as_ref().and_then(|object| object.sha256) }
+    }
+
+    /// What its owner may have, where an event brings what no room was kept for.
+    pub fn quota_of(&self, event: &Event) -> Quota {
+        let grant = match event {
+            Event::UploadArrived(object) => self.grant().filter(|grant| grant.version == object.version),
+            Event::DeadlinePassed(_) => self.grant(),
+            _ => None,
+        };
+        grant.map_or(Quota::UNLIMITED, |grant| grant.quota)
     }
 
     /// When somebody has to look after it if nothing happens; none once it waits for nothing and has nothing to free.

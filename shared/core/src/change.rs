@@ -1,9 +1,9 @@
 //! The one way to change an asset: read, apply, save on condition, and again if somebody else was first.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
-    asset::{Asset, Event, Outcome, Transition},
+    asset::{Asset, Event, Failure, Outcome, Overdue, Transition},
     error::{Error, ErrorKind, Result},
     ids::AssetId,
     ports::{AssetRepository, Clock, Saved},
@@ -43,30 +43,68 @@ pub async fn apply_to(
     event: &Event,
 ) -> Result<Transition> {
     // it holds several states of the asset: on the heap, where its callers' futures needn't
-    Box::pin(apply_within(repository, clock, asset, event, &Quota::UNLIMITED)).await
+    Box::pin(apply_or_refuse(repository, clock, asset, event, None)).await
 }
 
-/// The same where what the owner may have is limited: `too_many_uploads`, `quota_exceeded`.
+/// The same for a grant, where what the owner may have is limited: `too_many_uploads`, `quota_exceeded`.
 pub async fn apply_within(
+    repository: &impl AssetRepository,
+    clock: &impl Clock,
+    asset: Asset,
+    event: &Event,
+    quota: &Quota,
+) -> Result<Transition> {
+    apply_or_refuse(repository, clock, asset, event, Some(quota)).await
+}
+
+/// What happened can't be refused as a request can: what it brings too much is let go of instead.
+async fn apply_or_refuse(
     repository: &impl AssetRepository,
     clock: &impl Clock,
     mut asset: Asset,
     event: &Event,
-    quota: &Quota,
+    granted: Option<&Quota>,
 ) -> Result<Transition> {
+    let mut event = Cow::Borrowed(event);
     for _ in 0..ROUNDS {
-        let transition = asset.apply(event, clock.now())?;
+        let transition = asset.apply(&event, clock.now())?;
         if transition.outcome == Outcome::Unchanged {
             return Ok(transition);
         }
-        let save = async || repository.save(&transition.asset, transition.usage, quota).await;
+        let quota = granted.copied().unwrap_or_else(|| asset.quota_of(&event));
+        let save = async || repository.save(&transition.asset, transition.usage, &quota).await;
         let saved = uncontended(clock, save).await;
+        if let Err(error) = &saved
+            && let Some(instead) = without_room(&event, error)
+        {
+            event = Cow::Owned(instead);
+            continue;
+        }
         match written(repository, &transition.asset, saved).await? {
             Written::Ours => return Ok(transition),
             Written::Theirs(stored) => asset = *stored.ok_or_else(Error::asset_not_found)?,
         }
     }
     Err(Error::new(ErrorKind::Throttled, "busy", "the asset is being changed by many at once"))
+}
+
+/// What happens in place of what there is no room for: bytes are refused, and an upload that goes on after all stays one that
+/// doesn't count.
+fn without_room(event: &Event, error: &Error) -> Option<Event> {
+    match event {
+        Event::UploadArrived(object) if error.code() == Quota::EXCEEDED => Some(Event::UploadRefused {
+            object: object.clone(),
+            failure: Failure::permanent(Quota::EXCEEDED, error.message()),
+        }),
+        Event::DeadlinePassed(found) if found.begun && is_of_quota(error) => {
+            Some(Event::DeadlinePassed(Overdue { begun: false, ..*found }))
+        }
+        _ => None,
+    }
+}
+
+fn is_of_quota(error: &Error) -> bool {
+    [Quota::EXCEEDED, Quota::TOO_MANY].contains(&error.code())
 }
 
 /// Whose write took place.

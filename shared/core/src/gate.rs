@@ -3,6 +3,9 @@
 //! The operator's [`GatePolicy`] says who may write where, which types and how much. An operator's own function
 //! ([`GateFunction`]) may decide in its place, told what the policy would have said; if it fails, nothing is granted.
 //! Some things no policy can allow: another user's root, more than S3 holds, names that mislead.
+//!
+//! It is asked twice, by the same rules: of what the client says, before the grant ([`Gate::admit`]), and of what the
+//! content is, once it was read ([`Gate::admit_content`]), whatever had been said of it.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -181,12 +184,16 @@ impl GatePolicy {
         of_kind.map_or(self.max_bytes, |bytes| bytes.min(self.max_bytes))
     }
 
-    /// Whether files of this type and name are taken. It is asked twice: of what the client says, before a grant, and of
-    /// what the content is, once it was read.
+    /// Whether files of this type, name and size are taken.
     ///
     /// # Errors
-    /// `type_not_allowed`, `extension_not_allowed`.
-    pub fn check_type(&self, content_type: &ContentType, filename: &Filename) -> Result<()> {
+    /// `type_not_allowed`, `extension_not_allowed`, `file_too_large`.
+    fn check_file(&self, content_type: &ContentType, filename: &Filename, size: Option<u64>) -> Result<()> {
+        self.check_type(content_type, filename)?;
+        at_most(size, self.max_bytes(Kind::of(content_type))).map(drop)
+    }
+
+    fn check_type(&self, content_type: &ContentType, filename: &Filename) -> Result<()> {
         let Some(rule) = self.rule(Kind::of(content_type)) else { return Ok(()) };
         let refused = |code, message| Err(Error::new(ErrorKind::Unsupported, code, message));
         if let Some(types) = &rule.types
@@ -212,8 +219,7 @@ impl GatePolicy {
         if root != own.as_str() && !principal.roots.contain(root) {
             return Err(folder_forbidden(root));
         }
-        self.check_type(&terms.content_type, &terms.filename)?;
-        at_most(terms.size.exact(), self.max_bytes(Kind::of(&terms.content_type))).map(drop)
+        self.check_file(&terms.content_type, &terms.filename, terms.size.exact())
     }
 }
 
@@ -234,12 +240,43 @@ fn matches_type(pattern: &str, content_type: &ContentType) -> bool {
     }
 }
 
+/// Content that was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a> {
+    /// Whose it is.
+    pub owner: &'a OwnerId,
+    /// Where it lies.
+    pub folder: &'a Folder,
+    /// The name that it came under.
+    pub filename: &'a Filename,
+    /// The type that it was announced as.
+    pub announced: &'a ContentType,
+    /// The type that its bytes are of.
+    pub content_type: &'a ContentType,
+    /// How many they are.
+    pub size: u64,
+    /// The application's message that it belongs to.
+    pub message_id: Option<&'a MessageId>,
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GatePhase {
+    /// What a client says, before it is granted an upload.
+    Grant,
+    /// What its content is, once that was read.
+    Content,
+}
+
 /// What the operator's function is told (JSON).
 #[derive(Debug, Clone, Serialize)]
 pub struct GateRequest<'a> {
+    /// What is judged.
+    pub phase: GatePhase,
     /// Who asks.
     pub owner: &'a OwnerId,
-    /// The roots that the token names.
+    /// The roots that the token names; none once the content is judged, when there is no token any more.
     pub roots: &'a Roots,
     /// The root that the file would land below.
     pub root: &'a str,
@@ -247,7 +284,7 @@ pub struct GateRequest<'a> {
     pub folder: &'a Folder,
     /// Its name.
     pub filename: &'a Filename,
-    /// The type that the client says, or that the name tells.
+    /// The type that the client says, or that the name tells; of content the type that it was found to be.
     pub content_type: &'a ContentType,
     /// What that is, broadly.
     pub kind: Kind,
@@ -305,6 +342,7 @@ impl<G: GateFunction> Gate<G> {
             return Err(folder_forbidden(terms.folder.root()));
         }
         let request = GateRequest {
+            phase: GatePhase::Grant,
             owner: &principal.owner,
             roots: &principal.roots,
             root: terms.folder.root(),
@@ -317,26 +355,46 @@ impl<G: GateFunction> Gate<G> {
             metadata: &wish.metadata,
             refused_by_policy: by_policy.as_ref().err().map(Error::code),
         };
-        let answer = function.judge(&request).await.map_err(|error| {
-            Error::new(
-                ErrorKind::Unavailable,
-                "gate_unavailable",
-                "whether this is allowed can't be told now",
-            )
-            .with_source(error)
-        })?;
-        if !answer.allow {
-            return Err(by_policy.err().filter(|_| answer.reason.is_none()).unwrap_or_else(|| {
-                let reason = answer.reason.unwrap_or_else(|| "this upload is not allowed".to_owned());
-                Error::new(ErrorKind::Forbidden, "refused", reason)
-            }));
-        }
+        let answer = judged(function, &request, by_policy).await?;
         terms.size = at_most(wish.size, answer.max_bytes.unwrap_or(MAX_OBJECT_SIZE).min(MAX_OBJECT_SIZE))?;
         terms.quota = Quota {
             open_uploads: answer.max_open_uploads.or(terms.quota.open_uploads),
             stored_bytes: answer.max_stored_bytes.or(terms.quota.stored_bytes),
         };
         Ok(terms)
+    }
+
+    /// Lets content in that was read, or not: its own type and size count, not what was said of it
+    /// ([`ContentType::judged_as`]), with the folder and the name that were granted.
+    ///
+    /// # Errors
+    /// `type_not_allowed`, `extension_not_allowed`, `file_too_large`, `refused` (by the operator's function);
+    /// `gate_unavailable` while that can't be asked.
+    pub async fn admit_content(&self, found: Found<'_>) -> Result<()> {
+        let content_type = found.announced.judged_as(found.content_type);
+        let check = |content_type| self.policy.check_file(content_type, found.filename, Some(found.size));
+        let by_policy = match check(content_type) {
+            // a rule may name a format by another of its names
+            Err(_) if Kind::of(content_type) == Kind::of(found.content_type) => check(found.content_type),
+            checked => checked,
+        };
+        let Some(function) = &self.function else { return by_policy };
+        let request = GateRequest {
+            phase: GatePhase::Content,
+            owner: found.owner,
+            roots: &Roots::default(),
+            root: found.folder.root(),
+            folder: found.folder,
+            filename: found.filename,
+            content_type,
+            kind: Kind::of(content_type),
+            size: Some(found.size),
+            message_id: found.message_id,
+            metadata: &Map::new(),
+            refused_by_policy: by_policy.as_ref().err().map(Error::code),
+        };
+        let answer = judged(function, &request, by_policy).await?;
+        at_most(Some(found.size), answer.max_bytes.unwrap_or(MAX_OBJECT_SIZE)).map(drop)
     }
 
     fn read(&self, principal: &Principal, wish: &Wish) -> Result<Terms> {
@@ -363,6 +421,25 @@ impl<G: GateFunction> Gate<G> {
             filename,
         })
     }
+}
+
+/// The answer of an operator's function that lets something through.
+async fn judged(
+    function: &impl GateFunction,
+    request: &GateRequest<'_>,
+    by_policy: Result<()>,
+) -> Result<GateAnswer> {
+    let answer = function.judge(request).await.map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "gate_unavailable", "whether this is allowed can't be told now")
+            .with_source(error)
+    })?;
+    if answer.allow {
+        return Ok(answer);
+    }
+    Err(by_policy.err().filter(|_| answer.reason.is_none()).unwrap_or_else(|| {
+        let reason = answer.reason.unwrap_or_else(|| "this upload is not allowed".to_owned());
+        Error::new(ErrorKind::Forbidden, "refused", reason)
+    }))
 }
 
 /// A size within a limit.
@@ -448,6 +525,92 @@ mod tests {
         assert_eq!(ask("a.mp4", "video/mp4", 1), Err("type_not_allowed"));
         assert_eq!(ask("a", "", 1), Err("type_not_allowed"));
         assert_eq!(code(admit(None, policy("{}"), &alice(""), &wish("a", "", 1))), Ok(()));
+    }
+
+    /// What becomes of content that is announced as one type and found to be another.
+    fn content(
+        function: Option<Answers>,
+        rules: &str,
+        (filename, announced): (&str, &str),
+        (content_type, size): (&str, u64),
+    ) -> Result<(), &'static str> {
+        let gate = Gate { policy: policy(rules), function };
+        let (owner, folder) = (alice("").owner, "users/alice".parse().unwrap());
+        let found = Found {
+            owner: &owner,
+            folder: &folder,
+            filename: &filename.parse().unwrap(),
+            announced: &announced.parse().unwrap(),
+            content_type: &content_type.parse().unwrap(),
+            size,
+            message_id: None,
+        };
+        let mut admitted = std::pin::pin!(gate.admit_content(found));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match admitted.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(result) => result.map_err(|error| error.code()),
+            std::task::Poll::Pending => panic!("nothing here waits"),
+        }
+    }
+
+    #[test]
+    fn content_is_judged_by_what_it_is_whatever_was_announced() {
+        const PICTURES_AND_PDF: &str = r#"{"image": {"types": ["image/jpeg", "image/png"], "max_bytes": 1000},
+            "document": {"types": ["application/pdf"], "max_bytes": 2000}, "*": {"types": []}}"#;
+        const TABLES: &str = r#"{"document": {"types": ["text/csv", "application/msword"]},
+            "other": {"types": ["font/woff2"]}, "*": {"types": []}}"#;
+        const SMALL_FILMS: &str = r#"{"video": {"max_bytes": 10}, "image": {"extensions": ["png"]}}"#;
+        let (found, refused, large) = (Ok(()), Err("type_not_allowed"), Err("file_too_large"));
+        for (rules, announced, read, expected) in [
+            (PICTURES_AND_PDF, ("a.jpg", "image/jpeg"), ("image/jpeg", 1000), found),
+            (PICTURES_AND_PDF, ("a.jpg", "image/jpg"), ("image/jpeg", 1000), found),
+            (PICTURES_AND_PDF, ("a.png", "image/png"), ("image/jpeg", 1000), found),
+            (PICTURES_AND_PDF, ("a.pdf", "application/pdf"), ("application/pdf", 2000), found),
+            (PICTURES_AND_PDF, ("a.pdf", "application/pdf"), ("image/png", 1001), large),
+            (PICTURES_AND_PDF, ("a.pdf", "application/pdf"), ("application/pdf", 2001), large),
+            (PICTURES_AND_PDF, ("a.pdf", "application/pdf"), ("application/zip", 1), refused),
+            (PICTURES_AND_PDF, ("a.png", "image/png"), ("image/svg+xml", 1), refused),
+            (PICTURES_AND_PDF, ("a.png", "image/png"), ("application/x-executable", 1), refused),
+            (PICTURES_AND_PDF, ("a.png", "image/png"), ("application/x-shellscript", 1), refused),
+            (PICTURES_AND_PDF, ("a.png", "image/png"), ("application/octet-stream", 1), refused),
+            (PICTURES_AND_PDF, ("a.png", "image/png"), ("text/plain", 1), refused),
+            (PICTURES_AND_PDF, ("a.pdf", "application/pdf"), ("text/html", 1), refused),
+            (PICTURES_AND_PDF, ("a", "application/octet-stream"), ("application/zip", 1), refused),
+            (TABLES, ("a.csv", "text/csv"), ("text/plain", 1), found),
+            (TABLES, ("a.csv", "text/csv"), ("text/html", 1), refused),
+            (TABLES, ("a.csv", "text/csv"), ("application/octet-stream", 1), refused),
+            (TABLES, ("a.txt", "text/plain"), ("text/plain", 1), refused),
+            (TABLES, ("a.doc", "application/msword"), ("application/x-ole-storage", 1), found),
+            (TABLES, ("a.woff2", "font/woff2"), ("application/octet-stream", 1), found),
+            (TABLES, ("a.woff2", "font/woff2"), ("application/x-executable", 1), refused),
+            (SMALL_FILMS, ("a.txt", "text/plain"), ("video/mp4", 10), found),
+            (SMALL_FILMS, ("a.txt", "text/plain"), ("video/mp4", 11), large),
+            (SMALL_FILMS, ("a.png", "text/plain"), ("image/jpeg", 1), found),
+            (SMALL_FILMS, ("a.jpg", "text/plain"), ("image/jpeg", 1), Err("extension_not_allowed")),
+            ("{}", ("a.png", "image/png"), ("application/x-executable", 100 * MIB), found),
+            ("{}", ("a.png", "image/png"), ("image/png", 100 * MIB + 1), large),
+        ] {
+            assert_eq!(content(None, rules, announced, read), expected, "{announced:?} {read:?}");
+        }
+    }
+
+    #[test]
+    fn the_operators_function_judges_the_content_as_well() {
+        let ask = |answer| {
+            content(
+                Some(Answers(answer)),
+                r#"{"*": {"types": []}}"#,
+                ("a.pdf", "application/pdf"),
+                ("application/zip", 11),
+            )
+        };
+        let allow = GateAnswer { allow: true, ..GateAnswer::default() };
+        assert_eq!(ask(Ok(allow.clone())), Ok(()), "against the policy's word");
+        assert_eq!(ask(Ok(GateAnswer { max_bytes: Some(10), ..allow })), Err("file_too_large"));
+        assert_eq!(ask(Ok(GateAnswer::default())), Err("type_not_allowed"));
+        let no = GateAnswer { reason: Some("no archives".to_owned()), ..GateAnswer::default() };
+        assert_eq!(ask(Ok(no)), Err("refused"));
+        assert_eq!(ask(Err(ErrorKind::Internal)), Err("gate_unavailable"));
     }
 
     #[test]

@@ -95,23 +95,78 @@ impl fmt::Display for AssetId {
 }
 
 text_newtype! {
-    /// Who owns an asset: the subject of the caller's token, 1 to 128 characters of `[A-Za-z0-9._@:|+=-]`.
-    ///
-    /// The set is what identity providers put into `sub` (`auth0|5f…`, e-mail addresses, UUIDs) less everything that
-    /// could be read as a path or a key separator.
+    /// Who owns an asset: the subject of the caller's token, whatever its identity provider writes there (`auth0|5f…`, an
+    /// e-mail address, a URL, `CORP\\joerg`), in 1 to 256 bytes without control characters. Where a path or plain ASCII is
+    /// needed it is [`Self::segment`] or [`Self::escaped`].
     OwnerId, check_owner
 }
 
 fn check_owner(text: &str) -> Result<()> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || "._@:|+=-".contains(c);
-    if text.is_empty() || text.len() > 128 || !text.chars().all(legal) || matches!(text, "." | "..") {
+    if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
         return Err(Error::new(
             crate::ErrorKind::Unauthorized,
             "invalid_subject",
-            "the token's subject is empty, too long, or holds characters outside [A-Za-z0-9._@:|+=-]",
+            "the token's subject is empty, over 256 bytes, or holds control characters",
         ));
     }
     Ok(())
+}
+
+/// The longest escaped owner that stands in a path as it is.
+const LONGEST_SEGMENT: usize = 128;
+
+impl OwnerId {
+    /// As plain ASCII of `[A-Za-z0-9._@:|+=-]`, every other byte as `!` and two hexadecimal digits: what API Gateway hands
+    /// from an authorizer to a function.
+    pub fn escaped(&self) -> String {
+        match self.as_str() {
+            "." => "!2E".to_owned(),
+            ".." => "!2E!2E".to_owned(),
+            text => escape(text, "._@:|+=-"),
+        }
+    }
+
+    /// From [`Self::escaped`]; none if it isn't just that of any.
+    pub fn from_escaped(text: &str) -> Option<Self> {
+        let owner = unescape(text)?.parse::<Self>().ok()?;
+        (owner.escaped() == text).then_some(owner)
+    }
+
+    /// As one segment of a path, of no other owner's: escaped, and where that is long `~` and a digest.
+    pub fn segment(&self) -> String {
+        let escaped = self.escaped();
+        if escaped.len() <= LONGEST_SEGMENT {
+            escaped
+        } else {
+            format!("~{}", Sha256::of(self.as_str().as_bytes()))
+        }
+    }
+}
+
+/// ASCII letters, digits and `also` as they are, every other byte as `!` and two hexadecimal digits.
+pub fn escape(text: &str, also: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let plain = char::from(byte);
+        if plain.is_ascii_alphanumeric() || also.contains(plain) {
+            escaped.push(plain);
+        } else {
+            escaped.push('!');
+            escaped.push_str(&hex::encode_upper([byte]));
+        }
+    }
+    escaped
+}
+
+/// What was escaped; none if it can't have been.
+pub fn unescape(text: &str) -> Option<String> {
+    let mut pieces = text.split('!');
+    let mut bytes = pieces.next()?.as_bytes().to_vec();
+    for piece in pieces {
+        bytes.extend(hex::decode(piece.get(..2)?).ok()?);
+        bytes.extend_from_slice(piece.get(2..)?.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 text_newtype! {
@@ -324,13 +379,48 @@ mod tests {
 
     #[test]
     fn owners_are_what_identity_providers_send_and_never_a_path() {
-        for good in
-            ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "a@b.example", "0190a6d4-7c5e", &"x".repeat(128)]
-        {
-            assert!(good.parse::<OwnerId>().is_ok(), "{good}");
+        let plain =
+            ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "a@b.example", "0190a6d4-7c5e", &"x".repeat(128)];
+        for good in plain {
+            assert_eq!(
+                good.parse::<OwnerId>().unwrap().segment(),
+                good,
+                "which it was before others were let in"
+            );
         }
-        for bad in ["", ".", "..", "a/b", "a\\b", "a#b", "a b", "ä", "a\0", &"x".repeat(129)] {
-            assert!(bad.parse::<OwnerId>().is_err(), "{bad:?}");
+        let odd = [
+            ".",
+            "..",
+            "a/b",
+            "CORP\\joerg",
+            "a#b",
+            "a b",
+            "http://idp.example/users/Jörg Müller",
+            "a!2Fb",
+            "~a",
+            "%2F",
+            "${x}",
+        ];
+        let long = ["x".repeat(129), "x".repeat(256), "ü".repeat(128), "/".repeat(43), "/".repeat(44)];
+        let all: Vec<&str> = plain.into_iter().chain(odd).chain(long.iter().map(String::as_str)).collect();
+        let segments: std::collections::BTreeSet<String> = all
+            .iter()
+            .map(|text| {
+                let owner = text.parse::<OwnerId>().unwrap();
+                assert_eq!(OwnerId::from_escaped(&owner.escaped()), Some(owner.clone()));
+                let segment = owner.segment();
+                let legal = |c: char| c.is_ascii_alphanumeric() || "._@:|+=-!~".contains(c);
+                assert!(segment.chars().all(legal) && segment.len() <= 128, "{segment}");
+                assert!(!matches!(segment.as_str(), "." | ".."));
+                segment
+            })
+            .collect();
+        assert_eq!(segments.len(), all.len(), "no two owners have the same");
+        for bad in ["", "a\0", "a\nb", &"x".repeat(257), &"ü".repeat(129)] {
+            assert_eq!(bad.parse::<OwnerId>().unwrap_err().code(), "invalid_subject", "{bad:?}");
+        }
+        for none in ["a/b", "a!2fb", "a!2", "a!", "!61", "!FF", "ü", ""] {
+            assert_eq!(OwnerId::from_escaped(none), None, "{none}");
         }
     }
 

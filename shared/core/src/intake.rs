@@ -10,11 +10,11 @@ use crate::{
     change::{self, Written, uncontended, written},
     effects::free_uploads,
     error::{Error, ErrorKind, Result},
-    gate::Terms,
+    gate::{Found, Gate, Principal, Terms, Wish},
     ids::{AssetId, ETag, OwnerId, Sha256, UploadId, Version},
-    names::ObjectKey,
-    ports::{AssetRepository, Clock, ContentIndex, IdGenerator, MultipartStore, OriginalStore},
-    upload::{MULTIPART_TTL, Parts},
+    names::{ContentType, ObjectKey},
+    ports::{AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, MultipartStore, OriginalStore},
+    upload::{MULTIPART_TTL, Parts, SizeRange},
     usage::Quota,
 };
 
@@ -43,12 +43,24 @@ pub enum Opening {
     OpenMultipart,
 }
 
+/// What was let through the gate.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// What may come.
+    pub terms: Terms,
+    /// The asset that it becomes a further version of; a new one if it is none.
+    pub updated: Option<Asset>,
+}
+
 /// Which asset's version the bytes become.
 struct Target {
     key: ObjectKey,
     version: Version,
     replaces: Option<ETag>,
 }
+
+/// The error of a new asset whose id is taken.
+const ASSET_EXISTS: &str = "asset_exists";
 
 /// How often who shows a content at a place is asked again, while others write it.
 const ROUNDS: usize = 4;
@@ -60,12 +72,74 @@ where
     C: Clock,
     I: IdGenerator,
 {
+    /// Lets a wish through the gate, or not. A further version of an asset is written where that asset is, so that is the
+    /// folder which the gate is asked of, whatever the wish says.
+    ///
+    /// # Errors
+    /// The gate's; `asset_not_found` unless the asset is the caller's.
+    pub async fn admit(
+        &self,
+        gate: &Gate<impl GateFunction>,
+        principal: &Principal,
+        mut wish: Wish,
+        asset_id: Option<AssetId>,
+    ) -> Result<Admitted> {
+        let updated = match asset_id {
+            None => None,
+            Some(id) => {
+                let asset = self.table.get(id).await?.filter(|asset| asset.owner() == &principal.owner);
+                Some(asset.ok_or_else(Error::asset_not_found)?)
+            }
+        };
+        if let Some(asset) = &updated {
+            wish.folder = Some(asset.folder().to_string());
+        }
+        let terms = gate.admit(principal, &wish).await?;
+        Ok(Admitted { terms, updated })
+    }
+
+    /// Opens the upload of what was let through.
+    ///
+    /// # Errors
+    /// See [`Self::open`] and [`Self::open_update`].
+    pub async fn open_admitted(
+        &self,
+        owner: &OwnerId,
+        admitted: Admitted,
+        opening: Opening,
+    ) -> Result<Asset> {
+        match admitted.updated {
+            None => self.open(owner, &admitted.terms, opening).await,
+            Some(asset) => self.open_update(asset, &admitted.terms, opening).await,
+        }
+    }
+
     /// The asset that shows the announced content, where the owner has that content already: nothing need be sent then.
     /// It is the one that has it under the same name, in the same folder, for the same message; otherwise a new one that
-    /// shares its bytes. The hint never reaches beyond the owner's own.
-    pub async fn existing(&self, owner: &OwnerId, terms: &Terms) -> Result<Option<Asset>> {
+    /// shares its bytes. The hint never reaches beyond the owner's own, and the gate is asked of the content as it would be
+    /// if it came.
+    ///
+    /// # Errors
+    /// See [`Gate::admit_content`].
+    pub async fn existing(
+        &self,
+        gate: &Gate<impl GateFunction>,
+        owner: &OwnerId,
+        terms: &Terms,
+    ) -> Result<Option<Asset>> {
         let Some(sha256) = terms.sha256 else { return Ok(None) };
         let Some(keeper) = self.finished(owner, sha256, sha256, terms).await? else { return Ok(None) };
+        let unknown = ContentType::octet_stream();
+        let found = Found {
+            owner,
+            folder: &terms.folder,
+            filename: &terms.filename,
+            announced: &terms.content_type,
+            content_type: keeper.content_type().unwrap_or(&unknown),
+            size: keeper.size(),
+            message_id: terms.message_id.as_ref(),
+        };
+        gate.admit_content(found).await?;
         if is_at_place(&keeper, terms) {
             return Ok(Some(keeper));
         }
@@ -82,18 +156,13 @@ where
     }
 
     /// What an earlier try of the same request made: its new asset, or the asset of which it opened the next version.
-    pub async fn earlier(
-        &self,
-        owner: &OwnerId,
-        terms: &Terms,
-        update_of: Option<AssetId>,
-    ) -> Result<Option<Asset>> {
-        let Some(made) = &terms.made else { return Ok(None) };
-        let asset = self.table.get(update_of.unwrap_or(made.asset_id)).await?;
-        Ok(asset.filter(|asset| {
+    pub async fn earlier(&self, owner: &OwnerId, admitted: &Admitted) -> Result<Option<Asset>> {
+        let Some(made) = &admitted.terms.made else { return Ok(None) };
+        if let Some(asset) = &admitted.updated {
             let is_open = asset.grant().is_some_and(|grant| grant.id == made.grant);
-            asset.owner() == owner && (update_of.is_none() || made.is_repeat || is_open)
-        }))
+            return Ok((made.is_repeat || is_open).then(|| asset.clone()));
+        }
+        Ok(self.table.get(made.asset_id).await?.filter(|asset| asset.owner() == owner))
     }
 
     /// The owner's finished asset that the index names under `digest`, if it shows just this content.
@@ -155,10 +224,34 @@ where
     /// # Errors
     /// `too_many_uploads`, `quota_exceeded`.
     pub async fn open(&self, owner: &OwnerId, terms: &Terms, opening: Opening) -> Result<Asset> {
-        let id = self.new_id(terms);
+        self.open_as(self.new_id(terms), owner, terms, opening).await
+    }
+
+    /// The same under an id that was claimed for it before: of several that open it, one does, and the others are given
+    /// what is there.
+    pub async fn open_claimed(
+        &self,
+        id: AssetId,
+        owner: &OwnerId,
+        terms: &Terms,
+        opening: Opening,
+    ) -> Result<Asset> {
+        if let Some(there) = self.table.get(id).await? {
+            return Ok(there);
+        }
+        match self.open_as(id, owner, terms, opening).await {
+            Err(error) if error.code() == ASSET_EXISTS => {
+                self.table.get(id).await?.ok_or_else(Error::asset_not_found)
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_as(&self, id: AssetId, owner: &OwnerId, terms: &Terms, opening: Opening) -> Result<Asset> {
         let key = ObjectKey::new(&terms.folder, id, &terms.filename);
         let target = Target { key, version: Version::FIRST, replaces: None };
-        let grant = self.grant(&target, terms, opening).await?;
+        let size = self.within_quota(owner, terms).await?;
+        let grant = self.grant(&target, terms, size, opening).await?;
         let upload_id = grant.upload_id().cloned();
         let new = NewAsset {
             id,
@@ -186,7 +279,9 @@ where
         let unknown = matches!(&created, Err(error) if error.kind() == ErrorKind::Unavailable);
         match written(&self.table, &asset, created).await {
             Ok(Written::Ours) => Ok(asset),
-            Ok(Written::Theirs(_)) => Err((Error::internal("a new asset id was taken"), Recorded::No)),
+            Ok(Written::Theirs(_)) => {
+                Err((Error::conflict(ASSET_EXISTS, "an asset has this id"), Recorded::No))
+            }
             Err(error) if unknown => match self.table.get(asset.id()).await {
                 Ok(None) => Err((error, Recorded::No)),
                 _ => Err((error, Recorded::Unknown)),
@@ -199,17 +294,9 @@ where
     /// takes the place of an upload that is open.
     ///
     /// # Errors
-    /// `asset_not_found` unless it is the owner's; `asset_busy` while bytes that are there wait for their reading or
-    /// conversion, `stale_version`; `quota_exceeded`.
-    pub async fn open_update(
-        &self,
-        owner: &OwnerId,
-        id: AssetId,
-        terms: &Terms,
-        opening: Opening,
-    ) -> Result<Asset> {
-        let asset = self.table.get(id).await?.filter(|asset| asset.owner() == owner);
-        let asset = asset.ok_or_else(Error::asset_not_found)?;
+    /// `asset_busy` while bytes that are there wait for their reading or conversion, `stale_version`; `quota_exceeded`.
+    pub async fn open_update(&self, asset: Asset, terms: &Terms, opening: Opening) -> Result<Asset> {
+        let id = asset.id();
         if !asset.may_be_updated() {
             return Err(Error::conflict("asset_busy", "the asset's present version is still on its way"));
         }
@@ -218,7 +305,8 @@ where
             version: asset.granted().next(),
             replaces: asset.replaced_by_next().cloned(),
         };
-        let grant = self.grant(&target, terms, opening).await?;
+        let size = self.within_quota(asset.owner(), terms).await?;
+        let grant = self.grant(&target, terms, size, opening).await?;
         let (name, upload_id) = (grant.id.clone(), grant.upload_id().cloned());
         let event = Event::UpdateGranted(Box::new(grant));
         let granting = change::apply_within(&self.table, &self.clock, asset, &event, &terms.quota);
@@ -241,7 +329,21 @@ where
         }
     }
 
-    async fn grant(&self, target: &Target, terms: &Terms, opening: Opening) -> Result<Grant> {
+    /// How many bytes may come: where the client doesn't say, no more than its owner has left.
+    async fn within_quota(&self, owner: &OwnerId, terms: &Terms) -> Result<SizeRange> {
+        if terms.size.exact().is_some() || terms.quota.stored_bytes.is_none() {
+            return Ok(terms.size);
+        }
+        terms.quota.cut(terms.size, self.table.usage(owner).await?)
+    }
+
+    async fn grant(
+        &self,
+        target: &Target,
+        terms: &Terms,
+        size: SizeRange,
+        opening: Opening,
+    ) -> Result<Grant> {
         let create = || self.originals.create(&target.key, &terms.content_type, target.version);
         let now = self.clock.now();
         let (mode, expires_at) = match opening {
@@ -260,7 +362,8 @@ where
             id: terms.made.as_ref().map_or_else(|| self.ids.name(), |made| made.grant.clone()),
             version: target.version,
             mode,
-            size: terms.size,
+            size,
+            quota: terms.quota,
             filename: terms.filename.clone(),
             content_type: terms.content_type.clone(),
             sha256: terms.sha256,

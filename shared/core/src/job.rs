@@ -29,6 +29,7 @@ use crate::{
     ids::{AssetId, MessageId, OwnerId, RequestId, Sha256},
     names::{ContentType, Filename, Folder},
     ports::{Clock, Saved, UploadJobRepository},
+    storable,
     time::Timestamp,
     upload::SizeRange,
     usage::Quota,
@@ -68,6 +69,14 @@ impl UploadJobStatus {
 /// What happened to a job.
 #[derive(Debug, Clone, Copy)]
 pub enum JobEvent<'a> {
+    /// Its upload is about to be opened as this asset. The first that comes has its way: one token opens one asset, by
+    /// however many requests.
+    Claimed {
+        /// The asset that the bytes become, unless another was claimed.
+        asset_id: AssetId,
+        /// When its upload began.
+        at: Timestamp,
+    },
     /// Its upload was opened: bytes are expected of this asset.
     Started {
         /// The asset that the bytes become.
@@ -126,13 +135,15 @@ impl UploadJob {
     /// A new job. Where it takes the id of an `earlier` one its revisions go on from there.
     ///
     /// # Errors
-    /// `job_exists` unless the earlier one ended without a file; `invalid_field` for too much metadata.
+    /// `job_exists` unless the earlier one ended without a file; `invalid_field` for too much metadata, or such as isn't
+    /// kept ([`storable`]).
     pub fn create(new: NewUploadJob, earlier: Option<&Self>, now: Timestamp) -> Result<Self> {
         let NewUploadJob { owner, request_id, terms, metadata, token } = new;
         let ended = [UploadJobStatus::Cancelled, UploadJobStatus::Expired];
         if earlier.is_some_and(|job| !ended.contains(&job.status(now))) {
             return Err(job_exists());
         }
+        storable::check("metadata", &metadata)?;
         let bytes = serde_json::to_vec(&metadata).map_err(Error::internal)?.len();
         if bytes > MAX_METADATA_BYTES {
             return Err(Error::invalid_field(
@@ -179,7 +190,7 @@ impl UploadJob {
         self.token
     }
 
-    /// The asset that its bytes become, once its upload was opened.
+    /// The asset that its bytes become, once its upload is about to be opened.
     pub const fn asset_id(&self) -> Option<AssetId> {
         self.asset_id
     }
@@ -247,9 +258,7 @@ impl UploadJob {
             UploadJobStatus::Queued => Ok(()),
             UploadJobStatus::Uploading if now < self.start_before => Ok(()),
             UploadJobStatus::Completed => Err(already_completed()),
-            UploadJobStatus::Cancelled => {
-                Err(Error::conflict("job_cancelled", "the upload job was cancelled"))
-            }
+            UploadJobStatus::Cancelled => Err(job_cancelled()),
             UploadJobStatus::Uploading | UploadJobStatus::Expired => {
                 Err(Error::conflict("job_expired", "the time to start this upload is over"))
             }
@@ -259,11 +268,15 @@ impl UploadJob {
     /// Applies an event; the answer says whether anything is to be saved.
     ///
     /// # Errors
-    /// For `Started` those of [`Self::check_start`]; for `Cancelled` `already_completed`. A job that ended is otherwise
+    /// For `Claimed` and `Started` those of [`Self::check_start`]; for `Cancelled` `already_completed`. A job that ended is otherwise
     /// not changed, and that is no error.
     pub fn apply(&self, event: &JobEvent<'_>, now: Timestamp) -> Result<(Self, Outcome)> {
         let mut job = self.clone();
         match *event {
+            JobEvent::Claimed { asset_id, at } => {
+                job.check_start(at)?;
+                job.asset_id.get_or_insert(asset_id);
+            }
             JobEvent::Started { asset_id } => job.started(asset_id, now)?,
             JobEvent::Followed(asset) => job.followed(asset),
             JobEvent::Cancelled => match job.status(now) {
@@ -286,6 +299,10 @@ impl UploadJob {
     fn started(&mut self, asset_id: AssetId, now: Timestamp) -> Result<()> {
         if self.status == UploadJobStatus::Uploading && self.asset_id == Some(asset_id) {
             return Ok(());
+        }
+        if self.earlier_asset >= Some(asset_id) {
+            // opened for the job that had the id before
+            return Err(job_cancelled());
         }
         self.check_start(now)?;
         self.status = UploadJobStatus::Uploading;
@@ -335,6 +352,11 @@ impl UploadJob {
 /// The error of an id that is in use.
 pub fn job_exists() -> Error {
     Error::conflict("job_exists", "an upload job with this id exists")
+}
+
+/// The error of a start after a cancel.
+pub fn job_cancelled() -> Error {
+    Error::conflict("job_cancelled", "the upload job was cancelled")
 }
 
 /// The error of a cancel or a start that comes too late.
@@ -401,7 +423,8 @@ impl UploadJobDocument {
             metadata: job.metadata.clone(),
             status: job.status(now),
             progress: job.progress,
-            asset_id: job.asset_id,
+            // one that was merely claimed may never be opened
+            asset_id: job.asset_id.filter(|_| job.status != UploadJobStatus::Queued),
             revision: job.revision,
             start_before: job.start_before,
             created_at: job.created_at,

@@ -65,6 +65,7 @@ fn asset(n: u8) -> Asset {
         replaces: None,
         granted_at: now(),
         expires_at: later(7 * 86_400),
+        quota: Quota::UNLIMITED,
         idle: false,
     };
     let new = NewAsset {

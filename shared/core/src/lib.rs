@@ -40,6 +40,7 @@ pub mod intake;
 pub mod job;
 pub mod names;
 pub mod ports;
+pub mod storable;
 pub mod task;
 pub mod time;
 pub mod tus;

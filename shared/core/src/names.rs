@@ -67,7 +67,7 @@ impl Filename {
 }
 
 text_newtype! {
-    /// Where a file lands: a root (`users/{id}`, `stores/{id}`, `system`) or a folder below one.
+    /// Where a file lands: a root (`users/{owner's segment}`, `stores/{id}`, `system`) or a folder below one.
     Folder, check_folder
 }
 
@@ -88,8 +88,7 @@ fn check_folder(text: &str) -> Result<()> {
 impl Folder {
     /// The root of a user's own files.
     pub fn of_user(owner: &OwnerId) -> Self {
-        // an owner id is always a legal path segment: its own check is the stricter one
-        Self(format!("users/{owner}"))
+        Self(format!("users/{}", owner.segment()))
     }
 
     /// The folder that `owner` asked for: one with its root (`users/alice/trips`, `stores/42/banners`, `system/icons`), or
@@ -151,6 +150,49 @@ impl ContentType {
     pub fn of_name(filename: &Filename) -> Self {
         let guess = filename.extension().and_then(|extension| mime_guess::from_ext(&extension).first_raw());
         guess.and_then(|text| Self::from_header(text).ok()).unwrap_or_else(Self::octet_stream)
+    }
+
+    /// The type that content is judged by which was read as `found` and announced as this: what was found, unless that
+    /// leaves open what it is and the announced type is one of those that it may be.
+    ///
+    /// | found | may be |
+    /// |---|---|
+    /// | plain text | any kind of text that isn't known by its own first bytes |
+    /// | nothing that is known | what is neither text, nor of a kind whose formats are known |
+    /// | what Office had before 2007 | Word's, Excel's, PowerPoint's, Visio's, Outlook's files |
+    /// | any other | the same format by another of its names |
+    #[must_use]
+    pub fn judged_as<'a>(&'a self, found: &'a Self) -> &'a Self {
+        let may_be = match found.as_str() {
+            "text/plain" => self.is_text() && !matches!(self.as_str(), "text/html" | "text/rtf"),
+            "application/octet-stream" => {
+                Kind::of(self) == Kind::Other && !self.is_text() && !self.is_program()
+            }
+            "application/x-ole-storage" => OLE_DOCUMENTS.contains(&self.as_str()),
+            found => PROGRAMS
+                .iter()
+                .chain(&SAME_FORMATS)
+                .any(|names| names.contains(&self.as_str()) && names.contains(&found)),
+        };
+        if may_be { self } else { found }
+    }
+
+    /// Whether files of this type are text.
+    fn is_text(&self) -> bool {
+        let (kind, subtype) = self.0.split_once('/').unwrap_or_default();
+        let named = subtype.strip_prefix("x-").unwrap_or(subtype);
+        match kind {
+            "text" => true,
+            "application" | "message" | "model" => {
+                TEXTS.contains(&named) || subtype.ends_with("+json") || subtype.ends_with("+xml")
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether files of this type are programs, which are known by their first bytes.
+    fn is_program(&self) -> bool {
+        PROGRAMS.iter().any(|names| names.contains(&self.as_str()))
     }
 
     /// Whether a browser may show it in place from a link of ours. Types that can carry script (HTML, SVG, XML) are
@@ -262,9 +304,82 @@ impl Kind {
     }
 }
 
+/// The subtypes that are text though they aren't `text/…`.
+const TEXTS: [&str; 18] = [
+    "json",
+    "ndjson",
+    "jsonlines",
+    "json5",
+    "xml",
+    "xml-dtd",
+    "yaml",
+    "toml",
+    "sql",
+    "javascript",
+    "ecmascript",
+    "typescript",
+    "sh",
+    "csv",
+    "rfc822",
+    "graphql",
+    "obj",
+    "subrip",
+];
+
+/// The types of files that are known as no more than a container of Office's, as it was before 2007.
+const OLE_DOCUMENTS: [&str; 6] = [
+    "application/msword",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-powerpoint",
+    "application/vnd.ms-outlook",
+    "application/vnd.ms-project",
+    "application/vnd.visio",
+];
+
+/// The names of formats that are programs; one line each.
+const PROGRAMS: [&[&str]; 7] = [
+    &[
+        "application/x-executable",
+        "application/x-elf",
+        "application/x-sharedlib",
+        "application/x-pie-executable",
+    ],
+    &[
+        "application/vnd.microsoft.portable-executable",
+        "application/x-msdownload",
+        "application/x-dosexec",
+        "application/x-msdos-program",
+    ],
+    &["application/x-mach-binary", "application/x-mach-o"],
+    &["application/x-shellscript", "application/x-sh"],
+    &["application/java-vm", "application/x-java-class"],
+    &["application/wasm"],
+    &["application/vnd.android.dex"],
+];
+
+/// The names of other formats that have several; those of a line are of one kind.
+const SAME_FORMATS: [&[&str]; 15] = [
+    &["image/jpeg", "image/jpg", "image/pjpeg"],
+    &["image/png", "image/apng", "image/vnd.mozilla.apng", "image/x-png"],
+    &["image/heic", "image/heif", "image/heic-sequence", "image/heif-sequence"],
+    &["image/bmp", "image/x-bmp", "image/x-ms-bmp"],
+    &["image/tiff", "image/tif"],
+    &["image/vnd.microsoft.icon", "image/x-icon", "image/ico"],
+    &["image/vnd.adobe.photoshop", "image/x-photoshop"],
+    &["video/mp4", "video/x-m4v"],
+    &["video/x-msvideo", "video/avi", "video/msvideo"],
+    &["audio/ogg", "audio/opus", "audio/vorbis"],
+    &["audio/mpeg", "audio/mp3", "audio/x-mp3"],
+    &["audio/mp4", "audio/x-m4a", "audio/m4a"],
+    &["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"],
+    &["application/rtf", "text/rtf"],
+    &["application/zip", "application/x-zip-compressed"],
+];
+
 /// How the subtypes of documents begin (`application/pdf`, `application/vnd.ms-excel.sheet.macroenabled.12`, …).
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "pdf",
+    "ole-storage",
     "msword",
     "rtf",
     "vnd.ms-excel",
@@ -362,6 +477,11 @@ mod tests {
         for bad in ["../bob", "a/../b", "a//b", "a\\b", "a\0", "a/${filename}", "users", "stores/"] {
             assert_eq!(folder(bad).unwrap_err().code(), "invalid_field", "{bad:?}");
         }
+        let subject: OwnerId = "http://idp.example/users/Jörg Müller".parse().unwrap();
+        let trips = Folder::resolve(&subject, "trips").unwrap();
+        assert_eq!(trips.as_str(), "users/http:!2F!2Fidp.example!2Fusers!2FJ!C3!B6rg!20M!C3!BCller/trips");
+        assert_eq!(trips.root(), Folder::of_user(&subject).as_str());
+        assert_eq!(Folder::resolve(&subject, trips.as_str()).unwrap(), trips);
         let root = |path: &str| Folder::resolve(&owner(), path).unwrap().root().to_owned();
         assert_eq!(root("trips"), "users/alice");
         assert_eq!((root("users/bob/x"), root("stores/42/a/b")), ("users/bob".into(), "stores/42".into()));
@@ -383,6 +503,51 @@ mod tests {
             (kind("application/x-tar"), kind("application/octet-stream")),
             (Kind::Archive, Kind::Other)
         );
+    }
+
+    #[test]
+    fn an_announced_type_stands_only_where_the_content_leaves_it_open() {
+        let judged = |announced: &str, found: &str| {
+            let (announced, found): (ContentType, ContentType) =
+                (announced.parse().unwrap(), found.parse().unwrap());
+            announced.judged_as(&found).to_string()
+        };
+        for (announced, found) in [
+            ("text/csv", "text/plain"),
+            ("application/json", "text/plain"),
+            ("application/geo+json", "text/plain"),
+            ("application/msword", "application/x-ole-storage"),
+            ("font/woff2", "application/octet-stream"),
+            ("image/jpg", "image/jpeg"),
+            ("audio/x-m4a", "audio/mp4"),
+        ] {
+            assert_eq!(judged(announced, found), announced, "over {found}");
+        }
+        for (announced, found) in [
+            ("image/png", "application/octet-stream"),
+            ("image/x-anything", "application/octet-stream"),
+            ("application/pdf", "application/octet-stream"),
+            ("text/csv", "application/octet-stream"),
+            ("application/x-msdownload", "application/octet-stream"),
+            ("image/svg+xml", "text/plain"),
+            ("text/html", "text/plain"),
+            ("application/pdf", "text/plain"),
+            ("application/pdf", "application/zip"),
+            ("text/csv", "text/html"),
+            ("image/png", "application/x-executable"),
+            ("audio/webm", "video/webm"),
+            ("application/pdf", "application/x-ole-storage"),
+        ] {
+            assert_eq!(judged(announced, found), found, "said to be {announced}");
+        }
+    }
+
+    #[test]
+    fn the_names_of_a_format_are_of_one_kind() {
+        for names in PROGRAMS.iter().chain(&SAME_FORMATS) {
+            let kinds: Vec<Kind> = names.iter().map(|name| Kind::of(&name.parse().unwrap())).collect();
+            assert!(kinds.windows(2).all(|pair| pair[0] == pair[1]), "{names:?}");
+        }
     }
 
     #[test]

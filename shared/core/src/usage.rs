@@ -2,11 +2,15 @@
 //!
 //! Every asset counts for something ([`Asset::usage`](crate::asset::Asset::usage)), worked out from its state alone. The
 //! sum over an owner's assets is kept beside them and changed in the transaction that writes the asset, so that it is
-//! exact whatever is lost, repeated or raced.
+//! exact whatever is lost, repeated or raced, and never above the quota after a grant or an arrival: bytes that come where
+//! no room was kept for them, and for which there is none, are refused.
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    upload::SizeRange,
+};
 
 /// What an asset counts for, or all of an owner's together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,17 +58,43 @@ impl UsageChange {
 }
 
 /// What an owner may have. A limit stops only what would add to what it limits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Quota {
     /// The most open uploads.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub open_uploads: Option<u32>,
     /// The most bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<u64>,
 }
 
 impl Quota {
     /// As much as there is.
     pub const UNLIMITED: Self = Self { open_uploads: None, stored_bytes: None };
+    /// The error of bytes that there is no room for.
+    pub const EXCEEDED: &str = "quota_exceeded";
+    /// The error of an upload more than may be open.
+    pub const TOO_MANY: &str = "too_many_uploads";
+
+    /// Whether it limits nothing.
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::UNLIMITED
+    }
+
+    /// A size that isn't said, cut to what is left of the bytes: nobody may send more than there is room for. What comes
+    /// of it counts when it is there, so that several may be open at once.
+    ///
+    /// # Errors
+    /// `quota_exceeded` where nothing is left.
+    pub fn cut(&self, size: SizeRange, usage: Usage) -> Result<SizeRange> {
+        let Some(limit) = self.stored_bytes.filter(|_| size.exact().is_none()) else { return Ok(size) };
+        let left = limit.saturating_sub(usage.stored_bytes);
+        if left == 0 {
+            self.check(usage, UsageChange { stored_bytes: 1, ..UsageChange::NONE })?;
+        }
+        Ok(SizeRange::at_most(left.min(size.max())))
+    }
 
     /// Whether an owner with `usage` may have `change` more.
     ///
@@ -78,7 +108,7 @@ impl Quota {
         {
             return Err(Error::new(
                 ErrorKind::Throttled,
-                "too_many_uploads",
+                Self::TOO_MANY,
                 format!("{} uploads are open; {limit} may be", usage.open_uploads),
             ));
         }
@@ -88,7 +118,7 @@ impl Quota {
         {
             return Err(Error::new(
                 ErrorKind::Forbidden,
-                "quota_exceeded",
+                Self::EXCEEDED,
                 format!(
                     "{} bytes are stored or on their way; with this file they would be {} of the {limit} allowed",
                     usage.stored_bytes, after.stored_bytes
@@ -116,6 +146,22 @@ mod tests {
         assert_eq!(code(0, 90, 1, 11), Err("quota_exceeded"));
         assert_eq!(code(5, 900, -1, -10), Ok(()), "what takes away is never stopped");
         assert_eq!(code(5, 900, 0, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_size_that_is_not_said_is_at_most_what_is_left() {
+        let quota = Quota { stored_bytes: Some(100), ..Quota::UNLIMITED };
+        let cut = |size, stored_bytes| {
+            quota.cut(size, Usage { stored_bytes, open_uploads: 0 }).map_err(|error| error.code())
+        };
+        assert_eq!(cut(SizeRange::at_most(1_000), 40), Ok(SizeRange::at_most(60)));
+        assert_eq!(cut(SizeRange::at_most(50), 40), Ok(SizeRange::at_most(50)));
+        assert_eq!(cut(SizeRange::at_most(50), 100), Err("quota_exceeded"));
+        assert_eq!(
+            cut(SizeRange::exactly(500), 40),
+            Ok(SizeRange::exactly(500)),
+            "what is said is counted itself"
+        );
     }
 
     #[test]

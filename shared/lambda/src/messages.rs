@@ -188,6 +188,7 @@ mod tests {
             replaces: None,
             granted_at: now,
             expires_at: now,
+            quota: sluice_core::usage::Quota::UNLIMITED,
             idle: false,
         };
         let new = NewAsset {

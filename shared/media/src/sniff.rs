@@ -5,8 +5,9 @@
 //! (<https://mimesniff.spec.whatwg.org/#binary-data-byte>). Unknown bytes are
 //! `application/octet-stream`; nothing is ever guessed from a name.
 //!
-//! Text is always `text/plain` (JSON, CSV, Markdown and HTML alike), so that nothing which a browser
-//! would run is served under its own type.
+//! Text is `text/plain` (JSON, CSV and Markdown alike), but for what something would run: HTML, SVG and
+//! scripts have types of their own, as programs have, so that whoever lets files in knows them by whatever
+//! name they come.
 
 use crate::ifd::Tiff;
 
@@ -46,6 +47,9 @@ const fn is(content_type: &'static str, kind: Kind) -> Sniffed {
     Sniffed { content_type, kind }
 }
 
+/// Programs of Apple's systems (`mach-o/loader.h`).
+const MACH_O: &str = "application/x-mach-binary";
+
 /// Signatures at a fixed offset, the more specific first.
 const SIGNATURES: &[(usize, &[u8], &str, Kind)] = &[
     (0, b"\xFF\xD8\xFF", "image/jpeg", Kind::Image),
@@ -76,6 +80,13 @@ const SIGNATURES: &[(usize, &[u8], &str, Kind)] = &[
     (0, b"\0\0\x01\xB3", "video/mpeg", Kind::Video),
     (0, b"{\\rtf", "application/rtf", Kind::Document),
     (0, b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "application/x-ole-storage", Kind::Document),
+    (0, b"\x7FELF", "application/x-executable", Kind::Other),
+    (0, b"\xFE\xED\xFA\xCE", MACH_O, Kind::Other),
+    (0, b"\xFE\xED\xFA\xCF", MACH_O, Kind::Other),
+    (0, b"\xCE\xFA\xED\xFE", MACH_O, Kind::Other),
+    (0, b"\xCF\xFA\xED\xFE", MACH_O, Kind::Other),
+    (0, b"\0asm", "application/wasm", Kind::Other),
+    (0, b"dex\n0", "application/vnd.android.dex", Kind::Other),
     (0, b"\x1F\x8B\x08", "application/gzip", Kind::Archive),
     (0, b"7z\xBC\xAF\x27\x1C", "application/x-7z-compressed", Kind::Archive),
     (0, b"Rar!\x1A\x07", "application/vnd.rar", Kind::Archive),
@@ -102,6 +113,9 @@ pub fn sniff(head: &[u8]) -> Sniffed {
         .or_else(|| zip(head))
         .or_else(|| bitmap(head))
         .or_else(|| bzip2(head))
+        .or_else(|| program(head))
+        .or_else(|| script(head))
+        .or_else(|| markup(head))
         .or_else(|| pdf(head))
         .or_else(|| text(head))
         .unwrap_or(is("application/octet-stream", Kind::Other))
@@ -339,21 +353,98 @@ fn pdf(head: &[u8]) -> Option<Sniffed> {
     found.then(|| is("application/pdf", Kind::Document))
 }
 
-/// SVG or plain text; `None` for anything with a byte that no text holds.
-fn text(head: &[u8]) -> Option<Sniffed> {
-    if head.is_empty() {
-        return None;
+/// Programs whose first bytes alone could be others'.
+fn program(head: &[u8]) -> Option<Sniffed> {
+    // `MZ` also starts words, so it counts where no text follows: DOS and all that came of it (PE/COFF, section 3).
+    if head.starts_with(b"MZ") && !is_text(head) {
+        return Some(is("application/vnd.microsoft.portable-executable", Kind::Other));
     }
-    let utf16 = head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");
-    if utf16 {
-        return Some(is("text/plain", Kind::Document));
+    // Mach-O for several processors and Java's classes share their signature. What follows is the number of
+    // processors, which is small, or the version of the format, which began at 45 (JVM specification, 4.1).
+    if head.starts_with(b"\xCA\xFE\xBA\xBE") {
+        let number = u32::from_be_bytes(*head.get(4..)?.first_chunk()?);
+        return Some(is(if number < 45 { MACH_O } else { "application/java-vm" }, Kind::Other));
     }
-    let body = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    None
+}
+
+/// What a Unix system hands to the interpreter that it names.
+fn script(head: &[u8]) -> Option<Sniffed> {
+    let named = without_mark(head).starts_with(b"#!");
+    named.then(|| is("application/x-shellscript", Kind::Other))
+}
+
+/// Text of another encoding than UTF-8 says so in its first bytes.
+fn is_utf16(head: &[u8]) -> bool {
+    head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF")
+}
+
+/// Without the mark of UTF-8.
+fn without_mark(head: &[u8]) -> &[u8] {
+    head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head)
+}
+
+/// Whether there is no byte that no text holds.
+fn is_text(head: &[u8]) -> bool {
     let binary = |byte: &u8| matches!(byte, 0x00..=0x08 | 0x0B | 0x0E..=0x1A | 0x1C..=0x1F);
-    if body.iter().any(binary) {
-        return None;
+    !head.is_empty() && (is_utf16(head) || !without_mark(head).iter().any(binary))
+}
+
+fn text(head: &[u8]) -> Option<Sniffed> {
+    is_text(head).then(|| is("text/plain", Kind::Document))
+}
+
+/// SVG and HTML, which carry script. A browser reads both past bytes that no text holds, so those don't excuse them; and
+/// text of two bytes a letter is read like any other.
+fn markup(head: &[u8]) -> Option<Sniffed> {
+    let narrowed: Vec<u8>;
+    let body = if is_utf16(head) {
+        let little = head.starts_with(b"\xFF\xFE");
+        narrowed = head[2..].chunks_exact(2).map(|pair| pair[usize::from(!little)]).collect();
+        &narrowed[..]
+    } else {
+        without_mark(head)
+    };
+    if is_svg(body) {
+        Some(is("image/svg+xml", Kind::Image))
+    } else if is_html(body) {
+        Some(is("text/html", Kind::Document))
+    } else {
+        None
     }
-    if is_svg(body) { Some(is("image/svg+xml", Kind::Image)) } else { Some(is("text/plain", Kind::Document)) }
+}
+
+/// Whether a browser takes it for HTML: the WHATWG's signatures, each followed by a space, an end or nothing
+/// (<https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type>), past declaration and comments.
+fn is_html(body: &[u8]) -> bool {
+    const STARTS: [&[u8]; 16] = [
+        b"<!doctype html",
+        b"<html",
+        b"<head",
+        b"<script",
+        b"<iframe",
+        b"<h1",
+        b"<div",
+        b"<font",
+        b"<table",
+        b"<a",
+        b"<style",
+        b"<title",
+        b"<b",
+        b"<body",
+        b"<br",
+        b"<p",
+    ];
+    let starts = |rest: &[u8], start: &[u8]| {
+        let named = rest.get(..start.len()).is_some_and(|name| name.eq_ignore_ascii_case(start));
+        named && rest.get(start.len()).is_none_or(|next| b" \t\r\n/>".contains(next))
+    };
+    let mut rest = body.trim_ascii_start();
+    while rest.starts_with(b"<?") || rest.starts_with(b"<!--") {
+        let Some(end) = prolog_end(rest) else { return false };
+        rest = rest[end..].trim_ascii_start();
+    }
+    STARTS.iter().any(|start| starts(rest, start))
 }
 
 /// Whether the first element, past declaration, comments and document type, is `svg`.
@@ -429,9 +520,50 @@ mod tests {
         ] {
             assert_eq!(sniff(svg.as_bytes()).content_type, "image/svg+xml", "{svg}");
         }
-        for other in ["<html><svg/></html>", "<svgx>", "<!-- <svg> -->"] {
+        for other in ["<svgx>", "<!-- <svg> -->"] {
             assert_eq!(sniff(other.as_bytes()).content_type, "text/plain", "{other}");
         }
+    }
+
+    #[test]
+    fn what_a_browser_would_run_is_no_plain_text() {
+        let utf16 = |text: &str| -> Vec<u8> {
+            std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+        };
+        for html in
+            ["<html><svg/></html>", "\u{feff} <!DOCTYPE html>", "<!-- a --><Script>x</script>", "<a href=x>"]
+        {
+            assert_eq!(sniff(html.as_bytes()).content_type, "text/html", "{html}");
+            assert_eq!(
+                sniff(&utf16(html.trim_start_matches('\u{feff}'))).content_type,
+                "text/html",
+                "{html}"
+            );
+        }
+        assert_eq!(sniff(b"<html>\0%PDF-1.7").content_type, "text/html");
+        assert_eq!(sniff(&utf16("<svg/>")).content_type, "image/svg+xml");
+        for words in ["<address>", "<beta", "a < b", "<?xml version='1.0'?><feed/>"] {
+            assert_eq!(sniff(words.as_bytes()).content_type, "text/plain", "{words}");
+        }
+    }
+
+    #[test]
+    fn programs_and_scripts_are_known_by_whatever_name_they_come() {
+        let windows = [b"MZ\x90\0".as_slice(), &[0; 56], b"\x80\0\0\0", &[0; 64], b"PE\0\0"].concat();
+        for (bytes, content_type) in [
+            (&b"\x7FELF\x02\x01\x01"[..], "application/x-executable"),
+            (&windows, "application/vnd.microsoft.portable-executable"),
+            (b"\xCF\xFA\xED\xFE\x07\0\0\x01", "application/x-mach-binary"),
+            (b"\xCA\xFE\xBA\xBE\0\0\0\x02", "application/x-mach-binary"),
+            (b"\xCA\xFE\xBA\xBE\0\0\0\x3D", "application/java-vm"),
+            (b"\0asm\x01\0\0\0", "application/wasm"),
+            (b"#!/bin/sh\necho %PDF-", "application/x-shellscript"),
+            (b"\xEF\xBB\xBF#!/usr/bin/env python3\n", "application/x-shellscript"),
+        ] {
+            assert_eq!(sniff(bytes), is(content_type, Kind::Other));
+        }
+        assert_eq!(sniff(b"MZ is no program").content_type, "text/plain");
+        assert_eq!(sniff(b"# no script").content_type, "text/plain");
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub fn grant(now: Timestamp) -> Grant {
         replaces: None,
         granted_at: now,
         expires_at: now.plus(GRANT_TTL),
+        quota: Quota::UNLIMITED,
         idle: false,
     }
 }

@@ -17,7 +17,7 @@ use sluice_bench::{
 use sluice_core::{
     Result,
     asset::Grant,
-    gate::GatePolicy,
+    gate::{Gate, GatePolicy},
     ids::{ETag, ObjectVersionId, UploadId, Version},
     names::{ContentType, ObjectKey},
     ports::{IdGenerator, MultipartStore, NewObject, ObjectBody, ObjectHead, OriginalStore, Stitched},
@@ -25,7 +25,7 @@ use sluice_core::{
 };
 use sluice_media::limits::Limits;
 use sluice_process::ingest::{Ingester, ReadLimits};
-use sluice_testing::{CountingIds, FixedClock, MemoryQueue, MemoryTable, build};
+use sluice_testing::{CountingIds, FixedClock, MemoryGate, MemoryQueue, MemoryTable, build};
 
 /// `process`'s `MemorySize`.
 const FUNCTION_MEMORY: u64 = 1769 << 20;
@@ -122,7 +122,7 @@ async fn run(head: &'static [u8], mebibytes: u32) -> std::result::Result<Outcome
             image_bytes: HELD,
             decode: Limits::for_memory(FUNCTION_MEMORY),
         },
-        gate: GatePolicy::default(),
+        gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
         required: false,
     };
 

@@ -58,6 +58,13 @@ pub enum Event {
     },
     /// The bytes are in S3, whoever noticed first.
     UploadArrived(Box<StoredObject>),
+    /// The bytes are in S3, and can't be taken: nothing is known of what they are, but that there is no room for them.
+    UploadRefused {
+        /// The bytes.
+        object: Box<StoredObject>,
+        /// Why.
+        failure: Failure,
+    },
     /// The owner doesn't want it any more.
     UploadCancelled,
     /// The content was read.
@@ -156,7 +163,7 @@ pub struct Ingest {
     pub content_type: ContentType,
     /// What it is, broadly.
     pub kind: Kind,
-    /// The digest; none where the file is larger than is hashed.
+    /// The digest; none where the file is larger than is hashed, and S3 checked none.
     pub sha256: Option<Sha256>,
     /// What the file says of itself.
     pub metadata: serde_json::Map<String, serde_json::Value>,
@@ -330,6 +337,7 @@ impl Asset {
             Event::UpdateGranted(grant) => asset.update_granted(grant, now)?,
             Event::UploadProgressed { version, percent } => asset.upload_progressed(*version, *percent),
             Event::UploadArrived(object) => asset.upload_arrived(object, now),
+            Event::UploadRefused { object, failure } => asset.upload_refused(object, failure, now),
             Event::UploadCancelled => asset.upload_cancelled()?,
             Event::Ingested(ingest) => asset.ingested(ingest, now),
             Event::IngestFailed { version, failure } => asset.ingest_failed(*version, failure),
@@ -450,6 +458,17 @@ impl Asset {
             return changed();
         }
         if is_new { changed() } else { unchanged() }
+    }
+
+    /// Takes bytes only to let go of them, unless they were taken before.
+    fn upload_refused(&mut self, object: &StoredObject, failure: &Failure, now: Timestamp) -> Step {
+        let is_new = self.grant().is_some_and(|grant| grant.version == object.version);
+        let step = self.upload_arrived(object, now);
+        if is_new && self.awaits_ingest(object.version) {
+            self.refuse(failure.clone());
+            return changed();
+        }
+        step
     }
 
     /// Whether the object is one that was taken: shown, about to be read, or kept of an earlier version.
@@ -595,7 +614,7 @@ impl Asset {
         }
         self.content_type = Some(ingest.content_type.clone());
         self.kind = ingest.kind;
-        self.sha256 = ingest.sha256.or(self.sha256);
+        self.sha256 = ingest.sha256;
         self.metadata.clone_from(&ingest.metadata);
         self.placeholder.clone_from(&ingest.placeholder);
         self.warnings.extend(ingest.warnings.iter().cloned());

@@ -2,7 +2,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ids::Sha256, upload::SizeRange, usage::Usage};
+use crate::{
+    ids::Sha256,
+    upload::SizeRange,
+    usage::{Quota, Usage},
+};
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -26,6 +30,7 @@ fn grant(version: Version) -> Grant {
         replaces: None,
         granted_at: now(),
         expires_at: later(3600),
+        quota: Quota::UNLIMITED,
         idle: false,
     }
 }

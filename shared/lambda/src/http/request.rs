@@ -10,7 +10,7 @@ use serde_json::Value;
 use sluice_core::{
     Error, ErrorKind, Result,
     gate::{Principal, Roots},
-    ids::{OwnerId, Sha256},
+    ids::{OwnerId, Sha256, unescape},
     time::Timestamp,
 };
 
@@ -101,7 +101,7 @@ impl Request {
     #[must_use]
     pub fn with_caller(mut self, owner: &OwnerId, expires_at: Timestamp) -> Self {
         self.authorizer = HashMap::from([
-            ("owner".to_owned(), owner.as_str().into()),
+            ("owner".to_owned(), owner.escaped().into()),
             ("expires_at".to_owned(), expires_at.as_seconds().to_string().into()),
         ]);
         self
@@ -220,12 +220,13 @@ impl Request {
     }
 
     fn told_caller(&self) -> Option<Caller> {
-        let owner = self.authorizer.get("owner")?.as_str()?.parse().ok()?;
+        let owner = OwnerId::from_escaped(self.authorizer.get("owner")?.as_str()?)?;
         let seconds = match self.authorizer.get("expires_at")? {
             Value::String(text) => text.parse().ok()?,
             other => other.as_i64()?,
         };
         let roots = self.authorizer.get("roots").and_then(Value::as_str).unwrap_or_default();
+        let roots = unescape(roots).unwrap_or_default();
         let roots = Roots::new(roots.split(',').map(str::trim));
         Some(Caller { owner, roots, expires_at: Timestamp::from_seconds(seconds) })
     }

@@ -1,7 +1,7 @@
 //! The operator's own gate.
 
 use sluice_core::{
-    gate::{GateAnswer, GateRequest, Roots},
+    gate::{GateAnswer, GatePhase, GateRequest, Roots},
     names::Kind,
     ports::GateFunction,
 };
@@ -13,6 +13,7 @@ pub async fn gate_function_contract(allowing: &impl GateFunction, failing: &impl
     let (owner, folder) = (build::owner("alice"), "users/alice".parse().unwrap());
     let (filename, content_type) = ("a.mp4".parse().unwrap(), "video/mp4".parse().unwrap());
     let request = GateRequest {
+        phase: GatePhase::Grant,
         owner: &owner,
         roots: &Roots::new(["stores/42"]),
         root: "users/alice",

@@ -181,7 +181,7 @@ impl Client {
             "body": body.map(Value::to_string),
             "requestContext": {
                 "requestId": "simulated", "routeKey": format!("{method} {path}"), "http": { "method": method },
-                "authorizer": { "lambda": { "owner": self.owner.as_str(), "expires_at": expires_at.to_string() } },
+                "authorizer": { "lambda": { "owner": self.owner.escaped(), "expires_at": expires_at.to_string() } },
             },
         })
     }

@@ -252,7 +252,7 @@ fn process(engine: &Engine, later: &Probe<MemoryQueue>, convert: &Probe<MemoryQu
             image_bytes: 1 << 20,
             decode: Limits::for_memory(1 << 30),
         },
-        gate: GatePolicy::default(),
+        gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
         required: false,
     });
     Function::new("process", Duration::from_secs(300), move |event| {
