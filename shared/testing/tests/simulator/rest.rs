@@ -1,11 +1,18 @@
 //! The invariants that are checked when faults have passed and nothing happens any more.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
 
 use sluice_core::{
     asset::{Asset, Failure, Stage},
     ids::AssetId,
+    ports::AssetRepository,
     time::Timestamp,
+    usage::Usage,
 };
 
 use crate::{
@@ -38,6 +45,37 @@ pub fn check(scene: &Scene, watch: &Watch) {
     check_acknowledged(scene, watch, &assets);
     check_strays(scene, watch, &assets);
     check_copies(scene, watch, &assets);
+    check_usage(scene, &assets);
+    check_tokens(scene, &assets);
+}
+
+/// Invariant 9: what is kept of an owner's usage is the exact sum of the assets.
+fn check_usage(scene: &Scene, assets: &[Asset]) {
+    let owners: BTreeSet<_> = assets.iter().map(Asset::owner).collect();
+    for owner in owners {
+        let sum = assets.iter().filter(|asset| asset.owner() == owner).map(Asset::usage).fold(
+            Usage::default(),
+            |sum, usage| Usage {
+                open_uploads: sum.open_uploads + usage.open_uploads,
+                stored_bytes: sum.stored_bytes + usage.stored_bytes,
+            },
+        );
+        let kept = (*scene.engine.world.table).usage(owner).now_or_never().unwrap().unwrap();
+        if kept != sum {
+            broken(scene, 9, "usage isn't the sum of the assets", format!("{owner}: {kept:?}, not {sum:?}"));
+        }
+    }
+}
+
+/// Invariant 12: one upload job's token, one asset.
+fn check_tokens(scene: &Scene, assets: &[Asset]) {
+    let mut seen = BTreeSet::new();
+    for asset in assets {
+        let Some(job) = asset.upload_job() else { continue };
+        if !seen.insert((asset.owner(), job)) {
+            broken(scene, 12, "one token, two assets", line(asset));
+        }
+    }
 }
 
 /// Invariant 1: every asset becomes terminal by being driven again if its bytes are there; never failed for a fault that
