@@ -450,7 +450,8 @@ async fn a_partial_upload_of_just_the_smallest_part_is_copied_whole() {
     for content in &contents {
         urls.push(server.partial(content).await);
     }
-    let joined = server.to(Method::POST, "/files").header("upload-concat", format!("final;{}", urls.join(" ")));
+    let joined =
+        server.to(Method::POST, "/files").header("upload-concat", format!("final;{}", urls.join(" ")));
     assert_eq!(status(&joined.header("upload-metadata", "filename YS50eHQ=").send().await), 201);
     assert!(server.bytes_of(&server.only_asset()) == contents.concat());
 }
