@@ -97,7 +97,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where the binaries are")
     parser.add_argument("--runner", default="", help="a command that runs them")
     parser.add_argument("names", nargs="*", help="only these")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()  # names may follow an option
     found = environments(yaml_parse(TEMPLATE.read_text()))
     for name in arguments.names or found:
         try:
