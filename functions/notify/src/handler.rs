@@ -185,7 +185,7 @@ where
                 // It fails alone: its client notices the cut, comes back and asks for what it missed. The stream would bring
                 // everybody's changes again for it.
                 Push::Failed if self.is_cut(&connection).await => {
-                    self.forget(&connection, owner, known).await?
+                    self.forget(&connection, owner, known).await?;
                 }
                 Push::Failed => {
                     known.failed.insert(connection.id);

@@ -107,7 +107,7 @@ impl<P: Ports> Tus<P> {
             return response;
         };
         let answer = match (&method, &request.segments()[..]) {
-            (&Method::POST, ["files"]) => self.create(request, dialect).await,
+            (&Method::POST, ["files"]) => Box::pin(self.create(request, dialect)).await,
             (&Method::HEAD, ["files", id]) => self.head(request, dialect, &Secret::new(*id)).await,
             (&Method::PATCH, ["files", id]) => self.append(request, dialect, &Secret::new(*id)).await,
             (&Method::DELETE, ["files", id]) => self.terminate(request, &Secret::new(*id)).await,

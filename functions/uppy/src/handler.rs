@@ -89,7 +89,7 @@ async fn serve<P: Ports>(
     authority: &Authority,
 ) -> Result<Response> {
     if *request.method() != Method::POST {
-        return answer(companion, request, path, authority, None).await;
+        return Box::pin(answer(companion, request, path, authority, None)).await;
     }
     let run = async |attempt: Option<&Attempt>| {
         answer(companion, request, path, authority, attempt.map(|attempt| attempt.made(0))).await
