@@ -20,5 +20,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         maker: Engine { profile: config.profile, limits: config.limits },
         lease: config.lease,
     };
-    sluice_lambda::run(async |event: SqsEvent| Ok(handle(&worker, event).await)).await
+    sluice_lambda::run(async |event: SqsEvent| Ok(Box::pin(handle(&worker, event)).await)).await
 }

@@ -47,7 +47,7 @@ impl Flow {
             ..NewUpload::default()
         };
         let alice = Principal { owner: build::owner("alice"), roots: Roots::default() };
-        granter.grant(&alice, wanted).await.expect("a grant")
+        Box::pin(granter.grant(&alice, wanted)).await.expect("a grant")
     }
 
     async fn complete(&self, completion: &Completion) -> Asset {

@@ -52,6 +52,8 @@ pub enum Fault {
     MessageTwice,
     /// A message comes late.
     MessageLate,
+    /// A message is received for nothing until it is a dead letter: its function was never free.
+    MessageStarves,
     /// A WebSocket is cut.
     LineCut,
     /// Nobody is told that a WebSocket has ended.
@@ -70,7 +72,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::CallFails,
         Self::CallAnswerLost,
         Self::CallThrottled,
@@ -89,6 +91,7 @@ impl Fault {
         Self::EventLost,
         Self::MessageTwice,
         Self::MessageLate,
+        Self::MessageStarves,
         Self::LineCut,
         Self::EndUntold,
         Self::LineOpensLate,
@@ -119,6 +122,7 @@ impl Fault {
             Self::EventLost => "event never comes",
             Self::MessageTwice => "message comes twice",
             Self::MessageLate => "message comes late",
+            Self::MessageStarves => "message starves",
             Self::LineCut => "WebSocket cut",
             Self::EndUntold => "WebSocket's end untold",
             Self::LineOpensLate => "WebSocket opens late",
@@ -133,7 +137,7 @@ impl Fault {
     const fn permille(self) -> u32 {
         match self {
             Self::ClockJumps | Self::ClockGoesBack | Self::WritesContend | Self::BodyBreaksOff => 1,
-            Self::FunctionCrashes | Self::CallThrottled | Self::ItemsExpire => 4,
+            Self::FunctionCrashes | Self::CallThrottled | Self::ItemsExpire | Self::MessageStarves => 4,
             Self::CallFails | Self::CallAnswerLost | Self::CallSentTwice => 10,
             Self::EventLost | Self::IndexLags => 20,
             Self::ClientVanishes | Self::ApiAnswerLost | Self::UploadAnswerLost => 30,

@@ -123,7 +123,8 @@ impl Queue {
                 }
                 let at = *engine.chance.pick(&visible);
                 let message = &mut state.messages[at];
-                if self.rules.max_receives.is_some_and(|most| message.receives >= most) {
+                let starves = || engine.faults.strikes(Fault::MessageStarves);
+                if self.rules.max_receives.is_some_and(|most| message.receives >= most || starves()) {
                     dead.push(state.messages.swap_remove(at).body);
                     continue;
                 }

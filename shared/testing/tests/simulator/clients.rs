@@ -73,6 +73,8 @@ impl Reply {
     }
 }
 
+/// How long a try keeps out others with its key.
+const IN_FLIGHT: Duration = Duration::from_secs(31);
 /// How often a request is sent before its client gives up.
 const TRIES: u32 = 5;
 
@@ -162,6 +164,11 @@ impl Client {
             if reply.code() == "busy" {
                 let seen = format!("{method} {target} of {}", self.name);
                 broken(&self.scene, 9, "refused for load though no quota is set", seen);
+            }
+            if reply.code() == "request_in_flight" {
+                // the earlier try may have died: until it can't be under way any more
+                self.engine().sleep(IN_FLIGHT).await;
+                continue;
             }
             if !lost && reply.status < 500 && reply.status != 429 {
                 return Ok(reply);

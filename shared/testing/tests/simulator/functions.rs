@@ -63,7 +63,7 @@ pub struct Functions {
 /// The rules of the queues.
 const INGEST: QueueRules = QueueRules {
     delay: Duration::ZERO,
-    visibility: Duration::from_secs(1800),
+    visibility: Duration::from_secs(300),
     max_receives: Some(5),
     batch: 1,
 };

@@ -28,7 +28,9 @@ const SKEW: Duration = Duration::from_secs(5);
 /// Within what time an upload that nobody began leaves the quota: its first look and the sweeper's rounds.
 const GHOST: Duration = Duration::from_mins(40);
 /// How long a conversion takes of which one worker died: the visibility timeout of its message, and a moment.
-const TAKEN_UP: Duration = Duration::from_secs(60 + 30);
+const CONVERTED_AGAIN: Duration = Duration::from_secs(60 + 30);
+/// The same where the reader died before it had ordered the conversion.
+const READ_AGAIN: Duration = Duration::from_secs(300 + 60);
 /// How far the clock may be off, and a worker under way.
 const LEEWAY: Duration = Duration::from_secs(60);
 
@@ -195,9 +197,10 @@ pub fn check_uploads(scene: &Scene) {
 /// Where nothing went wrong but that one function died: what it had begun is taken up again when its message comes back,
 /// not only when a lease or a deadline ends.
 pub fn check_pace(scene: &Scene, watch: &Watch) {
+    let within = if scene.engine.crashed() == Some("convert") { CONVERTED_AGAIN } else { READ_AGAIN };
     for ((asset, version), steps) in &watch.steps {
         if let (Some(ingested), Some(done)) = (steps.ingested, steps.done)
-            && ingested.plus(TAKEN_UP) < done
+            && ingested.plus(within) < done
         {
             let seen = format!("{} v{version}: read {ingested}, done {done}", short(*asset));
             broken(scene, 1, "a killed worker's job waits longer than its message", seen);
