@@ -55,14 +55,15 @@ def test_a_repeat_after_the_bytes_came_tells_of_the_asset(alice):
 
 def test_a_form_that_is_sent_again_is_taken_once(alice):
     headers = {"Idempotency-Key": str(uuid4())}
+    file = ("a.bin", noise(500))
     # the boundary is another each time
     first, again = (
-        alice.call("POST", "/api/v1/assets", 200, files={"file": ("a.bin", noise(500))}, headers=headers) for _ in range(2)
+        alice.call("POST", "/api/v1/assets", 200, files={"file": file}, headers=headers) for _ in range(2)
     )
     assert (first["task_id"], first["assets"]) == (again["task_id"], again["assets"])
 
 
 def test_a_key_is_its_owners(alice, bob):
-    headers = {"Idempotency-Key": "the same"}
+    headers = {"Idempotency-Key": "same"}
     grants = [user.call("POST", "/prepare", 201, json=PHOTO, headers=headers) for user in (alice, bob)]
     assert grants[0]["asset_id"] != grants[1]["asset_id"]

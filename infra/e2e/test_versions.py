@@ -197,7 +197,8 @@ def test_parts_are_stitched_though_bytes_of_a_replaced_grant_lie_in_the_way(alic
     def stitched() -> bool:
         """the bytes in the way to be gone"""
         answer = alice.try_complete(grant, parts, version=3)
-        if answer.status_code != 200:
+        # 503 while the key is being cleared
+        if answer.status_code not in (200, 503):
             assert_problem(answer, 409, {"stale_version", "upload_incomplete"})
         return answer.status_code == 200
 
