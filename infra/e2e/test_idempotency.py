@@ -27,6 +27,14 @@ def test_a_grant_is_given_once_at_every_door(alice):
         assert "idempotency_mismatch" in str(other), path
 
 
+def test_a_tus_upload_is_opened_once(alice):
+    headers = {"Idempotency-Key": str(uuid4()), "Tus-Resumable": "1.0.0", "Upload-Length": "10"}
+    urls = [alice.request("POST", "/files", headers=headers).headers["Location"] for _ in range(2)]
+    assert urls[0] == urls[1]
+    other = alice.request("POST", "/files", headers=headers | {"Upload-Length": "11"})
+    assert other.status_code == 422
+
+
 def test_of_many_at_once_with_one_key_one_makes_the_asset(alice):
     headers = {"Idempotency-Key": str(uuid4())}
 

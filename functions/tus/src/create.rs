@@ -6,8 +6,9 @@ use sluice_core::{
     Error, ErrorKind,
     asset::Asset,
     gate::{Principal, Wish},
+    idempotency::{Attempt, Keyed},
     ids::{OwnerId, RequestId, Sha256, Version},
-    intake::Opening,
+    intake::{Intake, Opening},
     job::{self, JobEvent, UploadJob, UploadJobStatus},
     names::{ContentType, Filename, Folder, ObjectKey},
     ports::{
@@ -78,8 +79,46 @@ fn invalid_token() -> Fault {
 }
 
 impl<P: Ports> Tus<P> {
+    /// Opens an upload. One by a bearer token whose request has an `Idempotency-Key` is opened once, however often that comes;
+    /// what a job's token opens is one upload anyway.
+    pub(crate) async fn create_once(&self, request: &Request, dialect: Dialect) -> Result<Response, Fault> {
+        let attempt = match (request.header("idempotency-key"), Metadata::read(request)?) {
+            (Some(key), metadata) => match self.authority(request, &metadata).await? {
+                Authority::Bearer(principal) => {
+                    let keyed = Keyed {
+                        owner: &principal.owner,
+                        route: request.route(),
+                        key,
+                        request: wire::digest_of_creation(request),
+                    };
+                    let Intake { clock, ids, .. } = &self.intake;
+                    Some(Attempt::begin(&self.records, clock, ids, keyed).await?)
+                }
+                Authority::Job(..) => None,
+            },
+            _ => None,
+        };
+        let answer = Box::pin(self.create(request, dialect, attempt.as_ref())).await;
+        if let Some(attempt) = attempt
+            && let Err(error) = attempt.end(&self.records, answer.is_ok()).await
+        {
+            // it ends by itself in some seconds
+            tracing::warn!(
+                code = error.code(),
+                source = error.sources(),
+                "the end of a try was not recorded"
+            );
+        }
+        answer
+    }
+
     /// Opens an upload, and takes its first bytes if they come along.
-    pub(crate) async fn create(&self, request: &Request, dialect: Dialect) -> Result<Response, Fault> {
+    async fn create(
+        &self,
+        request: &Request,
+        dialect: Dialect,
+        attempt: Option<&Attempt>,
+    ) -> Result<Response, Fault> {
         let metadata = Metadata::read(request)?;
         let concat = if dialect == Dialect::Tus { Concat::read(request)? } else { None };
         let body = wire::body(request)?;
@@ -107,8 +146,14 @@ impl<P: Ports> Tus<P> {
         let is_partial = concat.is_some();
         let secret = match &authority {
             Authority::Job(_, secret) if !is_partial => secret.clone(),
-            _ => Secret::new(self.intake.ids.secret()),
+            _ => Secret::new(attempt.map_or_else(|| self.intake.ids.secret(), Attempt::secret)),
         };
+        if attempt.is_some()
+            && let Some(there) = self.uploads.get(secret.digest()).await?
+        {
+            // by an earlier try of this request: its offset tells what was taken
+            return Ok(Self::created(request, dialect, &secret, &there));
+        }
         if let Authority::Job(job, _) = &authority
             && !is_partial
         {
@@ -122,7 +167,8 @@ impl<P: Ports> Tus<P> {
         let (form, size) = if is_partial {
             self.open_partial(&authority, length).await?
         } else {
-            let wish = metadata.wish(request, length);
+            let made = attempt.map(|attempt| attempt.made(0));
+            let wish = Wish { made, ..metadata.wish(request, length) };
             let (target, size) = self.open_whole(&authority, &metadata, wish).await?;
             (Form::Whole(target), size)
         };
@@ -134,7 +180,7 @@ impl<P: Ports> Tus<P> {
             length,
             size,
         };
-        let upload = self.open(&secret, new, body.into(), dialect).await?;
+        let upload = self.open(&secret, new, body.into(), dialect, attempt.is_some()).await?;
         Ok(Self::created(request, dialect, &secret, &upload))
     }
 
@@ -197,6 +243,10 @@ impl<P: Ports> Tus<P> {
                 let asset_id = metadata.get(&["asset_id"]).map(str::parse).transpose()?;
                 let mut admitted = self.intake.admit(&self.gate, principal, wish, asset_id).await?;
                 admitted.terms.size = self.within_reach(admitted.terms.size);
+                if let Some(asset) = self.intake.earlier(&principal.owner, &admitted).await? {
+                    // opened by an earlier try of this request, which didn't come to record the upload
+                    return target_of(&asset);
+                }
                 let opening = Opening::OpenMultipart;
                 let asset = self.intake.open_admitted(&principal.owner, admitted, opening).await?;
                 target_of(&asset)
@@ -296,13 +346,15 @@ impl<P: Ports> Tus<P> {
         }
     }
 
-    /// Records an upload, and takes its first bytes. One of no bytes is complete at once.
+    /// Records an upload, and takes its first bytes. One of no bytes is complete at once. Where the request may come again, a
+    /// failure leaves the asset for that.
     async fn open(
         &self,
         secret: &Secret,
         new: NewTusUpload,
         body: Bytes,
         dialect: Dialect,
+        may_come_again: bool,
     ) -> Result<TusUpload, Fault> {
         let id = secret.digest();
         let writes = !body.is_empty() || new.length == Some(0);
@@ -317,7 +369,7 @@ impl<P: Ports> Tus<P> {
             Ok(Some(_)) => return Err(Error::internal("a new upload's secret was taken").into()),
             Err(error) => {
                 // what a job's token opens is opened again by the next request; the rest nobody would know of
-                if let Some(target) = upload.target().filter(|_| upload.job().is_none()) {
+                if let Some(target) = upload.target().filter(|_| upload.job().is_none() && !may_come_again) {
                     // else the grant's own end frees it
                     let _ = self.call_off(target).await;
                 }

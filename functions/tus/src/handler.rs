@@ -8,8 +8,8 @@ use sluice_core::{
     ids::{OwnerId, Sha256},
     intake::Intake,
     ports::{
-        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, MultipartStore,
-        OriginalStore, Saved, StagingStore, TusUploadRepository, UploadJobRepository,
+        AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, IdempotencyRepository, JobQueue,
+        MultipartStore, OriginalStore, Saved, StagingStore, TusUploadRepository, UploadJobRepository,
     },
     tus::{Form, Lock, MAX_APPEND_BYTES, State, TusUpload, max_upload_bytes},
 };
@@ -48,6 +48,8 @@ pub trait Ports {
     type Gate: GateFunction;
     /// The keys of bearer tokens.
     type Keys: KeySource;
+    /// Requests that may come again.
+    type Records: IdempotencyRepository;
 }
 
 /// The server.
@@ -58,6 +60,8 @@ pub struct Tus<P: Ports> {
     pub finisher: Finisher<P::Table, P::Originals, P::Queue, P::Clock>,
     /// Upload jobs.
     pub jobs: P::Jobs,
+    /// Requests that may come again.
+    pub records: P::Records,
     /// Uploads.
     pub uploads: P::Uploads,
     /// Partial uploads.
@@ -107,7 +111,7 @@ impl<P: Ports> Tus<P> {
             return response;
         };
         let answer = match (&method, &request.segments()[..]) {
-            (&Method::POST, ["files"]) => Box::pin(self.create(request, dialect)).await,
+            (&Method::POST, ["files"]) => self.create_once(request, dialect).await,
             (&Method::HEAD, ["files", id]) => self.head(request, dialect, &Secret::new(*id)).await,
             (&Method::PATCH, ["files", id]) => self.append(request, dialect, &Secret::new(*id)).await,
             (&Method::DELETE, ["files", id]) => self.terminate(request, &Secret::new(*id)).await,

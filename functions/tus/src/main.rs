@@ -29,6 +29,7 @@ impl Ports for Aws {
     type Queue = SqsJobQueue;
     type Clock = SystemClock;
     type Ids = RandomIds;
+    type Records = DynamoTable;
     type Gate = LambdaGate;
     type Keys = Keys<ManagedSecret, HttpKeySet>;
 }
@@ -54,7 +55,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             clock: SystemClock,
         },
         jobs: table.clone(),
-        uploads: table,
+        uploads: table.clone(),
+        records: table,
         partials: S3Originals::new(&clients, config.staging.clone()),
         staging: S3Staging::new(&clients, config.staging, config.originals),
         gate: Gate {

@@ -7,7 +7,7 @@ use base64::{
 };
 use serde_json::{Map, Value};
 use sha2::Digest;
-use sluice_core::{gate::Wish, names::ContentType, tus::MAX_APPEND_BYTES};
+use sluice_core::{gate::Wish, ids::Sha256, names::ContentType, tus::MAX_APPEND_BYTES};
 use sluice_lambda::http::{Method, Request};
 
 use crate::{
@@ -244,6 +244,14 @@ impl Metadata {
             ..Wish::default()
         }
     }
+}
+
+/// The digest of all that a creation asks for.
+pub fn digest_of_creation(request: &Request) -> Sha256 {
+    const ASK: [&str; 5] =
+        ["upload-length", "upload-defer-length", "upload-metadata", "upload-concat", "upload-complete"];
+    let asked = ASK.map(|name| request.header(name));
+    Sha256::of(format!("{} {asked:?}", request.digest()).as_bytes())
 }
 
 /// The name in `Content-Disposition` (RFC 6266), where it is plain.

@@ -749,3 +749,23 @@ async fn the_golden_events_are_read() {
         server.world.table.assets().iter().map(|asset| asset.filename().to_string()).collect();
     assert_eq!(names, ["photo.jpg", "a.txt", "a.txt"]);
 }
+
+#[tokio::test]
+async fn a_creation_that_comes_again_with_its_key_opens_one_upload() {
+    let server = Server::new();
+    let create = async |key: &str, length: &str| {
+        let post = server.to(Method::POST, "/files").header("upload-length", length);
+        post.header("idempotency-key", key).send().await
+    };
+    let url_of = |created: &Response| format!("/{}", header(created, "location").unwrap());
+    server.world.calls.fail("TusUploadRepository::create", 1, When::Before, ErrorKind::Unavailable);
+    assert_eq!(create("k1", "6").await.status().as_u16(), 503);
+    let first = create("k1", "6").await;
+    let url = url_of(&first);
+    assert_eq!(url_of(&create("k1", "6").await), url);
+    assert_eq!(server.append(&url, 0, b"abc").await.status().as_u16(), 204);
+    assert_eq!(url_of(&create("k1", "6").await), url);
+    assert_eq!(server.world.table.assets().len(), 1);
+    assert_eq!(create("k1", "7").await.status().as_u16(), 422);
+    assert_ne!(url_of(&create("k2", "6").await), url);
+}

@@ -21,7 +21,7 @@ use sluice_lambda::{
     http::{Method, Request, Response},
 };
 use sluice_testing::{
-    CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryOriginals, MemoryQueue, MemoryStaging,
+    CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryKeys, MemoryOriginals, MemoryQueue, MemoryStaging,
     MemoryTable, MemoryUploads, Probe, World, build,
 };
 use sluice_tus::handler::{Ports, Tus};
@@ -48,6 +48,7 @@ impl Ports for Memory {
     type Queue = Probe<MemoryQueue>;
     type Clock = FixedClock;
     type Ids = CountingIds;
+    type Records = Probe<MemoryKeys>;
     type Gate = MemoryGate;
     type Keys = SecretKey<Vault>;
 }
@@ -83,6 +84,7 @@ impl Server {
             finisher: Finisher { table, originals, ingest: world.queue.clone(), clock },
             jobs: world.jobs.clone(),
             uploads: world.tus.clone(),
+            records: world.keys.clone(),
             partials: world.partials.clone(),
             staging: world.staging.clone(),
             gate: Gate {

@@ -229,7 +229,10 @@ fn check_copies(scene: &Scene, watch: &Watch, assets: &[Asset]) {
             };
             let seen = || format!("{}, and {}", line(first), line(copy));
             let waited = |steps: Steps| {
-                steps.arrived.zip(steps.ingested).is_some_and(|(at, read)| at.plus(PATIENCE) <= read)
+                steps
+                    .arrived
+                    .zip(steps.ingested)
+                    .is_some_and(|(at, read)| at.plus(PATIENCE) <= read.plus(SKEW))
             };
             if waited(steps(first)) {
                 // it gave up waiting for another, and isn't the one that keeps the content for copies

@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use sluice_core::gate::{Gate, GatePolicy};
 use sluice_lambda::bearer::SecretKey;
 use sluice_testing::{
-    CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryOriginals, MemoryQueue, MemoryStaging,
+    CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryKeys, MemoryOriginals, MemoryQueue, MemoryStaging,
     MemoryTable, MemoryUploads, Probe,
     simulator::{Engine, Function},
 };
@@ -25,6 +25,7 @@ impl Ports for Memory {
     type Queue = Probe<MemoryQueue>;
     type Clock = FixedClock;
     type Ids = CountingIds;
+    type Records = Probe<MemoryKeys>;
     type Gate = MemoryGate;
     type Keys = SecretKey<tokens::Vault>;
 }
@@ -37,6 +38,7 @@ pub fn deploy(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
         finisher: finisher(engine, ingest),
         jobs: world.jobs.clone(),
         uploads: world.tus.clone(),
+        records: world.keys.clone(),
         partials: world.partials.clone(),
         staging: world.staging.clone(),
         gate: Gate { policy: GatePolicy::default(), function: None },
