@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many seeds run unless somebody says: what every run of the tests has time for.
-const SEEDS: u64 = 20_000;
+const SEEDS: u64 = 100_000;
 /// From how many seeds on every kind of event and fault must have come [`OFTEN`].
 const MANY: u64 = 100_000;
 /// How often, then.
