@@ -5,8 +5,10 @@ use sluice_core::{
     asset::Asset,
     cancel::{already_uploaded, cancel_upload},
     document::{AssetDocument, download_link},
-    ids::{AssetId, OwnerId},
+    find,
+    ids::OwnerId,
     ports::{AssetRepository, Clock, LinkSigner, MultipartStore, OriginalStore, Page},
+    right::Right,
 };
 
 /// Assets on a page unless the client says.
@@ -38,7 +40,7 @@ where
     /// # Errors
     /// `asset_not_found` unless it is the owner's.
     pub async fn one(&self, owner: &OwnerId, id: &str) -> Result<AssetDocument> {
-        AssetDocument::render(&self.owned(owner, id).await?, &self.links).await
+        AssetDocument::render(&self.found(owner, id, Right::Read).await?, &self.links).await
     }
 
     /// A page of the owner's assets, newest first.
@@ -65,7 +67,7 @@ where
     /// # Errors
     /// `asset_not_found` unless it is the owner's; `upload_incomplete` while there are no bytes.
     pub async fn download(&self, owner: &OwnerId, id: &str) -> Result<String> {
-        let asset = self.owned(owner, id).await?;
+        let asset = self.found(owner, id, Right::Read).await?;
         download_link(&asset, &self.links)
             .await?
             .ok_or_else(|| Error::conflict("upload_incomplete", "the bytes aren't there yet"))
@@ -77,7 +79,7 @@ where
     /// `asset_not_found` unless it is the owner's; `already_uploaded` once the bytes are there: they stay, also while a
     /// further version of them is uploaded.
     pub async fn cancel(&self, owner: &OwnerId, id: &str) -> Result<()> {
-        let asset = self.owned(owner, id).await?;
+        let asset = self.found(owner, id, Right::Change).await?;
         if asset.object().is_some() {
             return Err(already_uploaded());
         }
@@ -91,16 +93,14 @@ where
     /// `asset_not_found` unless it is the owner's; `no_update` where none was begun; `already_uploaded` once its bytes
     /// are there.
     pub async fn cancel_update(&self, owner: &OwnerId, id: &str) -> Result<()> {
-        let asset = self.owned(owner, id).await?;
+        let asset = self.found(owner, id, Right::Change).await?;
         if asset.update().is_none() && !asset.is_update_cancelled() {
             return Err(Error::conflict("no_update", "no further version of the asset is on its way"));
         }
         cancel_upload(&self.table, &self.originals, &self.clock, asset).await
     }
 
-    async fn owned(&self, owner: &OwnerId, id: &str) -> Result<Asset> {
-        let id: AssetId = id.parse()?;
-        let asset = self.table.get(id).await?;
-        asset.filter(|asset| asset.owner() == owner).ok_or_else(Error::asset_not_found)
+    async fn found(&self, owner: &OwnerId, id: &str, right: Right) -> Result<Asset> {
+        find::asset(&self.table, owner, id.parse()?, right).await?.ok_or_else(Error::asset_not_found)
     }
 }

@@ -7,8 +7,10 @@ use sluice_core::{
     asset::Asset,
     change::uncontended,
     document::AssetDocument,
+    find,
     ids::{ConnectionId, OwnerId},
     ports::{AssetRepository, Clock, Connection, ConnectionRepository, Delivery, LinkSigner, Notifier},
+    right::Right,
     time::Timestamp,
 };
 use sluice_lambda::messages::{ClientMessage, ErrorMessage, ServerMessage};
@@ -111,9 +113,8 @@ where
         match message {
             ClientMessage::Ping => self.send(connection, ServerMessage::Pong).await,
             ClientMessage::Subscribe { asset_id } => {
-                let asset = self.table.get(asset_id.parse()?).await?;
-                let asset =
-                    asset.filter(|asset| asset.owner() == owner).ok_or_else(Error::asset_not_found)?;
+                let asset = find::asset(&self.table, owner, asset_id.parse()?, Right::Read).await?;
+                let asset = asset.ok_or_else(Error::asset_not_found)?;
                 self.send_asset(connection, &asset).await
             }
             ClientMessage::Sync { since } => self.sync(connection, owner, *since).await,

@@ -13,14 +13,15 @@ use sluice_core::{
     change,
     document::AssetDocument,
     effects::order_ingest,
-    gate::{Gate, Principal, Wish},
+    gate::{Gate, Principal, Terms, Wish},
     idempotency::Attempt,
     ids::{OwnerId, Version},
-    intake::{Admitted, Intake, Opening},
+    intake::{Intake, Known, Opened, Opening, Wanted},
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, JobQueue, LinkSigner,
         MultipartStore, NewObject, OriginalStore, TaskRepository,
     },
+    right::{Right, has_right},
     task::{Refusal, Task, TaskStatus, task_not_found},
 };
 
@@ -106,7 +107,6 @@ where
     }
 
     async fn take_one(&self, principal: &Principal, wish: Wish, file: File) -> Result<Asset> {
-        let owner = &principal.owner;
         let sha256 = file.sha256;
         let wish = Wish {
             size: Some(u64::try_from(file.bytes.len()).map_err(Error::internal)?),
@@ -115,21 +115,18 @@ where
             sha256: Some(sha256.to_string()),
             ..wish
         };
-        let terms = self.gate.admit(principal, &wish).await?;
-        let admitted = Admitted { terms, updated: None };
-        let earlier = self.intake.earlier(owner, &admitted).await?;
-        let terms = admitted.terms;
-        let asset = match earlier {
-            // opened by an earlier try of this request, which didn't come to store the bytes
-            Some(asset) if asset.grant().is_some() => asset,
-            Some(asset) => return Ok(asset),
-            None => match self.intake.existing(&self.gate, owner, &terms).await? {
-                Some(existing) => return Ok(existing),
-                None => self.intake.open(owner, &terms, Opening::Direct(STORE_WITHIN)).await?,
-            },
+        let may_come_again = wish.made.is_some();
+        let wanted = Wanted { wish, asset_id: None };
+        let plan = |_: &mut Terms| Ok(Opening::Direct(STORE_WITHIN));
+        let asset = match self.intake.take(&self.gate, principal, wanted, Known::Shown, plan).await? {
+            Opened::Granted(asset) => asset,
+            // an earlier try of this request opened it, and didn't come to store the bytes within the grant's time
+            Opened::Existing(asset) if asset.grant().is_some() => asset,
+            Opened::Existing(asset) => return Ok(asset),
         };
+        let grant = asset.grant().ok_or_else(|| Error::internal("an upload was opened without a grant"))?;
         let object = NewObject {
-            content_type: terms.content_type.clone(),
+            content_type: grant.content_type.clone(),
             version: Version::FIRST,
             sha256,
             bytes: file.bytes,
@@ -137,7 +134,7 @@ where
         match self.store(&asset, object).await {
             Ok(asset) => Ok(asset),
             // a repeat of the request goes on with it
-            Err(error) if terms.made.is_some() && error.kind().is_transient() => Err(error),
+            Err(error) if may_come_again && error.kind().is_transient() => Err(error),
             Err(error) => {
                 // told as refused, so it must not go on to look like an upload under way; what can't be called off is
                 // there after all, or ends with its grant
@@ -173,7 +170,8 @@ where
     /// `task_not_found` unless it is the owner's.
     pub async fn task(&self, owner: &OwnerId, id: &str) -> Result<Taken> {
         let task = self.tasks.get(id.parse()?).await?;
-        let task = task.filter(|task| task.owner == *owner).ok_or_else(task_not_found)?;
+        let task =
+            task.filter(|task| has_right(owner, &task.owner, Right::Read)).ok_or_else(task_not_found)?;
         let mut assets = Vec::with_capacity(task.assets.len());
         for id in &task.assets {
             assets.extend(self.intake.table.get(*id).await?);

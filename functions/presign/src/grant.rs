@@ -6,15 +6,16 @@ use sluice_core::{
     Error, Result,
     asset::{Asset, Grant},
     document::AssetDocument,
-    finish::version_superseded,
-    gate::{Gate, Principal},
+    find,
+    gate::{Gate, Principal, Terms},
     ids::{AssetId, OwnerId, UploadId, Version},
-    intake::{Admitted, Intake, Opening},
+    intake::{Intake, Known, Opened, Opening},
     names::ObjectKey,
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, LinkSigner, MultipartStore,
         OriginalStore, SignedForm, SignedPart, UploadSigner,
     },
+    right::Right,
     time::Timestamp,
     upload::{PartChoice, Parts, Plan, UploadPolicy},
 };
@@ -73,14 +74,6 @@ pub enum Granted {
     Existing(Box<AssetDocument>),
 }
 
-/// What came of the wish to upload.
-enum Opened {
-    /// The upload is open.
-    Granted(Asset),
-    /// Nothing is to be sent.
-    Existing(Asset),
-}
-
 /// What an upload will become.
 #[derive(Debug)]
 pub struct Upload {
@@ -115,15 +108,16 @@ where
     /// The gate's; for an update `asset_not_found`, `asset_busy`, `stale_version`; `too_many_uploads`,
     /// `quota_exceeded`.
     pub async fn grant(&self, principal: &Principal, wanted: NewUpload) -> Result<Granted> {
-        let owner = &principal.owner;
+        let policy = &self.policy;
         let choice = PartChoice { part_size: wanted.client_part_size, num_parts: wanted.client_num_parts };
-        let (asset_id, file_size) = (asset_id(wanted.asset_id.as_deref())?, wanted.file_size);
-        let admitted = self.intake.admit(&self.gate, principal, wanted.into(), asset_id).await?;
-        let opening = match self.policy.plan(file_size, choice)? {
-            Plan::Direct => Opening::Direct(self.policy.grant_ttl),
-            Plan::Multipart(parts) => Opening::Multipart(parts),
+        let plan = |terms: &mut Terms| {
+            Ok(match policy.plan(terms.size.max(), choice)? {
+                Plan::Direct => Opening::Direct(policy.grant_ttl),
+                Plan::Multipart(parts) => Opening::Multipart(parts),
+            })
         };
-        match self.open(owner, admitted, opening).await? {
+        let wanted = wanted.try_into()?;
+        match self.intake.take(&self.gate, principal, wanted, Known::Shown, plan).await? {
             Opened::Granted(asset) => self.sign(&asset, 1, u64::MAX).await,
             Opened::Existing(asset) => self.existing(&asset).await,
         }
@@ -136,37 +130,16 @@ where
     /// # Errors
     /// As for [`Self::grant`].
     pub async fn grant_form(&self, principal: &Principal, wanted: FormBody) -> Result<Granted> {
-        let owner = &principal.owner;
-        let asset_id = asset_id(wanted.asset_id.as_deref())?;
-        let admitted = self.intake.admit(&self.gate, principal, wanted.into(), asset_id).await?;
         let ttl = self.policy.grant_ttl;
-        let asset = match self.open(owner, admitted, Opening::Form(ttl)).await? {
+        let plan = |_: &mut Terms| Ok(Opening::Form(ttl));
+        let wanted = wanted.try_into()?;
+        let asset = match self.intake.take(&self.gate, principal, wanted, Known::Shown, plan).await? {
             Opened::Granted(asset) => asset,
             Opened::Existing(asset) => return self.existing(&asset).await,
         };
         let grant = granted(&asset)?;
         let form = self.signer.sign_post(asset.key(), grant, self.intake.clock.now(), ttl).await?;
         Ok(Granted::Form { upload: Upload::of(&asset, grant), form })
-    }
-
-    /// Opens the upload of what was let through, unless nothing need be sent. What an earlier try of the same request
-    /// opened is answered again.
-    async fn open(&self, owner: &OwnerId, admitted: Admitted, opening: Opening) -> Result<Opened> {
-        if let Some(asset) = self.intake.earlier(owner, &admitted).await? {
-            let made = &admitted.terms.made;
-            let is_ours = |grant: &Grant| made.as_ref().is_some_and(|made| made.grant == grant.id);
-            return match asset.open_grant() {
-                Some(open) if is_ours(open) => Ok(Opened::Granted(asset)),
-                Some(_) if admitted.updated.is_some() => Err(version_superseded()),
-                _ => Ok(Opened::Existing(asset)),
-            };
-        }
-        if admitted.updated.is_none()
-            && let Some(asset) = self.intake.existing(&self.gate, owner, &admitted.terms).await?
-        {
-            return Ok(Opened::Existing(asset));
-        }
-        self.intake.open_admitted(owner, admitted, opening).await.map(Opened::Granted)
     }
 
     async fn existing(&self, asset: &Asset) -> Result<Granted> {
@@ -179,9 +152,7 @@ where
     /// `upload_not_found` unless it is the owner's and open; `invalid_field` for a window outside of it.
     pub async fn window(&self, owner: &OwnerId, wanted: &Window) -> Result<Granted> {
         let upload_id: UploadId = wanted.upload_id.parse()?;
-        let key: ObjectKey = wanted.object_key.parse().map_err(|_| Error::upload_not_found())?;
-        let asset = self.intake.table.get(key.asset_id()).await?;
-        let asset = asset.filter(|asset| asset.owner() == owner && *asset.key() == key);
+        let asset = find::asset_at(&self.intake.table, owner, &wanted.object_key, Right::Change).await?;
         let asset = asset.ok_or_else(Error::upload_not_found)?;
         let open = asset.open_grant().filter(|grant| grant.upload_id() == Some(&upload_id));
         if open.is_none_or(|grant| grant.parts().is_none()) {
@@ -204,11 +175,6 @@ where
         let (signed, expires_at) = self.signer.sign_parts(asset.key(), &upload_id, window, now, ttl).await?;
         Ok(Granted::Multipart { upload, upload_id, parts, signed, expires_at })
     }
-}
-
-/// The asset that a client names.
-fn asset_id(named: Option<&str>) -> Result<Option<AssetId>> {
-    named.map(str::parse).transpose()
 }
 
 /// The grant of an upload that was just opened.

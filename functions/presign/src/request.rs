@@ -2,7 +2,7 @@
 //! `POST /s3_signature`.
 
 use serde::Deserialize;
-use sluice_core::{Error, Result, gate::Wish, idempotency::Made};
+use sluice_core::{Error, Result, gate::Wish, idempotency::Made, intake::Wanted};
 
 /// The body as it comes. Which of the two it is, `upload_id` tells.
 #[derive(Debug, Deserialize)]
@@ -40,18 +40,22 @@ pub struct NewUpload {
     pub made: Option<Made>,
 }
 
-impl From<NewUpload> for Wish {
-    fn from(wanted: NewUpload) -> Self {
-        Self {
-            filename: wanted.filename,
-            size: Some(wanted.file_size),
-            content_type: wanted.content_type,
-            sha256: wanted.sha256,
-            folder: wanted.folder,
-            message_id: wanted.message_id,
-            made: wanted.made,
-            ..Self::default()
-        }
+impl TryFrom<NewUpload> for Wanted {
+    type Error = Error;
+
+    fn try_from(body: NewUpload) -> Result<Self> {
+        let asset_id = body.asset_id.as_deref().map(str::parse).transpose()?;
+        let wish = Wish {
+            filename: body.filename,
+            size: Some(body.file_size),
+            content_type: body.content_type,
+            sha256: body.sha256,
+            folder: body.folder,
+            message_id: body.message_id,
+            made: body.made,
+            ..Wish::default()
+        };
+        Ok(Self { wish, asset_id })
     }
 }
 
@@ -71,18 +75,22 @@ pub struct FormBody {
     pub made: Option<Made>,
 }
 
-impl From<FormBody> for Wish {
-    fn from(wanted: FormBody) -> Self {
-        Self {
-            filename: wanted.filename,
-            size: wanted.file_size,
-            content_type: wanted.content_type,
-            sha256: wanted.sha256,
-            folder: wanted.folder,
-            message_id: wanted.message_id,
-            made: wanted.made,
-            ..Self::default()
-        }
+impl TryFrom<FormBody> for Wanted {
+    type Error = Error;
+
+    fn try_from(body: FormBody) -> Result<Self> {
+        let asset_id = body.asset_id.as_deref().map(str::parse).transpose()?;
+        let wish = Wish {
+            filename: body.filename,
+            size: body.file_size,
+            content_type: body.content_type,
+            sha256: body.sha256,
+            folder: body.folder,
+            message_id: body.message_id,
+            made: body.made,
+            ..Wish::default()
+        };
+        Ok(Self { wish, asset_id })
     }
 }
 

@@ -22,6 +22,7 @@ use sluice_core::{
         AssetRepository, Clock, ContentIndex, GateFunction, JobOrder, JobQueue, MultipartStore, ObjectBody,
         OriginalStore,
     },
+    right::is_same_owner,
 };
 use sluice_lambda::blocking;
 
@@ -229,7 +230,7 @@ where
     /// How a keeper stands: a copy's bytes go only after the keeper's were checked to be there.
     async fn standing(&self, keeper: AssetId, copy: &Asset, sha256: Sha256, size: u64) -> Result<Standing> {
         let Some(original) = self.table.get(keeper).await? else { return Ok(Standing::Lost) };
-        if original.owner() != copy.owner() {
+        if !is_same_owner(original.owner(), copy.owner()) {
             return Ok(Standing::Lost);
         }
         // It claimed the content before its record says so: what it reads now may be just that.

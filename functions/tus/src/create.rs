@@ -5,10 +5,10 @@ use http::StatusCode;
 use sluice_core::{
     Error, ErrorKind,
     asset::Asset,
-    gate::{Principal, Wish},
-    idempotency::{Attempt, Keyed},
+    gate::{Principal, Terms, Wish},
+    idempotency::Attempt,
     ids::{OwnerId, RequestId, Sha256, Version},
-    intake::{Intake, Opening},
+    intake::{Intake, Known, Opening, Wanted},
     job::{self, JobEvent, UploadJob, UploadJobStatus},
     names::{ContentType, Filename, Folder, ObjectKey},
     ports::{
@@ -19,7 +19,7 @@ use sluice_core::{
     upload::SizeRange,
     usage::UsageChange,
 };
-use sluice_lambda::http::{Request, Response, no_content};
+use sluice_lambda::http::{Once, Request, Response, no_content};
 
 use crate::{
     fault::{Fault, Refusal},
@@ -82,34 +82,19 @@ impl<P: Ports> Tus<P> {
     /// Opens an upload. One by a bearer token whose request has an `Idempotency-Key` is opened once, however often that comes;
     /// what a job's token opens is one upload anyway.
     pub(crate) async fn create_once(&self, request: &Request, dialect: Dialect) -> Result<Response, Fault> {
-        let attempt = match (request.header("idempotency-key"), Metadata::read(request)?) {
-            (Some(key), metadata) => match self.authority(request, &metadata).await? {
-                Authority::Bearer(principal) => {
-                    let keyed = Keyed {
-                        owner: &principal.owner,
-                        route: request.route(),
-                        key,
-                        request: wire::digest_of_creation(request),
-                    };
-                    let Intake { clock, ids, .. } = &self.intake;
-                    Some(Attempt::begin(&self.records, clock, ids, keyed).await?)
-                }
-                Authority::Job(..) => None,
-            },
-            _ => None,
+        let metadata = Metadata::read(request)?;
+        let authority = self.authority(request, &metadata).await?;
+        let create = async |attempt: Option<&Attempt>| {
+            self.create(request, dialect, &metadata, &authority, attempt).await
         };
-        let answer = Box::pin(self.create(request, dialect, attempt.as_ref())).await;
-        if let Some(attempt) = attempt
-            && let Err(error) = attempt.end(&self.records, answer.is_ok()).await
-        {
-            // it ends by itself in some seconds
-            tracing::warn!(
-                code = error.code(),
-                source = error.sources(),
-                "the end of a try was not recorded"
-            );
+        match &authority {
+            Authority::Bearer(principal) => {
+                let Intake { clock, ids, .. } = &self.intake;
+                let once = Once { records: &self.records, clock, ids };
+                once.run(&principal.owner, request, || wire::digest_of_creation(request), create).await
+            }
+            Authority::Job(..) => Box::pin(create(None)).await,
         }
-        answer
     }
 
     /// Opens an upload, and takes its first bytes if they come along.
@@ -117,16 +102,17 @@ impl<P: Ports> Tus<P> {
         &self,
         request: &Request,
         dialect: Dialect,
+        metadata: &Metadata,
+        authority: &Authority,
         attempt: Option<&Attempt>,
     ) -> Result<Response, Fault> {
-        let metadata = Metadata::read(request)?;
         let concat = if dialect == Dialect::Tus { Concat::read(request)? } else { None };
         let body = wire::body(request)?;
         if let Some((Concat::Final(parts), raw)) = concat {
             if !body.is_empty() {
                 return Err(Refusal::new(403, "final_upload", "a final upload takes no bytes").into());
             }
-            return self.join(request, &metadata, &parts, raw).await;
+            return self.join(request, metadata, authority, &parts, raw).await;
         }
         let len = body.len() as u64;
         let length = wire::creation_length(request, dialect, len)?;
@@ -141,10 +127,9 @@ impl<P: Ports> Tus<P> {
             wire::check_type(request, dialect)?;
         }
         wire::check_sum(request, &body)?;
-        let authority = self.authority(request, &metadata).await?;
         let concat = concat.map(|(_, raw)| raw);
         let is_partial = concat.is_some();
-        let secret = match &authority {
+        let secret = match authority {
             Authority::Job(_, secret) if !is_partial => secret.clone(),
             _ => Secret::new(attempt.map_or_else(|| self.intake.ids.secret(), Attempt::secret)),
         };
@@ -154,7 +139,7 @@ impl<P: Ports> Tus<P> {
             // by an earlier try of this request: its offset tells what was taken
             return Ok(Self::created(request, dialect, &secret, &there));
         }
-        if let Authority::Job(job, _) = &authority
+        if let Authority::Job(job, _) = authority
             && !is_partial
         {
             job.check_start(self.intake.clock.now()).map_err(|error| token_refused(&error))?;
@@ -165,11 +150,11 @@ impl<P: Ports> Tus<P> {
         }
         let told = secret.seal(&Told { metadata: metadata.raw.clone(), concat })?;
         let (form, size) = if is_partial {
-            self.open_partial(&authority, length).await?
+            self.open_partial(authority, length).await?
         } else {
             let made = attempt.map(|attempt| attempt.made(0));
             let wish = Wish { made, ..metadata.wish(request, length) };
-            let (target, size) = self.open_whole(&authority, &metadata, wish).await?;
+            let (target, size) = self.open_whole(authority, metadata, wish).await?;
             (Form::Whole(target), size)
         };
         let new = NewTusUpload {
@@ -241,15 +226,13 @@ impl<P: Ports> Tus<P> {
         match authority {
             Authority::Bearer(principal) => {
                 let asset_id = metadata.get(&["asset_id"]).map(str::parse).transpose()?;
-                let mut admitted = self.intake.admit(&self.gate, principal, wish, asset_id).await?;
-                admitted.terms.size = self.within_reach(admitted.terms.size);
-                if let Some(asset) = self.intake.earlier(&principal.owner, &admitted).await? {
-                    // opened by an earlier try of this request, which didn't come to record the upload
-                    return target_of(&asset);
-                }
-                let opening = Opening::OpenMultipart;
-                let asset = self.intake.open_admitted(&principal.owner, admitted, opening).await?;
-                target_of(&asset)
+                let plan = |terms: &mut Terms| {
+                    terms.size = self.within_reach(terms.size);
+                    Ok(Opening::OpenMultipart)
+                };
+                let wanted = Wanted { wish, asset_id };
+                let opened = self.intake.take(&self.gate, principal, wanted, Known::SentAgain, plan).await?;
+                target_of(&opened.granted().map_err(|error| Refusal::over(&error))?)
             }
             Authority::Job(job, _) => self.open_by_job(job, wish.size, self.intake.clock.now()).await,
         }

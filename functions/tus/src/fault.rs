@@ -74,6 +74,11 @@ impl Refusal {
         Self::new(410, "upload_gone", "the upload was called off or has expired")
     }
 
+    /// 410: what the request opened when it came before has ended since.
+    pub fn over(error: &Error) -> Self {
+        Self::new(410, error.code(), error.message())
+    }
+
     /// 423: somebody else appends just now.
     pub fn locked() -> Self {
         let detail = "another request writes this upload just now";

@@ -11,6 +11,7 @@ use sluice_core::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, IdempotencyRepository, JobQueue,
         MultipartStore, OriginalStore, Saved, StagingStore, TusUploadRepository, UploadJobRepository,
     },
+    right::{Right, has_right},
     tus::{Form, Lock, MAX_APPEND_BYTES, State, TusUpload, max_upload_bytes},
 };
 use sluice_lambda::{
@@ -92,7 +93,8 @@ impl Requester {
         if upload.job().is_some() {
             return Ok(());
         }
-        if self.0?.owner == *upload.owner() { Ok(()) } else { Err(Refusal::not_found().into()) }
+        let is_permitted = has_right(&self.0?.owner, upload.owner(), Right::Change);
+        if is_permitted { Ok(()) } else { Err(Refusal::not_found().into()) }
     }
 }
 

@@ -11,6 +11,7 @@ use sluice_core::{
     Error, ErrorKind,
     ids::Sha256,
     ports::{Clock, Copied, MultipartStore, Saved, StagingStore, TusUploadRepository},
+    right::{Right, has_right},
     time::Timestamp,
     tus::{
         Form, JOIN_LOCK_TTL, NewTusUpload, Plan, Source, State, Step, Store, Target, TusUpload, plan_join,
@@ -38,11 +39,11 @@ impl<P: Ports> Tus<P> {
         &self,
         request: &Request,
         metadata: &Metadata,
+        authority: &Authority,
         parts: &[Secret],
         raw: String,
     ) -> Result<Response, Fault> {
-        let authority = self.authority(request, metadata).await?;
-        let secret = match &authority {
+        let secret = match authority {
             Authority::Job(_, secret) => secret.clone(),
             Authority::Bearer(principal) => {
                 Secret::of_parts(&principal.owner, parts, metadata.raw.as_deref().unwrap_or_default())
@@ -70,7 +71,7 @@ impl<P: Ports> Tus<P> {
             }
             None => {
                 let told = secret.seal(&told)?;
-                let new = self.open_final(request, &authority, metadata, parts, told).await?;
+                let new = self.open_final(request, authority, metadata, parts, told).await?;
                 let upload = TusUpload::create(new, Some(lock), now);
                 self.record_final(id, &upload).await?;
                 upload
@@ -148,7 +149,8 @@ impl<P: Ports> Tus<P> {
     /// A partial upload that is all there.
     async fn finished_part(&self, authority: &Authority, part: &Secret) -> Result<TusUpload, Fault> {
         let id = part.digest();
-        let upload = self.uploads.get(id).await?.filter(|upload| upload.owner() == authority.owner());
+        let upload = self.uploads.get(id).await?;
+        let upload = upload.filter(|upload| has_right(authority.owner(), upload.owner(), Right::Change));
         let upload = upload.ok_or_else(Refusal::not_found)?;
         let fault = |reason: &str| Err(Refusal::invalid("upload-concat", reason).into());
         if !matches!(upload.form(), Form::Partial { .. }) {

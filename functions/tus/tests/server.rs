@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sluice_core::{
     ErrorKind,
-    asset::{Asset, Failure, Stage},
+    asset::{Asset, Event, Failure, JobName, Stage},
     gate::GatePolicy,
     ids::RequestId,
     ports::{AssetRepository, MultipartStore, UploadJobRepository},
@@ -19,7 +19,7 @@ use sluice_core::{
 use sluice_lambda::http::{Method, Response};
 use sluice_testing::{When, build};
 
-use self::support::{Server, digest, noise};
+use self::support::{Server, base64, digest, noise};
 
 fn status(response: &Response) -> u16 {
     response.status().as_u16()
@@ -768,4 +768,35 @@ async fn a_creation_that_comes_again_with_its_key_opens_one_upload() {
     assert_eq!(server.world.table.assets().len(), 1);
     assert_eq!(create("k1", "7").await.status().as_u16(), 422);
     assert_ne!(url_of(&create("k2", "6").await), url);
+}
+
+#[tokio::test]
+async fn an_update_that_comes_again_with_its_key_is_never_given_the_upload_of_another() {
+    let server = Server::new();
+    let world = &server.world;
+    let asset = world.uploaded("alice", vec![0; 5]);
+    let read = Event::Ingested(Box::new(build::ingest(asset.version(), build::digest(b"x"))));
+    world.apply(asset.id(), &read);
+    let done = Event::JobSucceeded {
+        job: JobName::Image,
+        version: asset.version(),
+        derivatives: vec![],
+        warnings: vec![],
+    };
+    world.apply(asset.id(), &done);
+    let update = async |key: &str| {
+        let post = server.to(Method::POST, "/files").header("upload-length", 6);
+        let metadata = format!("asset_id {}", base64(asset.id().to_string().as_bytes()));
+        post.header("upload-metadata", metadata).header("idempotency-key", key).send().await
+    };
+    let first = update("k1").await;
+    let url = format!("/{}", header(&first, "location").unwrap());
+    assert_eq!(status(&server.delete(&url).await), 204);
+    // whoever waits for the answer of the first one is told that it is over, and whoever comes later has its own
+    assert_eq!((status(&update("k1").await), code(&update("k1").await).as_str()), (410, "upload_cancelled"));
+    let others = update("k2").await;
+    assert_eq!(status(&others), 201);
+    assert_eq!(code(&update("k1").await), "version_superseded");
+    let url = format!("/{}", header(&others, "location").unwrap());
+    assert_eq!(status(&server.append(&url, 0, b"abcdef").await), 204);
 }

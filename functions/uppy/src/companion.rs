@@ -9,22 +9,20 @@ use std::time::Duration;
 use sluice_core::{
     Error, Result,
     asset::{Asset, Failure, Grant},
-    cancel::already_uploaded,
+    find,
     finish::{Completion, Finisher},
-    gate::{Gate, Principal},
+    gate::{Gate, Principal, Terms},
     ids::{OwnerId, UploadId},
-    intake::{Intake, Opening},
-    names::ObjectKey,
+    intake::{Intake, Known, Opening, Wanted},
     ports::{
         AssetRepository, Clock, ContentIndex, EndpointTokenRepository, GateFunction, IdGenerator,
         IdempotencyRepository, JobQueue, MultipartStore, OriginalStore, SignedForm, SignedPart, UploadSigner,
     },
+    right::Right,
     time::Timestamp,
     upload::{MAX_PARTS, PartTag, UploadedPart},
 };
 use sluice_lambda::http::Once;
-
-use crate::wire::Wanted;
 
 /// The ports that a Companion works on.
 pub trait Ports {
@@ -83,21 +81,16 @@ impl<P: Ports> Companion<P> {
     ///
     /// # Errors
     /// The gate's; `asset_not_found`, `asset_busy`, `stale_version`; `too_many_uploads`, `quota_exceeded`.
-    pub async fn open(&self, principal: &Principal, wanted: &Wanted, opening: Opening) -> Result<Asset> {
-        let admitted = self.intake.admit(&self.gate, principal, wanted.wish.clone(), wanted.asset_id).await?;
-        if let Some(asset) = self.intake.earlier(&principal.owner, &admitted).await? {
-            let made = admitted.terms.made;
-            let is_ours = |grant: &Grant| made.as_ref().is_some_and(|made| made.grant == grant.id);
-            return if asset.open_grant().is_some_and(is_ours) { Ok(asset) } else { Err(already_uploaded()) };
-        }
-        self.intake.open_admitted(&principal.owner, admitted, opening).await
+    pub async fn open(&self, principal: &Principal, wanted: Wanted, opening: Opening) -> Result<Asset> {
+        let plan = |_: &mut Terms| Ok(opening);
+        self.intake.take(&self.gate, principal, wanted, Known::SentAgain, plan).await?.granted()
     }
 
     /// Opens an upload that comes by one form, and signs the form.
     ///
     /// # Errors
     /// See [`Self::open`].
-    pub async fn form(&self, principal: &Principal, wanted: &Wanted) -> Result<(Asset, SignedForm)> {
+    pub async fn form(&self, principal: &Principal, wanted: Wanted) -> Result<(Asset, SignedForm)> {
         let asset = self.open(principal, wanted, Opening::Form(self.grant_ttl)).await?;
         let grant = granted(&asset)?;
         let form = self.signer.sign_post(asset.key(), grant, self.now(), self.grant_ttl).await?;
@@ -171,9 +164,7 @@ impl<P: Ports> Companion<P> {
 
     /// The owner's asset with this key; what isn't the owner's isn't there.
     pub(crate) async fn owned(&self, owner: &OwnerId, key: &str) -> Result<Option<Asset>> {
-        let Ok(key) = key.parse::<ObjectKey>() else { return Ok(None) };
-        let asset = self.intake.table.get(key.asset_id()).await?;
-        Ok(asset.filter(|asset| asset.owner() == owner && *asset.key() == key))
+        find::asset_at(&self.intake.table, owner, key, Right::Change).await
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     companion::{Companion, Ports, granted},
     endpoint,
     sign::{SignBody, sign},
-    wire::{CompleteBody, CreateBody, Wanted, metadata_of_query, refusal, refused},
+    wire::{CompleteBody, CreateBody, metadata_of_query, refusal, refused, wanted},
 };
 
 /// The most parts that one answer signs: old clients ask for a few at a time.
@@ -110,8 +110,8 @@ async fn answer<P: Ports>(
     let body = match (request.method(), path) {
         (&Method::GET, ["params"]) => {
             let metadata = metadata_of_query(request);
-            let wanted = Wanted::read(request.required_query("filename")?, request.query("type"), metadata)?;
-            let (asset, form) = companion.form(authority.to_open()?, &wanted).await?;
+            let wanted = wanted(request.required_query("filename")?, request.query("type"), metadata)?;
+            let (asset, form) = companion.form(authority.to_open()?, wanted).await?;
             let SignedForm { url, fields, expires_at } = form;
             let fields: Map<String, Value> =
                 fields.into_iter().map(|(name, value)| (name, value.into())).collect();
@@ -122,9 +122,9 @@ async fn answer<P: Ports>(
         }
         (&Method::POST, ["multipart"]) => {
             let CreateBody { filename, r#type, metadata } = request.json()?;
-            let mut wanted = Wanted::read(&filename, r#type.as_deref(), metadata.unwrap_or_default())?;
+            let mut wanted = wanted(&filename, r#type.as_deref(), metadata.unwrap_or_default())?;
             wanted.wish.made = made;
-            let asset = companion.open(authority.to_open()?, &wanted, Opening::OpenMultipart).await?;
+            let asset = companion.open(authority.to_open()?, wanted, Opening::OpenMultipart).await?;
             let upload_id = granted(&asset)?.upload_id();
             json!({
                 "key": asset.key(), "uploadId": upload_id, "bucket": companion.bucket, "asset_id": asset.id(),

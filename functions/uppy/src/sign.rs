@@ -24,7 +24,7 @@ use sluice_core::{
     gate::Principal,
     idempotency::Made,
     ids::UploadId,
-    intake::Opening,
+    intake::{Opening, Wanted},
     ports::{MultipartStep, SignedRequest, UploadSigner},
     upload::MULTIPART_TTL,
 };
@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use crate::{
     companion::{Companion, Ports, granted, part_number, why_over},
-    wire::Wanted,
+    wire,
 };
 
 /// What Uppy hands to `signRequest`; `metadata` is what a page may add to it.
@@ -73,7 +73,7 @@ impl SignBody {
             if let Some(folder) = folder {
                 metadata.entry("folder").or_insert_with(|| folder.into());
             }
-            Wanted::read(filename, content_type.as_deref(), metadata)
+            wire::wanted(filename, content_type.as_deref(), metadata)
         };
         let step = match (method.as_str(), upload_id, number) {
             ("PUT", None, None) => Step::Whole(wanted()?),
@@ -118,7 +118,7 @@ pub async fn sign<P: Ports>(
     let upload_id = match step {
         Step::Whole(mut wanted) => {
             wanted.wish.made = made;
-            let (asset, form) = companion.form(principal, &wanted).await?;
+            let (asset, form) = companion.form(principal, wanted).await?;
             let fields: Map<String, Value> =
                 form.fields.into_iter().map(|(name, value)| (name, value.into())).collect();
             return Ok(json!({
@@ -128,7 +128,7 @@ pub async fn sign<P: Ports>(
         }
         Step::Create(mut wanted) => {
             wanted.wish.made = made;
-            let asset = companion.open(principal, &wanted, Opening::Direct(MULTIPART_TTL)).await?;
+            let asset = companion.open(principal, wanted, Opening::Direct(MULTIPART_TTL)).await?;
             let request = companion.signer.sign_create(asset.key(), granted(&asset)?, now, ttl).await?;
             return Ok(answer(&asset, request));
         }

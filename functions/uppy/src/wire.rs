@@ -6,7 +6,8 @@ use sluice_core::{
     Error, Result,
     asset::Failure,
     gate::Wish,
-    ids::{AssetId, ETag},
+    ids::ETag,
+    intake::Wanted,
     upload::{MAX_PARTS, PartTag},
 };
 use sluice_lambda::http::{self, Request, Response, StatusCode};
@@ -62,39 +63,28 @@ pub fn metadata_of_query(request: &Request) -> Map<String, Value> {
     request.queries().filter_map(named).collect()
 }
 
-/// A file that Uppy wants to send.
-#[derive(Debug)]
-pub struct Wanted {
-    /// What the gate is asked.
-    pub wish: Wish,
-    /// The asset that gets a further version; a new one if it is missing.
-    pub asset_id: Option<AssetId>,
-}
-
-impl Wanted {
-    /// Reads what Uppy knows of a file.
-    ///
-    /// # Errors
-    /// `invalid_field` for metadata of ours that is no text or number; `asset_not_found` for an id that is none.
-    pub fn read(filename: &str, content_type: Option<&str>, metadata: Map<String, Value>) -> Result<Self> {
-        let text = |name: &str| text(&metadata, name);
-        let size = text("size")?.map(|size| {
-            size.parse().map_err(|_| Error::invalid_field("size", "a whole number of bytes is expected"))
-        });
-        Ok(Self {
-            asset_id: text("asset_id")?.map(|id| id.parse()).transpose()?,
-            wish: Wish {
-                filename: filename.to_owned(),
-                size: size.transpose()?,
-                content_type: content_type.filter(|text| is_said(text)).map(str::to_owned),
-                sha256: text("sha256")?,
-                folder: text("folder")?,
-                message_id: text("message_id")?,
-                metadata,
-                ..Wish::default()
-            },
-        })
-    }
+/// Reads what Uppy knows of a file that it wants to send.
+///
+/// # Errors
+/// `invalid_field` for metadata of ours that is no text or number; `asset_not_found` for an id that is none.
+pub fn wanted(filename: &str, content_type: Option<&str>, metadata: Map<String, Value>) -> Result<Wanted> {
+    let text = |name: &str| text(&metadata, name);
+    let size = text("size")?.map(|size| {
+        size.parse().map_err(|_| Error::invalid_field("size", "a whole number of bytes is expected"))
+    });
+    Ok(Wanted {
+        asset_id: text("asset_id")?.map(|id| id.parse()).transpose()?,
+        wish: Wish {
+            filename: filename.to_owned(),
+            size: size.transpose()?,
+            content_type: content_type.filter(|text| is_said(text)).map(str::to_owned),
+            sha256: text("sha256")?,
+            folder: text("folder")?,
+            message_id: text("message_id")?,
+            metadata,
+            ..Wish::default()
+        },
+    })
 }
 
 /// A value of the metadata; in a query numbers are text, and what is missing is the word for it.

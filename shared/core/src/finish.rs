@@ -10,9 +10,10 @@ use crate::{
     change,
     effects::order_ingest,
     error::{Error, Result},
+    find,
     ids::{OwnerId, UploadId, Version},
-    names::ObjectKey,
     ports::{AssetRepository, Clock, JobQueue, MultipartStore, ObjectHead, OriginalStore, Stitched},
+    right::Right,
     upload::{PartTag, UploadedPart, check_open_upload},
 };
 
@@ -241,9 +242,7 @@ where
 
     /// The owner's asset with this key; what isn't the owner's isn't there.
     async fn owned(&self, owner: &OwnerId, object_key: &str) -> Result<Option<Asset>> {
-        let Ok(key) = object_key.parse::<ObjectKey>() else { return Ok(None) };
-        let asset = self.table.get(key.asset_id()).await?;
-        Ok(asset.filter(|asset| asset.owner() == owner && *asset.key() == key))
+        find::asset_at(&self.table, owner, object_key, Right::Change).await
     }
 }
 
@@ -333,6 +332,15 @@ fn why_over(asset: &Asset, version: Version) -> Error {
         _ if asset.is_update_cancelled() => Error::conflict(Failure::CANCELLED, "the upload was cancelled"),
         _ => Error::upload_not_found(),
     }
+}
+
+/// Why nothing can be sent any more for what an asset's last grant let come.
+pub fn over(asset: &Asset) -> Error {
+    let version = asset.granted();
+    if came(asset, version) {
+        return Error::conflict("already_uploaded", "the upload is complete");
+    }
+    why_over(asset, version)
 }
 
 fn incomplete() -> Error {

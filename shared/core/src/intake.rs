@@ -10,10 +10,14 @@ use crate::{
     change::{self, Written, uncontended, written},
     effects::free_uploads,
     error::{Error, ErrorKind, Result},
+    find,
+    finish::{over, version_superseded},
     gate::{Found, Gate, Principal, Terms, Wish},
+    idempotency::Made,
     ids::{AssetId, ETag, OwnerId, Sha256, UploadId, Version},
     names::{ContentType, ObjectKey},
     ports::{AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, MultipartStore, OriginalStore},
+    right::Right,
     upload::{MULTIPART_TTL, Parts, SizeRange},
     usage::Quota,
 };
@@ -43,13 +47,44 @@ pub enum Opening {
     OpenMultipart,
 }
 
-/// What was let through the gate.
-#[derive(Debug, Clone)]
-pub struct Admitted {
-    /// What may come.
-    pub terms: Terms,
-    /// The asset that it becomes a further version of; a new one if it is none.
-    pub updated: Option<Asset>,
+/// A file that a client wants to send, as it came by whichever door.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// What the gate is asked.
+    pub wish: Wish,
+    /// The asset that gets a further version; a new one if it is missing.
+    pub asset_id: Option<AssetId>,
+}
+
+/// What becomes of content that its owner has already, as far as the client says which it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// The asset that has it is shown, and nothing is sent.
+    Shown,
+    /// It is sent, since this door's clients know no other answer, and found to be the same when it is read.
+    SentAgain,
+}
+
+/// What came of a client's wish to send a file.
+#[derive(Debug)]
+pub enum Opened {
+    /// The upload is open.
+    Granted(Asset),
+    /// Nothing is to be sent: this asset has the content, or has ended since an earlier try of the request opened it.
+    Existing(Asset),
+}
+
+impl Opened {
+    /// The asset whose upload is open, for doors that have no other answer.
+    ///
+    /// # Errors
+    /// Why it isn't, see [`over`].
+    pub fn granted(self) -> Result<Asset> {
+        match self {
+            Self::Granted(asset) => Ok(asset),
+            Self::Existing(asset) => Err(over(&asset)),
+        }
+    }
 }
 
 /// Which asset's version the bytes become.
@@ -72,45 +107,66 @@ where
     C: Clock,
     I: IdGenerator,
 {
-    /// Lets a wish through the gate, or not. A further version of an asset is written where that asset is, so that is the
-    /// folder which the gate is asked of, whatever the wish says.
+    /// What every door does with a file that a client wants to send: it passes the gate, and its upload is opened, as `plan`
+    /// says from what was let through. What an earlier try of the same request opened is given again.
+    ///
+    /// A further version of an asset is written where that asset is, so that is the folder which the gate is asked of,
+    /// whatever the wish says.
     ///
     /// # Errors
-    /// The gate's; `asset_not_found` unless the asset is the caller's.
-    pub async fn admit(
+    /// The gate's; `asset_not_found` unless the asset is the caller's; those of [`Self::open`], [`Self::open_update`] and
+    /// `plan`; `version_superseded` where another update took the place of what an earlier try opened.
+    pub async fn take(
         &self,
         gate: &Gate<impl GateFunction>,
         principal: &Principal,
-        mut wish: Wish,
-        asset_id: Option<AssetId>,
-    ) -> Result<Admitted> {
+        wanted: Wanted,
+        known: Known,
+        plan: impl FnOnce(&mut Terms) -> Result<Opening>,
+    ) -> Result<Opened> {
+        let (owner, Wanted { mut wish, asset_id }) = (&principal.owner, wanted);
         let updated = match asset_id {
             None => None,
             Some(id) => {
-                let asset = self.table.get(id).await?.filter(|asset| asset.owner() == &principal.owner);
+                let asset = find::asset(&self.table, owner, id, Right::Change).await?;
                 Some(asset.ok_or_else(Error::asset_not_found)?)
             }
         };
         if let Some(asset) = &updated {
             wish.folder = Some(asset.folder().to_string());
         }
-        let terms = gate.admit(principal, &wish).await?;
-        Ok(Admitted { terms, updated })
+        let mut terms = gate.admit(principal, &wish).await?;
+        let opening = plan(&mut terms)?;
+        if let Some(made) = &terms.made
+            && let Some(opened) = self.earlier(owner, made, updated.as_ref()).await?
+        {
+            return Ok(opened);
+        }
+        if let Some(asset) = updated {
+            return self.open_update(asset, &terms, opening).await.map(Opened::Granted);
+        }
+        if known == Known::Shown
+            && let Some(asset) = self.existing(gate, owner, &terms).await?
+        {
+            return Ok(Opened::Existing(asset));
+        }
+        self.open(owner, &terms, opening).await.map(Opened::Granted)
     }
 
-    /// Opens the upload of what was let through.
-    ///
-    /// # Errors
-    /// See [`Self::open`] and [`Self::open_update`].
-    pub async fn open_admitted(
-        &self,
-        owner: &OwnerId,
-        admitted: Admitted,
-        opening: Opening,
-    ) -> Result<Asset> {
-        match admitted.updated {
-            None => self.open(owner, &admitted.terms, opening).await,
-            Some(asset) => self.open_update(asset, &admitted.terms, opening).await,
+    /// What an earlier try of the same request opened: its new asset, or the next version of `updated`.
+    async fn earlier(&self, owner: &OwnerId, made: &Made, updated: Option<&Asset>) -> Result<Option<Opened>> {
+        let asset = match updated {
+            None => find::asset(&self.table, owner, made.asset_id, Right::Change).await?,
+            Some(asset) => {
+                let is_open = asset.grant().is_some_and(|grant| grant.id == made.grant);
+                (made.is_repeat || is_open).then(|| asset.clone())
+            }
+        };
+        let Some(asset) = asset else { return Ok(None) };
+        match asset.open_grant() {
+            Some(open) if open.id == made.grant => Ok(Some(Opened::Granted(asset))),
+            Some(_) if updated.is_some() => Err(version_superseded()),
+            _ => Ok(Some(Opened::Existing(asset))),
         }
     }
 
@@ -121,7 +177,7 @@ where
     ///
     /// # Errors
     /// See [`Gate::admit_content`].
-    pub async fn existing(
+    async fn existing(
         &self,
         gate: &Gate<impl GateFunction>,
         owner: &OwnerId,
@@ -155,16 +211,6 @@ where
         self.copy(owner, place, terms, &keeper).await.map(Some)
     }
 
-    /// What an earlier try of the same request made: its new asset, or the asset of which it opened the next version.
-    pub async fn earlier(&self, owner: &OwnerId, admitted: &Admitted) -> Result<Option<Asset>> {
-        let Some(made) = &admitted.terms.made else { return Ok(None) };
-        if let Some(asset) = &admitted.updated {
-            let is_open = asset.grant().is_some_and(|grant| grant.id == made.grant);
-            return Ok((made.is_repeat || is_open).then(|| asset.clone()));
-        }
-        Ok(self.table.get(made.asset_id).await?.filter(|asset| asset.owner() == owner))
-    }
-
     /// The owner's finished asset that the index names under `digest`, if it shows just this content.
     async fn finished(
         &self,
@@ -174,11 +220,9 @@ where
         terms: &Terms,
     ) -> Result<Option<Asset>> {
         let Some(id) = self.table.keeper(owner, digest).await? else { return Ok(None) };
-        Ok(self.table.get(id).await?.filter(|asset| {
-            asset.owner() == owner
-                && asset.stage() == Stage::Done
-                && asset.sha256() == Some(sha256)
-                && terms.size.holds(asset.size())
+        let asset = find::asset(&self.table, owner, id, Right::Read).await?;
+        Ok(asset.filter(|asset| {
+            asset.stage() == Stage::Done && asset.sha256() == Some(sha256) && terms.size.holds(asset.size())
         }))
     }
 
@@ -198,10 +242,9 @@ where
                 break;
             }
             // what was there went, was changed, or died before it was written
-            let there = self.table.get(holder).await?;
-            let shown = there.filter(|asset| {
-                asset.owner() == owner && asset.stage() == Stage::Done && asset.sha256() == keeper.sha256()
-            });
+            let there = find::asset(&self.table, owner, holder, Right::Read).await?;
+            let shown =
+                there.filter(|asset| asset.stage() == Stage::Done && asset.sha256() == keeper.sha256());
             if let Some(here) = shown.filter(|here| is_at_place(here, terms)) {
                 return Ok(here);
             }

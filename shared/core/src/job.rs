@@ -29,6 +29,7 @@ use crate::{
     ids::{AssetId, MessageId, OwnerId, RequestId, Sha256},
     names::{ContentType, Filename, Folder},
     ports::{Clock, Saved, UploadJobRepository},
+    right::is_same_owner,
     storable,
     time::Timestamp,
     upload::SizeRange,
@@ -319,7 +320,7 @@ impl UploadJob {
     }
 
     fn followed(&mut self, asset: &Asset) {
-        let ours = asset.owner() == &self.owner
+        let ours = is_same_owner(asset.owner(), &self.owner)
             && asset.upload_job() == Some(&self.request_id)
             && Some(asset.id()) > self.earlier_asset;
         if !ours || self.status.is_end() {

@@ -10,6 +10,8 @@
 //! | [`upload`] | one PUT or multipart, part sizes, signing windows, checks of a part list |
 //! | [`gate`] | the one policy that every grant passes: who, where, which types, how much |
 //! | [`intake`] | opening an upload: the record, the multipart upload, content that is there already |
+//! | [`right`] | who may use whose record |
+//! | [`find`] | the asset that a caller names, if it is the caller's to use |
 //! | [`finish`] | completing an upload, listing its parts, calling it off |
 //! | [`job`] | upload jobs: announced, started by a token, followed to their end |
 //! | [`task`] | what became of the files of one small form |
@@ -32,6 +34,7 @@ pub mod change;
 pub mod document;
 pub mod effects;
 pub mod error;
+pub mod find;
 pub mod finish;
 pub mod gate;
 pub mod idempotency;
@@ -40,6 +43,7 @@ pub mod intake;
 pub mod job;
 pub mod names;
 pub mod ports;
+pub mod right;
 pub mod storable;
 pub mod task;
 pub mod time;

@@ -3,6 +3,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
     process::Command,
 };
 
@@ -121,4 +123,54 @@ fn only_the_adapters_see_the_sdk() {
     let sdk = |name: &&String| graph.direct[*name].iter().any(|below| below.starts_with("aws-sdk-"));
     let seeing: Vec<_> = graph.folders.keys().filter(sdk).filter(|name| *name != "sluice-bench").collect();
     assert_eq!(seeing, ["sluice-aws"]);
+}
+
+/// The Rust files below these folders of the repository, each with its text.
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+    let mut files = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            files.push((path, text));
+        }
+    }
+    files
+}
+
+#[test]
+fn who_may_use_a_record_is_decided_in_one_place() {
+    let folders: Vec<String> = Graph::read().folders.values().map(|folder| format!("{folder}/src")).collect();
+    let production: Vec<&str> = folders
+        .iter()
+        .map(String::as_str)
+        .filter(|folder| folder.starts_with("functions/") || folder.starts_with("shared/"))
+        .filter(|folder| !folder.starts_with("shared/testing"))
+        .collect();
+    let files = sources(&production);
+    assert!(files.len() > 100);
+    let compares = |line: &str| {
+        ["owner", "owner()", "caller"].iter().any(|name| {
+            [" == ", " != "].iter().any(|sign| {
+                line.contains(&format!("{name}{sign}"))
+                    || ["", "&", "*", "self.", "&self."]
+                        .iter()
+                        .any(|start| line.contains(&format!("{sign}{start}{name}")))
+            })
+        })
+    };
+    let strangers: Vec<String> = files
+        .iter()
+        .filter(|(path, _)| !path.ends_with("core/src/right.rs"))
+        // what the doubles and the unit tests compare is no right
+        .filter(|(path, _)| !path.to_string_lossy().contains("tests"))
+        .flat_map(|(path, text)| {
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            code.lines().filter(|line| compares(line)).map(|line| format!("{}: {line}", path.display()))
+        })
+        .collect();
+    assert!(strangers.is_empty(), "{strangers:#?}");
 }

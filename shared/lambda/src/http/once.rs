@@ -1,7 +1,7 @@
 //! The `Idempotency-Key` header.
 
 use sluice_core::{
-    Result,
+    Error, Result,
     idempotency::{Attempt, Keyed},
     ids::{OwnerId, Sha256},
     ports::{Clock, IdGenerator, IdempotencyRepository},
@@ -29,13 +29,13 @@ impl<R: IdempotencyRepository, C: Clock, I: IdGenerator> Once<'_, R, C, I> {
     ///
     /// # Errors
     /// `invalid_idempotency_key`, `idempotency_mismatch` (422), `request_in_flight` (409); those of `run`.
-    pub async fn run(
+    pub async fn run<E: From<Error>>(
         &self,
         owner: &OwnerId,
         request: &Request,
         asked: impl FnOnce() -> Sha256,
-        run: impl AsyncFnOnce(Option<&Attempt>) -> Result<Response>,
-    ) -> Result<Response> {
+        run: impl AsyncFnOnce(Option<&Attempt>) -> Result<Response, E>,
+    ) -> Result<Response, E> {
         let attempt = match request.header(IDEMPOTENCY_KEY) {
             Some(key) => {
                 let keyed = Keyed { owner, route: request.route(), key, request: asked() };

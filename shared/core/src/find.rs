@@ -1,0 +1,34 @@
+//! Finding the asset that a caller names.
+//!
+//! What a caller has no right to doesn't exist for it. So nothing here fails for want of a right: the answer is that of an
+//! asset that never was.
+
+use crate::{
+    asset::Asset,
+    error::Result,
+    ids::{AssetId, OwnerId},
+    names::ObjectKey,
+    ports::AssetRepository,
+    right::{Right, has_right},
+};
+
+/// The asset with this id, if the caller has the right to it.
+pub async fn asset(
+    table: &impl AssetRepository,
+    caller: &OwnerId,
+    id: AssetId,
+    right: Right,
+) -> Result<Option<Asset>> {
+    Ok(table.get(id).await?.filter(|asset| has_right(caller, asset.owner(), right)))
+}
+
+/// The asset with this object key, if the caller has the right to it. Of a text that is no key there is none.
+pub async fn asset_at(
+    table: &impl AssetRepository,
+    caller: &OwnerId,
+    key: &str,
+    right: Right,
+) -> Result<Option<Asset>> {
+    let Ok(key) = key.parse::<ObjectKey>() else { return Ok(None) };
+    Ok(asset(table, caller, key.asset_id(), right).await?.filter(|asset| *asset.key() == key))
+}
