@@ -288,6 +288,30 @@ async fn what_is_too_large_to_hash_is_read_only_as_far_as_its_type() {
 }
 
 #[tokio::test]
+async fn an_announced_digest_that_nobody_checked_is_not_shown() {
+    let world = World::new();
+    let bytes = vec![b' '; 3 << 20];
+    let announced = granted(&world, "alice", |grant| {
+        grant.size = SizeRange::exactly(bytes.len() as u64);
+        grant.sha256 = Some(build::digest(b"something else"));
+    });
+    assert_eq!(announced.sha256(), None);
+    world.upload(&announced, bytes);
+    event(&world, &announced).await.unwrap();
+    let done = world.table.asset(announced.id());
+    assert_eq!((done.stage(), done.sha256()), (Stage::Done, None), "too large to be hashed here");
+
+    // one that could be hashed was
+    let checked = granted(&world, "alice", |grant| {
+        grant.size = SizeRange::exactly(9);
+        grant.sha256 = Some(build::digest(b"%PDF-1.7\n"));
+    });
+    world.upload(&checked, b"%PDF-1.7\n".to_vec());
+    event(&world, &checked).await.unwrap();
+    assert_eq!(world.table.asset(checked.id()).sha256(), Some(build::digest(b"%PDF-1.7\n")));
+}
+
+#[tokio::test]
 async fn content_that_the_gate_does_not_take_fails_whatever_it_was_announced_as() {
     let world = World::new();
     let rules = r#"{"image": {"types": ["image/jpeg"]}, "*": {"types": []}}"#;
