@@ -85,8 +85,8 @@ def test_a_size_that_is_none(alice, size):
 
 @pytest.mark.parametrize("name", [
     "", " ", "\t", ".", "..", "a/b.jpg", "/etc/passwd", "../../etc/passwd", "a\\b.jpg", "..\\x", "a\0.jpg", "a\nb.jpg",
-    "a\r\nx: y.jpg", "a\x1b[31m.jpg", "a\x7f.jpg", "a\x85.jpg", "photo\u202egpj.exe", "a\u2066b.jpg", "a\u200b.jpg",
-    "\ufeffa.jpg", "x" * 256, "x" * 1000, "ü" * 256,
+    "a\r\nx: y.jpg", "a\x1b[31m.jpg", "a\x7f.jpg", "a\x85.jpg", "photo\u202egpj.exe", "a\u2029b.jpg",
+    "photo.jpg\u3164\u3164.exe", "\ufeff", "x" * 256, "x" * 1000, "ü" * 256,
 ], ids=lambda name: ascii(name)[:24])
 def test_a_name_that_misleads(alice, name):
     problem = assert_problem(post(alice, "/prepare", {"filename": name, "file_size": 1}), 400, "invalid_filename")
@@ -94,7 +94,7 @@ def test_a_name_that_misleads(alice, name):
     assert "\u202e" not in problem["detail"], "a name is never echoed"
 
 
-@pytest.mark.parametrize("name", [7, None, True, [], ["a"], {}], ids=str)
+@pytest.mark.parametrize("name", [7, True, [], ["a"], {}], ids=str)
 def test_a_name_that_is_no_text(alice, name):
     assert_problem(post(alice, "/prepare", {"filename": name, "file_size": 1}), 400, "invalid_field")
 
@@ -102,6 +102,7 @@ def test_a_name_that_is_no_text(alice, name):
 @pytest.mark.parametrize(("name", "extension"), [
     ("Übergröße.PNG", ".png"), ("写真.heic", ".heic"), ("صورة.jpg", ".jpg"), ("👩‍👩‍👧.gif", ".gif"), ("a b (1).jpg", ".jpg"),
     ("no extension", ""), (".bashrc", ""), ("a..b", ".b"), ("100%.jpg", ".jpg"), ('"quotes\'.jpg', ".jpg"), ("a.ü", ""),
+    ("\u200fחשבונית.pdf", ".pdf"), ("می\u200cخواهم.jpg", ".jpg"),
     ("x" * 255, ""), ("ü" * 251 + ".jpg", ".jpg"), ("COM1", ""), ("<script>.html", ".html"),
 ], ids=lambda name: ascii(name)[:24])
 def test_names_of_any_script_are_kept(alice, name, extension):
@@ -111,7 +112,7 @@ def test_names_of_any_script_are_kept(alice, name, extension):
 
 
 @pytest.mark.parametrize("field", [
-    {"content_type": "image"}, {"content_type": "image/p ng"}, {"content_type": "image/"},
+    {"relative_path": "../a"}, {"content_type": "image/p ng"}, {"content_type": "image/"},
     {"content_type": "image/png\r\nx-evil: 1"}, {"content_type": "image/" + "x" * 200}, {"content_type": 7},
     {"content_type": "image/pñg"},
     {"sha256": "x"}, {"sha256": ""}, {"sha256": "0" * 63}, {"sha256": "0" * 65}, {"sha256": "g" * 64}, {"sha256": 7},

@@ -3,13 +3,13 @@
 use serde_json::json;
 use sluice_core::{
     Result,
-    ports::{AssetRepository, Clock, LinkSigner, MultipartStore, OriginalStore},
+    ports::{AssetRepository, Clock, Link, LinkSigner, MultipartStore, OriginalStore},
 };
 use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
 
 use crate::read::{MAX_LIMIT, Reader};
 
-/// Answers a request.
+/// Answers a request. To HEAD the answer is that of GET without its body.
 pub async fn handle<T, O, L, C>(reader: &Reader<T, O, L, C>, request: Request) -> Result<Response>
 where
     T: AssetRepository,
@@ -17,15 +17,41 @@ where
     L: LinkSigner,
     C: Clock,
 {
+    if *request.method() != Method::HEAD {
+        return route(reader, &request, request.method()).await;
+    }
+    let mut response = route(reader, &request, &Method::GET).await?;
+    response.body_mut().clear();
+    Ok(response)
+}
+
+async fn route<T, O, L, C>(
+    reader: &Reader<T, O, L, C>,
+    request: &Request,
+    method: &Method,
+) -> Result<Response>
+where
+    T: AssetRepository,
+    O: OriginalStore + MultipartStore,
+    L: LinkSigner,
+    C: Clock,
+{
     let owner = || request.caller(reader.clock.now()).map(|caller| caller.owner);
-    match (request.method(), &request.segments()[..]) {
+    match (method, &request.segments()[..]) {
         (&Method::GET, ["assets"]) => {
             let limit = request.query_number("limit", 1..=MAX_LIMIT)?;
             let page = reader.list(&owner()?, limit, request.query("cursor")).await?;
             Ok(http::json(StatusCode::OK, &json!({ "assets": page.items, "next": page.next })))
         }
         (&Method::GET, ["assets", id]) => Ok(http::json(StatusCode::OK, &reader.one(&owner()?, id).await?)),
-        (&Method::GET, ["assets", id, "download"]) => http::redirect(&reader.download(&owner()?, id).await?),
+        (&Method::GET, ["assets", id, "download"]) => {
+            let Link { url, expires_at } = reader.download(&owner()?, id).await?;
+            // a page of another origin can't follow a redirect to a third one: its browser says `Origin: null` then
+            if request.accepts_json() {
+                return Ok(http::json(StatusCode::OK, &json!({ "url": url, "expires_at": expires_at })));
+            }
+            http::redirect(&url)
+        }
         (&Method::DELETE, ["assets", id]) => {
             reader.cancel(&owner()?, id).await?;
             Ok(http::no_content())
@@ -34,9 +60,11 @@ where
             reader.cancel_update(&owner()?, id).await?;
             Ok(http::no_content())
         }
-        (_, ["assets", _, "update"]) => Ok(http::method_not_allowed(&request, &["DELETE"])),
-        (_, ["assets"] | ["assets", _, "download"]) => Ok(http::method_not_allowed(&request, &["GET"])),
-        (_, ["assets", _]) => Ok(http::method_not_allowed(&request, &["GET", "DELETE"])),
-        _ => Ok(http::no_such_route(&request)),
+        (_, ["assets", _, "update"]) => Ok(http::method_not_allowed(request, &["DELETE"])),
+        (_, ["assets"] | ["assets", _, "download"]) => {
+            Ok(http::method_not_allowed(request, &["GET", "HEAD"]))
+        }
+        (_, ["assets", _]) => Ok(http::method_not_allowed(request, &["GET", "HEAD", "DELETE"])),
+        _ => Ok(http::no_such_route(request)),
     }
 }

@@ -7,7 +7,7 @@ use sluice_core::{
     document::{AssetDocument, download_link},
     find,
     ids::OwnerId,
-    ports::{AssetRepository, Clock, LinkSigner, MultipartStore, OriginalStore, Page},
+    ports::{AssetRepository, Clock, Link, LinkSigner, MultipartStore, OriginalStore, Page},
     right::Right,
 };
 
@@ -66,7 +66,7 @@ where
     ///
     /// # Errors
     /// `asset_not_found` unless it is the owner's; `upload_incomplete` while there are no bytes.
-    pub async fn download(&self, owner: &OwnerId, id: &str) -> Result<String> {
+    pub async fn download(&self, owner: &OwnerId, id: &str) -> Result<Link> {
         let asset = self.found(owner, id, Right::Read).await?;
         download_link(&asset, &self.links)
             .await?

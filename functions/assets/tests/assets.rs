@@ -8,7 +8,20 @@ use sluice_core::{
     ports::Clock,
 };
 use sluice_lambda::http::{Method, Request};
-use sluice_testing::{Browser, World, build};
+use sluice_testing::{
+    Browser, FixedClock, MemoryLinkSigner, MemoryOriginals, MemoryTable, Probe, World, build,
+};
+
+fn reader(
+    world: &World,
+) -> Reader<Probe<MemoryTable>, Probe<MemoryOriginals>, Probe<MemoryLinkSigner>, FixedClock> {
+    Reader {
+        table: world.table.clone(),
+        originals: world.originals.clone(),
+        links: world.links.clone(),
+        clock: world.clock.clone(),
+    }
+}
 
 /// Status, body and location, or the code of a refusal.
 async fn ask(
@@ -17,12 +30,7 @@ async fn ask(
     method: Method,
     target: &str,
 ) -> Result<(u16, Value, Option<String>), &'static str> {
-    let reader = Reader {
-        table: world.table.clone(),
-        originals: world.originals.clone(),
-        links: world.links.clone(),
-        clock: world.clock.clone(),
-    };
+    let reader = reader(world);
     let expires_at = world.clock.now().plus(build::GRANT_TTL);
     let request = Request::new(method, target).with_caller(&build::owner(owner), expires_at);
     let response = handle(&reader, request).await.map_err(|error| error.code())?;
@@ -86,6 +94,36 @@ async fn a_download_saves_the_very_bytes_under_the_files_name() {
     let answer = world.browser.get(&location.unwrap()).await;
     assert_eq!((status, &answer.body[..]), (302, &b"bytes"[..]));
     assert!(answer.headers["content-disposition"].starts_with("attachment"), "{:?}", answer.headers);
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_told_the_link_and_until_when_it_is_good() {
+    let world = World::new();
+    let asset = world.uploaded("alice", "bytes");
+    let reader = reader(&world);
+    let send = async |method: Method, accept: &str| {
+        let expires_at = world.clock.now().plus(build::GRANT_TTL);
+        let request = Request::new(method, &format!("/assets/{}/download", asset.id()))
+            .with_caller(&build::owner("alice"), expires_at)
+            .with_header("accept", accept);
+        handle(&reader, request).await.unwrap()
+    };
+    for accept in ["application/json", "application/json, text/plain;q=0.5", "Application/JSON;q=0.9"] {
+        let answer = send(Method::GET, accept).await;
+        let told: Value = serde_json::from_str(answer.body()).unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{accept}");
+        assert_eq!(&world.browser.get(told["url"].as_str().unwrap()).await.body[..], b"bytes");
+        assert!(told["expires_at"].as_str().unwrap() > world.clock.now().to_string().as_str());
+    }
+    for accept in ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "", "application/json;q=0"] {
+        assert_eq!(send(Method::GET, accept).await.status().as_u16(), 302, "{accept}");
+    }
+    let head = send(Method::HEAD, "*/*").await;
+    assert_eq!((head.status().as_u16(), head.body().as_str()), (302, ""));
+    assert!(head.headers().contains_key("location"));
+    let (status, _, _) =
+        ask(&world, "alice", Method::HEAD, &format!("/assets/{}", asset.id())).await.unwrap();
+    assert_eq!(status, 200);
 }
 
 #[tokio::test]

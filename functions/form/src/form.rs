@@ -6,9 +6,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use multer::Multipart;
 use sluice_core::{Error, ErrorKind, Result, ids::Sha256};
-use sluice_lambda::blocking;
-
-use crate::disposition;
+use sluice_lambda::{blocking, http::disposition};
 
 /// The largest form. In base64 it is 6,000,000 bytes, and with the headers around it an event fits the 6 MiB of Lambda's
 /// payload (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
@@ -29,6 +27,8 @@ pub struct Form {
     pub folder: Option<String>,
     /// The application's message that they belong to.
     pub message_id: Option<String>,
+    /// The paths of its files within a folder that is sent as a whole, in the files' order.
+    relative_paths: Vec<String>,
 }
 
 /// A file of a form.
@@ -36,6 +36,8 @@ pub struct Form {
 pub struct File {
     /// Its name, as it came.
     pub filename: String,
+    /// Its path within a folder that is sent as a whole.
+    pub relative_path: Option<String>,
     /// The type that the client says.
     pub content_type: Option<String>,
     /// Its bytes.
@@ -47,7 +49,9 @@ pub struct File {
 impl Form {
     /// The digest of all that it holds: each file's own stands for its bytes.
     pub fn digest(&self) -> Sha256 {
-        let file = |file: &File| (file.filename.clone(), file.content_type.clone(), file.sha256);
+        let file = |file: &File| {
+            (file.filename.clone(), file.relative_path.clone(), file.content_type.clone(), file.sha256)
+        };
         let files: Vec<_> = self.files.iter().map(file).collect();
         let all = (files, &self.folder, &self.message_id);
         Sha256::of(serde_json::to_string(&all).unwrap_or_default().as_bytes())
@@ -82,7 +86,7 @@ pub async fn read(content_type: Option<&str>, body: Vec<u8>) -> Result<Form> {
     while let Some(part) = parts.next_field().await.map_err(|error| fault(&error))? {
         let said = part.headers().get("content-disposition");
         let said = said.and_then(|value| disposition::parse(value.as_bytes()));
-        let said = said.ok_or_else(|| {
+        let said = said.filter(|said| said.kind == "form-data").ok_or_else(|| {
             invalid("a part has no `Content-Disposition: form-data`, or one that isn't UTF-8")
         })?;
         let name = said.name.ok_or_else(|| invalid("a part has no name"))?;
@@ -98,11 +102,14 @@ pub async fn read(content_type: Option<&str>, body: Vec<u8>) -> Result<Form> {
             Some(filename) => {
                 let hashed = bytes.clone();
                 let sha256 = blocking(move || Sha256::of(&hashed)).await?;
-                form.files.push(File { filename, content_type, bytes, sha256 });
+                form.files.push(File { filename, relative_path: None, content_type, bytes, sha256 });
             }
             None => match name.as_str() {
                 "folder" => form.folder = Some(text_of(&name, &bytes)?),
                 "message_id" => form.message_id = Some(text_of(&name, &bytes)?),
+                "relative_path" | "relativePath" | "webkitRelativePath" => {
+                    form.relative_paths.push(text_of(&name, &bytes)?);
+                }
                 "file" | "files" | "file[]" | "files[]" => {
                     return Err(Error::invalid_field(&name, "a file is expected, with a file name"));
                 }
@@ -117,6 +124,12 @@ pub async fn read(content_type: Option<&str>, body: Vec<u8>) -> Result<Form> {
     }
     if form.files.is_empty() {
         return Err(Error::invalid_field("file", "is missing; a part with a file name is a file"));
+    }
+    // one for each file, or none can be told to be any file's
+    if form.relative_paths.len() == form.files.len() {
+        for (file, path) in form.files.iter_mut().zip(form.relative_paths.drain(..)) {
+            file.relative_path = Some(path);
+        }
     }
     form.folder = form.folder.filter(|text| !text.is_empty());
     form.message_id = form.message_id.filter(|text| !text.is_empty());
@@ -203,6 +216,23 @@ mod tests {
         {
             assert_eq!(read_text(same, &body).await.unwrap().files.len(), 2);
         }
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_sent_as_a_whole_keeps_its_paths() {
+        let path = |path: &str| part("name=\"relativePath\"", "", path);
+        let file = |name: &str| part(&format!("name=\"file\"; filename=\"{name}\""), "", name);
+        let paths = async |body: String| {
+            let form = read_text(TYPE, &(body + "--XX--\r\n")).await.unwrap();
+            form.files.into_iter().map(|file| file.relative_path).collect::<Vec<_>>()
+        };
+        let (rome, oslo) = (Some("rome/a".to_owned()), Some("oslo/b".to_owned()));
+        assert_eq!(paths(path("rome/a") + &file("a")).await, [rome.clone()]);
+        let both = path("rome/a") + &file("a") + &path("oslo/b") + &file("b");
+        assert_eq!(paths(both).await, [rome.clone(), oslo.clone()]);
+        let last = file("a") + &file("b") + &path("rome/a") + &path("oslo/b");
+        assert_eq!(paths(last).await, [rome, oslo]);
+        assert_eq!(paths(path("rome/a") + &file("a") + &file("b")).await, [None, None]);
     }
 
     #[tokio::test]

@@ -25,7 +25,6 @@
 //! `lambda:InvokeFunction` on the gate.
 
 pub mod config;
-pub mod disposition;
 pub mod form;
 pub mod handler;
 pub mod take;

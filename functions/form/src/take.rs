@@ -68,7 +68,7 @@ where
     /// # Errors
     /// That of the first file, where none could be taken.
     pub async fn take(&self, principal: &Principal, form: Form, attempt: Option<&Attempt>) -> Result<Taken> {
-        let Form { files, folder, message_id } = form;
+        let Form { files, folder, message_id, .. } = form;
         let wish = Wish { folder, message_id, ..Wish::default() };
         let answers: Vec<(String, Result<Asset>)> = stream::iter(files)
             .enumerate()
@@ -110,7 +110,8 @@ where
         let sha256 = file.sha256;
         let wish = Wish {
             size: Some(u64::try_from(file.bytes.len()).map_err(Error::internal)?),
-            filename: file.filename,
+            filename: Some(file.filename),
+            relative_path: file.relative_path,
             content_type: file.content_type,
             sha256: Some(sha256.to_string()),
             ..wish

@@ -77,12 +77,15 @@ where
             let page = jobs.list(&caller()?.owner, limit, request.query("cursor")).await?;
             Ok(http::json(StatusCode::OK, &json!({ "jobs": page.items, "next": page.next })))
         }
+        (&Method::GET, ["uploadjobs", request_id]) => {
+            Ok(http::json(StatusCode::OK, &jobs.one(&caller()?.owner, request_id).await?))
+        }
         (&Method::DELETE, ["uploadjobs", request_id]) => {
             jobs.cancel(&caller()?.owner, request_id).await?;
             Ok(http::no_content())
         }
         (_, ["uploadjobs"]) => Ok(http::method_not_allowed(&request, &["GET", "POST"])),
-        (_, ["uploadjobs", _]) => Ok(http::method_not_allowed(&request, &["DELETE"])),
+        (_, ["uploadjobs", _]) => Ok(http::method_not_allowed(&request, &["GET", "DELETE"])),
         (&Method::POST, ["s3_signature"]) => {
             let caller = caller()?.principal();
             let mut wanted: FormBody = request.json()?;

@@ -39,6 +39,8 @@ pub struct Announcement {
     filetype: Option<String>,
     sha256: Option<String>,
     folder: Option<String>,
+    #[serde(alias = "relativePath")]
+    relative_path: Option<String>,
     message_id: Option<String>,
     #[serde(flatten)]
     metadata: Map<String, Value>,
@@ -99,11 +101,12 @@ where
         let owner = &principal.owner;
         let request_id: RequestId = wanted.id.parse()?;
         let mut wish = Wish {
-            filename: wanted.filename,
+            filename: Some(wanted.filename),
             size: wanted.filesize,
             content_type: wanted.filetype,
             sha256: wanted.sha256,
             folder: wanted.folder,
+            relative_path: wanted.relative_path,
             message_id: wanted.message_id,
             upload_job: Some(request_id.clone()),
             metadata: wanted.metadata,
@@ -145,6 +148,17 @@ where
         let now = self.clock.now();
         let items = page.items.iter().map(|job| UploadJobDocument::render(job, now)).collect();
         Ok(Page { items, next: page.next })
+    }
+
+    /// One of the owner's jobs.
+    ///
+    /// # Errors
+    /// `job_not_found` unless it is the owner's.
+    pub async fn one(&self, owner: &OwnerId, request_id: &str) -> Result<UploadJobDocument> {
+        // what can't be an id is none
+        let request_id: RequestId = request_id.parse().map_err(|_| job_not_found())?;
+        let job = self.jobs.get(owner, &request_id).await?.ok_or_else(job_not_found)?;
+        Ok(UploadJobDocument::render(&job, self.clock.now()))
     }
 
     /// Calls a job off, and the upload that it started. A repeat changes nothing.

@@ -2,7 +2,12 @@
 //! `POST /s3_signature`.
 
 use serde::Deserialize;
-use sluice_core::{Error, Result, gate::Wish, idempotency::Made, intake::Wanted};
+use sluice_core::{
+    Error, Result,
+    gate::{Wish, said},
+    idempotency::Made,
+    intake::Wanted,
+};
 
 /// The body as it comes. Which of the two it is, `upload_id` tells.
 #[derive(Debug, Deserialize)]
@@ -12,6 +17,8 @@ pub struct PrepareBody {
     content_type: Option<String>,
     sha256: Option<String>,
     folder: Option<String>,
+    #[serde(alias = "relativePath")]
+    relative_path: Option<String>,
     message_id: Option<String>,
     asset_id: Option<String>,
     client_part_size: Option<u64>,
@@ -26,11 +33,12 @@ pub struct PrepareBody {
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the wire's fields; `contracts` of the README says each")]
 pub struct NewUpload {
-    pub filename: String,
+    pub filename: Option<String>,
     pub file_size: u64,
     pub content_type: Option<String>,
     pub sha256: Option<String>,
     pub folder: Option<String>,
+    pub relative_path: Option<String>,
     pub message_id: Option<String>,
     /// Set to replace an existing asset's content.
     pub asset_id: Option<String>,
@@ -44,13 +52,14 @@ impl TryFrom<NewUpload> for Wanted {
     type Error = Error;
 
     fn try_from(body: NewUpload) -> Result<Self> {
-        let asset_id = body.asset_id.as_deref().map(str::parse).transpose()?;
+        let asset_id = said(body.asset_id.as_ref()).map(str::parse).transpose()?;
         let wish = Wish {
             filename: body.filename,
             size: Some(body.file_size),
             content_type: body.content_type,
             sha256: body.sha256,
             folder: body.folder,
+            relative_path: body.relative_path,
             message_id: body.message_id,
             made: body.made,
             ..Wish::default()
@@ -67,6 +76,8 @@ pub struct FormBody {
     content_type: Option<String>,
     sha256: Option<String>,
     folder: Option<String>,
+    #[serde(alias = "relativePath")]
+    relative_path: Option<String>,
     message_id: Option<String>,
     /// Set to replace an existing asset's content.
     pub asset_id: Option<String>,
@@ -79,13 +90,14 @@ impl TryFrom<FormBody> for Wanted {
     type Error = Error;
 
     fn try_from(body: FormBody) -> Result<Self> {
-        let asset_id = body.asset_id.as_deref().map(str::parse).transpose()?;
+        let asset_id = said(body.asset_id.as_ref()).map(str::parse).transpose()?;
         let wish = Wish {
-            filename: body.filename,
+            filename: Some(body.filename),
             size: body.file_size,
             content_type: body.content_type,
             sha256: body.sha256,
             folder: body.folder,
+            relative_path: body.relative_path,
             message_id: body.message_id,
             made: body.made,
             ..Wish::default()
@@ -129,11 +141,12 @@ impl PrepareBody {
             }));
         }
         Ok(Prepare::New(NewUpload {
-            filename: self.filename.ok_or_else(|| missing("filename"))?,
+            filename: self.filename,
             file_size: self.file_size.ok_or_else(|| missing("file_size"))?,
             content_type: self.content_type,
             sha256: self.sha256,
             folder: self.folder,
+            relative_path: self.relative_path,
             message_id: self.message_id,
             asset_id: self.asset_id,
             client_part_size: self.client_part_size,

@@ -141,7 +141,8 @@ async fn what_is_wrong_is_named_and_leaves_nothing_behind() {
         (with("filename", json!("../x")), "invalid_filename"),
         (with("filename", json!("x".repeat(1000))), "invalid_filename"),
         (with("filename", json!("a\u{202e}gpj.exe")), "invalid_filename"),
-        (with("content_type", json!("jpeg")), "invalid_field"),
+        (with("content_type", json!("image/p ng")), "invalid_field"),
+        (with("relative_path", json!("../a.jpg")), "invalid_field"),
         (with("sha256", json!("abc")), "invalid_field"),
         (with("folder", json!("users/bob")), "folder_forbidden"),
         (with("client_num_parts", json!(10_001)), "invalid_field"),
@@ -318,4 +319,40 @@ async fn a_key_is_its_owners_and_its_routes() {
     ];
     assert_eq!(ids.pop().as_ref(), Some(&ids[0]));
     assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2]);
+}
+
+#[tokio::test]
+async fn what_a_client_does_not_say_is_made_up_for() {
+    let world = World::new();
+    let asset = async |body: Value| {
+        let (_, granted) = prepare(&world, "alice", &body).await.unwrap();
+        world.table.asset(granted["asset_id"].as_str().unwrap().parse().unwrap())
+    };
+    // no name, as in the example of the first flow
+    let nameless = asset(json!({ "file_size": 5, "content_type": "image/jpeg" })).await;
+    assert_eq!(nameless.filename().as_str(), "file.jpg");
+    // words that JavaScript puts where nothing is, and types that are none
+    for word in ["null", "undefined", "image", "*/*"] {
+        let body = json!({ "filename": "a.png", "file_size": 5, "content_type": word });
+        assert_eq!(asset(body).await.grant().unwrap().content_type.as_str(), "image/png");
+    }
+    let unsaid = json!({ "filename": "a.png", "file_size": 5, "folder": "null", "message_id": "undefined", "asset_id": "null" });
+    assert_eq!(asset(unsaid).await.folder().as_str(), "users/alice");
+    // a file of a folder that is sent as a whole
+    let body = json!({ "filename": "a.png", "file_size": 5, "folder": " trips ", "relative_path": "rome/day 1/a.png" });
+    assert_eq!(asset(body).await.folder().as_str(), "users/alice/trips/rome/day 1");
+}
+
+#[tokio::test]
+async fn an_update_without_a_name_keeps_the_assets() {
+    let world = World::new();
+    let asset = world.uploaded("alice", vec![0; 5]);
+    world.apply(asset.id(), &Event::Ingested(Box::new(build::ingest(asset.version(), build::digest(b"x")))));
+    let (job, version) = (JobName::Image, asset.version());
+    world.apply(asset.id(), &Event::JobSucceeded { job, version, derivatives: vec![], warnings: vec![] });
+    let body = json!({ "file_size": 6, "asset_id": asset.id(), "relative_path": "elsewhere/b.jpg" });
+    prepare(&world, "alice", &body).await.unwrap();
+    let updated = world.table.asset(asset.id());
+    assert_eq!(updated.grant().unwrap().filename, *asset.filename());
+    assert_eq!(updated.folder(), asset.folder());
 }

@@ -178,7 +178,7 @@ async fn what_is_wrong_is_named_and_nothing_is_kept() {
         (with("filesize", json!("1")), "invalid_field"),
         (with("filesize", json!(u64::MAX)), "file_too_large"),
         (with("filename", json!("../x")), "invalid_filename"),
-        (with("filetype", json!("nonsense")), "invalid_field"),
+        (with("filetype", json!("image/p ng")), "invalid_field"),
         (with("folder", json!("users/bob")), "folder_forbidden"),
         (with("comment", json!("x".repeat(20_000))), "invalid_field"),
     ] {
@@ -342,4 +342,16 @@ async fn a_job_that_is_announced_again_with_its_key_has_the_same_token() {
     assert_eq!(send("k2").await.unwrap_err(), "job_exists");
     let job = world.jobs.by_token(build::digest(first["upload_token"].as_str().unwrap().as_bytes())).await;
     assert_eq!(job.unwrap().unwrap().request_id().as_str(), "job");
+}
+
+#[tokio::test]
+async fn one_job_is_shown_to_its_owner_alone() {
+    let world = World::new();
+    announce(&world, "alice", &clip("job 7")).await.unwrap();
+    let (status, job) = list(&world, "alice", "/job%207").await.unwrap();
+    let (_, page) = list(&world, "alice", "").await.unwrap();
+    assert_eq!((status, &job), (200, &page["jobs"][0]));
+    for (owner, id) in [("bob", "job%207"), ("alice", "job"), ("alice", "..")] {
+        assert_eq!(list(&world, owner, &format!("/{id}")).await, Err("job_not_found"), "{id}");
+    }
 }

@@ -8,7 +8,7 @@ use base64::{
 use serde_json::{Map, Value};
 use sha2::Digest;
 use sluice_core::{gate::Wish, ids::Sha256, names::ContentType, tus::MAX_APPEND_BYTES};
-use sluice_lambda::http::{Method, Request};
+use sluice_lambda::http::{Method, Request, disposition};
 
 use crate::{
     fault::{Fault, Refusal},
@@ -28,8 +28,8 @@ const OFFSET_TYPE: &str = "application/offset+octet-stream";
 const PARTIAL_TYPE: &str = "application/partial-upload";
 /// The largest header that is read. API Gateway takes 10,240 bytes of all together.
 const MAX_HEADER_BYTES: usize = 8_192;
-/// What a file is called that has no name.
-const NAMELESS: &str = "upload";
+/// The words that JavaScript puts where nothing is.
+const UNSAID: [&str; 2] = ["null", "undefined"];
 
 /// Some clients leave the padding away.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -201,15 +201,15 @@ impl Metadata {
         Ok(Self { raw: Some(raw.to_owned()), pairs })
     }
 
-    /// The first of these keys that has a value.
+    /// The first of these keys that has a value. The words that JavaScript puts where nothing is are none.
     pub fn get(&self, keys: &[&str]) -> Option<&str> {
         let find = |wanted: &&str| self.pairs.iter().find(|(key, _)| key == wanted)?.1.as_deref();
-        keys.iter().filter_map(find).find(|value| !value.is_empty())
+        keys.iter().filter_map(find).find(|value| !value.is_empty() && !UNSAID.contains(value))
     }
 
     /// What the client wishes to upload.
     pub fn wish(&self, request: &Request, size: Option<u64>) -> Wish {
-        const READ: [&str; 11] = [
+        const READ: [&str; 12] = [
             "filename",
             "name",
             "filetype",
@@ -221,17 +221,20 @@ impl Metadata {
             "token",
             "upload_request_id",
             "relativePath",
+            "relative_path",
         ];
         let text = |keys: &[&str]| self.get(keys).map(str::to_owned);
         // a draft's client has the file's own type in the header, and its name where a form has it
         let of_draft = (!has_type(request, OFFSET_TYPE)).then(|| request.header("content-type")).flatten();
         let content_type = self.get(&["filetype", "type"]).or(of_draft);
-        let disposition = request.header("content-disposition").and_then(filename_of);
+        let disposition =
+            request.header("content-disposition").and_then(|header| disposition::parse(header.as_bytes()));
+        let disposition = disposition.and_then(|said| said.filename).filter(|name| !name.is_empty());
         let rest = self.pairs.iter().filter(|(key, _)| !READ.contains(&key.as_str()));
         let metadata: Map<String, Value> =
             rest.filter_map(|(key, value)| Some((key.clone(), Value::String(value.clone()?)))).collect();
         Wish {
-            filename: text(&["filename", "name"]).or(disposition).unwrap_or_else(|| NAMELESS.to_owned()),
+            filename: text(&["filename", "name"]).or(disposition),
             size,
             // what is no media type says nothing
             content_type: content_type
@@ -239,6 +242,7 @@ impl Metadata {
                 .map(str::to_owned),
             sha256: text(&["sha256"]),
             folder: text(&["folder"]),
+            relative_path: text(&["relativePath", "relative_path"]),
             message_id: text(&["message_id"]),
             metadata,
             ..Wish::default()
@@ -252,16 +256,6 @@ pub fn digest_of_creation(request: &Request) -> Sha256 {
         ["upload-length", "upload-defer-length", "upload-metadata", "upload-concat", "upload-complete"];
     let asked = ASK.map(|name| request.header(name));
     Sha256::of(format!("{} {asked:?}", request.digest()).as_bytes())
-}
-
-/// The name in `Content-Disposition` (RFC 6266), where it is plain.
-fn filename_of(header: &str) -> Option<String> {
-    let (_, rest) = header.split_once("filename=")?;
-    let name = match rest.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next()?,
-        None => rest.split(';').next()?.trim(),
-    };
-    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// `Upload-Concat`

@@ -800,3 +800,36 @@ async fn an_update_that_comes_again_with_its_key_is_never_given_the_upload_of_an
     let url = format!("/{}", header(&others, "location").unwrap());
     assert_eq!(status(&server.append(&url, 0, b"abcdef").await), 204);
 }
+
+#[tokio::test]
+async fn what_a_client_does_not_say_is_made_up_for() {
+    let server = Server::new();
+    let pair = |key: &str, value: &str| format!("{key} {}", base64(value.as_bytes()));
+    let metadata = [
+        pair("filename", "a.png"),
+        pair("filetype", "undefined"),
+        pair("folder", "null"),
+        pair("message_id", "null"),
+        pair("relativePath", "rome/a.png"),
+    ];
+    let post = server.to(Method::POST, "/files").header("upload-length", 6);
+    assert_eq!(status(&post.header("upload-metadata", metadata.join(",")).send().await), 201);
+    assert_eq!(status(&server.to(Method::POST, "/files").header("upload-length", 6).send().await), 201);
+    let names = [
+        "attachment; FileName=a.png",
+        r#"attachment; filename="say \"hi\".png""#,
+        "attachment; filename=e.png; filename*=UTF-8''%e2%82%ac.png",
+    ];
+    for name in names {
+        let post = server.draft(Method::POST, "/files").header("upload-complete", "?0");
+        assert_eq!(status(&post.header("content-disposition", name).send().await), 201);
+    }
+    let assets = server.world.table.assets();
+    let told: Vec<_> =
+        assets.iter().map(|asset| (asset.filename().as_str(), asset.folder().as_str())).collect();
+    assert_eq!(told[0], ("a.png", "users/alice/rome"));
+    let names: Vec<_> = told[1..].iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["file", "a.png", "say \"hi\".png", "€.png"]);
+    assert_eq!(assets[0].grant().unwrap().content_type.as_str(), "image/png");
+    assert_eq!(assets[0].message_id(), None);
+}

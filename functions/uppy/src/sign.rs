@@ -91,16 +91,18 @@ impl SignBody {
     }
 }
 
-/// The folder and the name in a key that Uppy proposes. Its own keys begin with a UUID and a hyphen.
+/// The folder and the name in a key that Uppy proposes. Its own keys begin with a UUID and a hyphen, and a name may hold the
+/// path of a file in a folder.
 fn proposal(key: &str) -> (Option<&str>, &str) {
-    let (folder, name) = match key.rsplit_once('/') {
-        Some((folder, name)) => (Some(folder), name),
-        None => (None, key),
-    };
+    match without_uuid(key).rsplit_once('/') {
+        Some((folder, name)) => (Some(folder), without_uuid(name)),
+        None => (None, without_uuid(key)),
+    }
+}
+
+fn without_uuid(name: &str) -> &str {
     let own = name.split_at_checked(36).filter(|(start, _)| Uuid::try_parse(start).is_ok());
-    let name =
-        own.and_then(|(_, rest)| rest.strip_prefix('-')).filter(|name| !name.is_empty()).unwrap_or(name);
-    (folder, name)
+    own.and_then(|(_, rest)| rest.strip_prefix('-')).filter(|rest| !rest.is_empty()).unwrap_or(name)
 }
 
 /// Signs one request.
@@ -188,6 +190,7 @@ mod tests {
         assert_eq!(proposal("photo.jpg"), (None, "photo.jpg"));
         assert_eq!(proposal(&format!("{uuid}-photo.jpg")), (None, "photo.jpg"));
         assert_eq!(proposal(&format!("trips/2026/{uuid}-a-b.jpg")), (Some("trips/2026"), "a-b.jpg"));
+        assert_eq!(proposal(&format!("{uuid}-x/y.png")), (Some("x"), "y.png"), "no folder of the UUID");
         let odd = [uuid.to_owned(), format!("{uuid}-"), format!("{uuid}.jpg"), "é".repeat(30)];
         for name in odd {
             assert_eq!(proposal(&name), (None, &*name));

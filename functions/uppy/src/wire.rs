@@ -75,11 +75,12 @@ pub fn wanted(filename: &str, content_type: Option<&str>, metadata: Map<String, 
     Ok(Wanted {
         asset_id: text("asset_id")?.map(|id| id.parse()).transpose()?,
         wish: Wish {
-            filename: filename.to_owned(),
+            filename: Some(filename.to_owned()),
             size: size.transpose()?,
             content_type: content_type.filter(|text| is_said(text)).map(str::to_owned),
             sha256: text("sha256")?,
             folder: text("folder")?,
+            relative_path: text("relativePath")?,
             message_id: text("message_id")?,
             metadata,
             ..Wish::default()

@@ -41,7 +41,7 @@ impl Flow {
             policy: UploadPolicy::default(),
         };
         let wanted = NewUpload {
-            filename: "photo.jpg".to_owned(),
+            filename: Some("photo.jpg".to_owned()),
             file_size: bytes as u64,
             content_type: Some("image/jpeg".to_owned()),
             ..NewUpload::default()

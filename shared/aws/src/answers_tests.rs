@@ -369,6 +369,7 @@ async fn judge(clients: &Clients, limit: Duration) -> Result<GateAnswer> {
         kind: Kind::Video,
         size: None,
         message_id: None,
+        upload_job: None,
         metadata: &serde_json::Map::new(),
         refused_by_policy: None,
     };

@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     ids::{AssetId, MessageId, RequestId, Sha256, Version},
     names::{ContentType, Filename, Folder, Kind, ObjectKey},
-    ports::{Disposition, LinkSigner, OriginalLink},
+    ports::{Disposition, Link, LinkSigner, OriginalLink},
     time::Timestamp,
 };
 
@@ -106,7 +106,7 @@ impl AssetDocument {
         for made in asset.derivatives() {
             derivatives.push(DerivativeDocument {
                 name: made.name.clone(),
-                url: links.derivative(&made.key).await?,
+                url: links.derivative(&made.key).await?.url,
                 content_type: made.content_type.clone(),
                 width: made.width,
                 height: made.height,
@@ -115,7 +115,7 @@ impl AssetDocument {
             });
         }
         let media_url = match original_link(asset, &content_type, Disposition::Inline) {
-            Some(link) => Some(links.original(link).await?),
+            Some(link) => Some(links.original(link).await?.url),
             None => None,
         };
         let poll = (!asset.is_settled()).then_some(POLL);
@@ -161,7 +161,7 @@ impl AssetDocument {
 }
 
 /// A short-lived link that saves the original under its name; none while there are no bytes.
-pub async fn download_link(asset: &Asset, links: &impl LinkSigner) -> Result<Option<String>> {
+pub async fn download_link(asset: &Asset, links: &impl LinkSigner) -> Result<Option<Link>> {
     let content_type = asset.content_type().cloned().unwrap_or_else(ContentType::octet_stream);
     match original_link(asset, &content_type, Disposition::Attachment) {
         Some(link) => links.original(link).await.map(Some),

@@ -73,8 +73,8 @@ pub struct Principal {
 /// What a client asks to upload, as it came: nothing of it is believed.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
-    /// The file's name.
-    pub filename: String,
+    /// The file's name; where the client doesn't say, it has one by its type.
+    pub filename: Option<String>,
     /// Its bytes; none where the client doesn't say.
     pub size: Option<u64>,
     /// Its media type.
@@ -83,6 +83,9 @@ pub struct Wish {
     pub sha256: Option<String>,
     /// Where it shall land.
     pub folder: Option<String>,
+    /// Its path within a folder that is sent as a whole, its own name last: its folders are made below the one where it
+    /// shall land.
+    pub relative_path: Option<String>,
     /// The application's message that it belongs to.
     pub message_id: Option<String>,
     /// The upload job that it comes by.
@@ -292,6 +295,9 @@ pub struct GateRequest<'a> {
     pub size: Option<u64>,
     /// The application's message that it belongs to.
     pub message_id: Option<&'a MessageId>,
+    /// The upload job that it comes by; left out without one, and once the content is judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_job: Option<&'a RequestId>,
     /// What else the client told.
     pub metadata: &'a Map<String, Value>,
     /// The code of the policy's refusal; null where the policy lets it through.
@@ -352,6 +358,7 @@ impl<G: GateFunction> Gate<G> {
             kind: Kind::of(&terms.content_type),
             size: wish.size,
             message_id: terms.message_id.as_ref(),
+            upload_job: terms.upload_job.as_ref(),
             metadata: &wish.metadata,
             refused_by_policy: by_policy.as_ref().err().map(Error::code),
         };
@@ -390,6 +397,7 @@ impl<G: GateFunction> Gate<G> {
             kind: Kind::of(content_type),
             size: Some(found.size),
             message_id: found.message_id,
+            upload_job: None,
             metadata: &Map::new(),
             refused_by_policy: by_policy.as_ref().err().map(Error::code),
         };
@@ -398,29 +406,44 @@ impl<G: GateFunction> Gate<G> {
     }
 
     fn read(&self, principal: &Principal, wish: &Wish) -> Result<Terms> {
-        let filename: Filename = wish.filename.parse()?;
-        let content_type = match wish.content_type.as_deref() {
-            None | Some("") => ContentType::octet_stream(),
-            Some(text) => ContentType::from_header(text)?,
+        let content_type =
+            said(wish.content_type.as_ref()).map(ContentType::from_client).transpose()?.flatten();
+        let content_type = content_type.filter(|said| *said != ContentType::octet_stream());
+        let (filename, content_type) = match (wish.filename.as_deref(), content_type) {
+            (Some(name), Some(content_type)) => (Filename::from_client(name)?, content_type),
+            (Some(name), None) => {
+                let filename = Filename::from_client(name)?;
+                let content_type = ContentType::of_name(&filename);
+                (filename, content_type)
+            }
+            (None, content_type) => {
+                let content_type = content_type.unwrap_or_else(ContentType::octet_stream);
+                (Filename::of_type(&content_type), content_type)
+            }
         };
-        let content_type = if content_type == ContentType::octet_stream() {
-            ContentType::of_name(&filename)
-        } else {
-            content_type
+        let folder = Folder::resolve(&principal.owner, said(wish.folder.as_ref()).unwrap_or_default())?;
+        let folder = match said(wish.relative_path.as_ref()) {
+            Some(path) => folder.of_relative(path)?,
+            None => folder,
         };
         let most = self.policy.max_bytes(Kind::of(&content_type));
         Ok(Terms {
             size: wish.size.map_or(SizeRange::at_most(most), SizeRange::exactly),
             content_type,
-            sha256: wish.sha256.as_deref().map(str::parse).transpose()?,
-            folder: Folder::resolve(&principal.owner, wish.folder.as_deref().unwrap_or_default())?,
-            message_id: wish.message_id.as_deref().map(str::parse).transpose()?,
+            sha256: said(wish.sha256.as_ref()).map(str::parse).transpose()?,
+            folder,
+            message_id: said(wish.message_id.as_ref()).map(str::parse).transpose()?,
             upload_job: wish.upload_job.clone(),
             quota: self.policy.quota,
             made: wish.made.clone(),
             filename,
         })
     }
+}
+
+/// What a client says, unless it is one of the words that JavaScript puts where nothing is.
+pub fn said(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !matches!(*text, "null" | "undefined"))
 }
 
 /// The answer of an operator's function that lets something through.
@@ -477,7 +500,7 @@ mod tests {
 
     fn wish(filename: &str, content_type: &str, size: u64) -> Wish {
         Wish {
-            filename: filename.to_owned(),
+            filename: Some(filename.to_owned()),
             content_type: Some(content_type.to_owned()),
             size: Some(size),
             ..Wish::default()

@@ -111,7 +111,7 @@ where
     /// says from what was let through. What an earlier try of the same request opened is given again.
     ///
     /// A further version of an asset is written where that asset is, so that is the folder which the gate is asked of,
-    /// whatever the wish says.
+    /// whatever the wish says. It keeps the asset's name unless the client says another.
     ///
     /// # Errors
     /// The gate's; `asset_not_found` unless the asset is the caller's; those of [`Self::open`], [`Self::open_update`] and
@@ -134,6 +134,8 @@ where
         };
         if let Some(asset) = &updated {
             wish.folder = Some(asset.folder().to_string());
+            wish.relative_path = None;
+            wish.filename.get_or_insert_with(|| asset.filename().to_string());
         }
         let mut terms = gate.admit(principal, &wish).await?;
         let opening = plan(&mut terms)?;

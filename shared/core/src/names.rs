@@ -20,10 +20,35 @@ pub const MAX_FOLDER_BYTES: usize = 512;
 /// The deepest folder path, in segments.
 pub const MAX_FOLDER_DEPTH: usize = 16;
 
-/// Characters that reorder the text around them or can't be seen: "photo\u{202e}gpj.exe" shows as "photoexe.jpg".
-/// (Unicode Technical Report 36, bidirectional text spoofing.)
+/// Characters that can disguise an extension, which no name needs: overrides of direction ("photo\u{202e}gpj.exe" shows as
+/// "photoexe.jpg"), ends of lines and paragraphs, and letters of Hangul that show as nothing, so that what stands behind a
+/// row of them isn't seen (Unicode Technical Report 36, section 2.9 and 3).
 const fn is_deceptive(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{202d}' | '\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
+    )
+}
+
+/// Characters that are seen as nothing and change nothing of the name that they stand in. Programs leave them there: the
+/// isolates and embeddings that a bidirectional text was wrapped in, byte-order marks, spaces of no width, the tags of a flag.
+/// The marks of direction (U+200E, U+200F, U+061C) and the joiners (U+200C, U+200D) aren't among them: real Hebrew, Arabic,
+/// Persian and Indic names are written with them, and emoji are joined by them.
+const fn is_idle(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200b}'
+            | '\u{202a}'..='\u{202c}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// A text of a client's without what is seen as nothing in it.
+fn without_idle(text: &str) -> String {
+    text.chars().filter(|&c| !is_idle(c)).collect()
 }
 
 /// What is wrong with one segment of a path, if anything.
@@ -37,7 +62,7 @@ fn fault_of_segment(text: &str) -> Option<&'static str> {
     } else if text.chars().any(char::is_control) {
         Some("holds a control character")
     } else if text.chars().any(is_deceptive) {
-        Some("holds an invisible or direction-changing character")
+        Some("holds a character that disguises what follows it")
     } else if text.chars().count() > MAX_FILENAME_CHARS {
         Some("is longer than 255 characters")
     } else {
@@ -47,7 +72,7 @@ fn fault_of_segment(text: &str) -> Option<&'static str> {
 
 text_newtype! {
     /// A file's name as its user wrote it: 1 to 255 characters of any script, without path separators, control
-    /// characters and direction overrides.
+    /// characters and what disguises an extension.
     Filename, check_filename
 }
 
@@ -56,6 +81,28 @@ fn check_filename(text: &str) -> Result<()> {
 }
 
 impl Filename {
+    /// The name that a client says, without what is seen as nothing in it.
+    ///
+    /// # Errors
+    /// `invalid_filename`
+    pub fn from_client(text: &str) -> Result<Self> {
+        Self::try_from(without_idle(text))
+    }
+
+    /// The name of a file that comes without one: `file`, with an extension by which its type is known.
+    pub fn of_type(content_type: &ContentType) -> Self {
+        let subtype = content_type.as_str().split_once('/').map_or("", |(_, subtype)| subtype);
+        let known = mime_guess::get_mime_extensions_str(content_type.as_str()).unwrap_or_default();
+        let usual =
+            USUAL_EXTENSIONS.iter().find(|(of, _)| *of == content_type.as_str()).map(|(_, usual)| *usual);
+        let extension =
+            usual.or_else(|| known.iter().find(|known| **known == subtype).or(known.first()).copied());
+        match extension.filter(|_| *content_type != ContentType::octet_stream()) {
+            Some(extension) => Self(format!("file.{extension}")),
+            None => Self("file".to_owned()),
+        }
+    }
+
     /// The extension in lower case, if it is 1 to 10 ASCII letters or digits.
     pub fn extension(&self) -> Option<String> {
         let (stem, extension) = self.as_str().rsplit_once('.')?;
@@ -64,6 +111,12 @@ impl Filename {
             && extension.chars().all(|c| c.is_ascii_alphanumeric());
         plain.then(|| extension.to_ascii_lowercase())
     }
+}
+
+/// The segments of a client's path, each without what is seen as nothing in it and without white space around it.
+fn segments_from_client(path: &str) -> Vec<String> {
+    let path = path.trim().trim_matches('/');
+    path.split('/').map(|segment| without_idle(segment).trim().to_owned()).collect()
 }
 
 text_newtype! {
@@ -98,7 +151,7 @@ impl Folder {
     /// `invalid_field` for a path that is none.
     pub fn resolve(owner: &OwnerId, path: &str) -> Result<Self> {
         let own = Self::of_user(owner);
-        let path = path.trim_matches('/');
+        let path = &segments_from_client(path).join("/");
         if path.is_empty() {
             return Ok(own);
         }
@@ -109,6 +162,21 @@ impl Folder {
             }
             Some("users" | "stores" | "system") => Ok(folder),
             _ => Self::try_from(format!("{own}/{folder}")),
+        }
+    }
+
+    /// The folder below this one in which a file lies whose path is `path`, by which a folder was sent (`trips/rome/a.jpg`;
+    /// what browsers call `webkitRelativePath` and Uppy `relativePath`).
+    ///
+    /// # Errors
+    /// `invalid_field` for a path that is none.
+    pub fn of_relative(&self, path: &str) -> Result<Self> {
+        let segments = segments_from_client(path);
+        match segments.split_last() {
+            Some((_, folders)) if !folders.is_empty() => {
+                Self::try_from(format!("{self}/{}", folders.join("/")))
+            }
+            _ => Ok(self.clone()),
         }
     }
 
@@ -144,6 +212,16 @@ impl ContentType {
     /// From a header or a client: parameters are dropped, letters made small.
     pub fn from_header(text: &str) -> Result<Self> {
         Self::try_from(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+    }
+
+    /// The type that a client says; none where what it says is no type (`image`, `jpeg`, `undefined`, `*/*`).
+    ///
+    /// # Errors
+    /// `invalid_field` for what looks like a type and can't be one.
+    pub fn from_client(text: &str) -> Result<Option<Self>> {
+        let named = text.split(';').next().unwrap_or_default().trim();
+        let is_word = named.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte));
+        if is_word || named.contains('*') { Ok(None) } else { Self::from_header(text).map(Some) }
     }
 
     /// What a file of this name usually is.
@@ -304,6 +382,26 @@ impl Kind {
     }
 }
 
+/// The extension that files of a type usually have, where the first in the alphabet isn't it.
+const USUAL_EXTENSIONS: [(&str, &str); 16] = [
+    ("image/jpeg", "jpg"),
+    ("image/tiff", "tif"),
+    ("image/svg+xml", "svg"),
+    ("image/heic", "heic"),
+    ("video/mp4", "mp4"),
+    ("video/quicktime", "mov"),
+    ("video/x-matroska", "mkv"),
+    ("video/mpeg", "mpg"),
+    ("audio/mpeg", "mp3"),
+    ("audio/mp4", "m4a"),
+    ("audio/wav", "wav"),
+    ("audio/ogg", "ogg"),
+    ("text/plain", "txt"),
+    ("text/html", "html"),
+    ("text/markdown", "md"),
+    ("application/zip", "zip"),
+];
+
 /// The subtypes that are text though they aren't `text/…`.
 const TEXTS: [&str; 18] = [
     "json",
@@ -447,10 +545,88 @@ mod tests {
             "a\0b",
             "a\nb",
             "photo\u{202e}gpj.exe",
-            "a\u{2066}b",
+            "photo\u{202d}gpj.exe",
+            "photo.jpg\u{3164}\u{3164}\u{3164}.exe",
+            "photo.jpg\u{ffa0}.exe",
+            "a\u{2029}b",
+            "\u{feff}\u{200b}",
             &too_long,
         ] {
-            assert_eq!(name.parse::<Filename>().unwrap_err().code(), "invalid_filename", "{name:?}");
+            assert_eq!(Filename::from_client(name).unwrap_err().code(), "invalid_filename", "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_real_names_are_written_with_stays_and_what_is_seen_as_nothing_goes() {
+        for name in [
+            "\u{200f}חשבונית (2).pdf",
+            "می\u{200c}خواهم.docx",
+            "क्\u{200d}ष.png",
+            "صورة\u{061c} 1.jpg",
+            "a\u{200e}b.txt",
+            "👩\u{200d}👩\u{200d}👧.gif",
+        ] {
+            assert_eq!(Filename::from_client(name).unwrap().as_str(), name);
+        }
+        for (name, kept) in [
+            ("\u{2068}חשבונית\u{2069}.pdf", "חשבונית.pdf"),
+            ("\u{202a}C-drive.txt\u{202c}", "C-drive.txt"),
+            ("\u{feff}a.csv", "a.csv"),
+            ("a\u{200b}b.jpg", "ab.jpg"),
+            ("🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}.png", "🏴.png"),
+            ("photo.jpg\u{e0041}.exe", "photo.jpg.exe"),
+        ] {
+            assert_eq!(Filename::from_client(name).unwrap().as_str(), kept);
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_name_has_one_by_its_type() {
+        for (content_type, name) in [
+            ("image/jpeg", "file.jpg"),
+            ("image/png", "file.png"),
+            ("image/heic", "file.heic"),
+            ("video/mp4", "file.mp4"),
+            ("application/pdf", "file.pdf"),
+            ("text/plain", "file.txt"),
+            ("application/octet-stream", "file"),
+            ("application/x-never-heard-of", "file"),
+        ] {
+            assert_eq!(Filename::of_type(&content_type.parse().unwrap()).as_str(), name);
+        }
+        for (content_type, extension) in USUAL_EXTENSIONS {
+            let known = mime_guess::from_ext(extension).first_raw().unwrap_or_default();
+            assert_eq!(known.split('/').next(), content_type.split('/').next(), "{extension}: {known}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_type_counts_as_not_said() {
+        let said = |text: &str| ContentType::from_client(text).map(|said| said.map(String::from));
+        for none in ["", "image", "jpeg", "undefined", "null", "*/*", "image/*", "*", "JPEG; q=1", "text"] {
+            assert_eq!(said(none).unwrap(), None, "{none}");
+        }
+        assert_eq!(said("Image/JPEG; charset=x").unwrap().as_deref(), Some("image/jpeg"));
+        for bad in ["image/p ng", "image/", "/png", "image/png\r\nx: y", "image/pñg"] {
+            assert_eq!(said(bad).unwrap_err().code(), "invalid_field", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_is_a_folder_below() {
+        let below = |path: &str| Folder::of_user(&owner()).of_relative(path).map(String::from);
+        for (path, folder) in [
+            ("a.jpg", "users/alice"),
+            ("/a.jpg", "users/alice"),
+            ("", "users/alice"),
+            ("trips/a.jpg", "users/alice/trips"),
+            ("/trips/ rome /a.jpg", "users/alice/trips/rome"),
+            ("\u{2068}טיול\u{2069}/a.jpg", "users/alice/טיול"),
+        ] {
+            assert_eq!(below(path).unwrap(), folder, "{path}");
+        }
+        for bad in ["../a.jpg", "a/../b.jpg", "a//b.jpg", "a/\0/b.jpg", "${filename}/b"] {
+            assert_eq!(below(bad).unwrap_err().code(), "invalid_field", "{bad}");
         }
     }
 
@@ -469,6 +645,7 @@ mod tests {
         let folder = |path: &str| Folder::resolve(&owner(), path).map(String::from);
         assert_eq!(folder("").unwrap(), "users/alice");
         assert_eq!(folder("/trips/2026/").unwrap(), "users/alice/trips/2026");
+        assert_eq!(folder(" trips / 2026\u{200b}").unwrap(), "users/alice/trips/2026");
         for whole in
             ["users/alice/trips", "users/bob", "stores/42", "stores/42/banners", "system", "system/x"]
         {

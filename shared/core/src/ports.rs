@@ -309,12 +309,21 @@ pub struct OriginalLink<'a> {
     pub disposition: Disposition,
 }
 
+/// A short-lived link to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its address, which takes GET alone.
+    pub url: String,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
 /// Signs short-lived links to read.
 pub trait LinkSigner: Send + Sync {
     /// A link to an original.
-    fn original(&self, link: OriginalLink<'_>) -> impl Future<Output = Result<String>> + Send;
+    fn original(&self, link: OriginalLink<'_>) -> impl Future<Output = Result<Link>> + Send;
     /// A link to a derivative.
-    fn derivative(&self, key: &DerivedKey) -> impl Future<Output = Result<String>> + Send;
+    fn derivative(&self, key: &DerivedKey) -> impl Future<Output = Result<Link>> + Send;
 }
 
 /// Whether a conditional write took place.

@@ -20,6 +20,7 @@
 //! Nothing here logs a query string, a header or a body.
 
 mod body;
+pub mod disposition;
 mod once;
 mod problem;
 mod request;

@@ -155,7 +155,7 @@ mod tests {
         asset::{Asset, Event, Grant, GrantMode, Ingest, NewAsset, StoredObject},
         ids::Version,
         names::{DerivedKey, Folder, Kind},
-        ports::{LinkSigner, OriginalLink},
+        ports::{Link, LinkSigner, OriginalLink},
         upload::SizeRange,
     };
 
@@ -164,12 +164,14 @@ mod tests {
     struct Links;
 
     impl LinkSigner for Links {
-        async fn original(&self, link: OriginalLink<'_>) -> Result<String> {
-            Ok(format!("https://originals.example/{}", link.key))
+        async fn original(&self, link: OriginalLink<'_>) -> Result<Link> {
+            let url = format!("https://originals.example/{}", link.key);
+            Ok(Link { url, expires_at: Timestamp::from_seconds(1_700_003_600) })
         }
 
-        async fn derivative(&self, key: &DerivedKey) -> Result<String> {
-            Ok(format!("https://derived.example/{key}"))
+        async fn derivative(&self, key: &DerivedKey) -> Result<Link> {
+            let url = format!("https://derived.example/{key}");
+            Ok(Link { url, expires_at: Timestamp::from_seconds(1_700_003_600) })
         }
     }
 

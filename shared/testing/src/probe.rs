@@ -21,9 +21,9 @@ use sluice_core::{
     names::{ContentType, DerivedKey, ObjectKey},
     ports::{
         AssetRepository, Connection, ConnectionRepository, ContentIndex, Copied, Delivery, DerivedStore,
-        Endpoint, EndpointTokenRepository, IdempotencyRepository, JobOrder, JobQueue, LinkSigner, Locking,
-        MultipartStep, MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore, Page,
-        Saved, SignedForm, SignedPart, SignedRequest, StagingStore, Stitched, TaskRepository,
+        Endpoint, EndpointTokenRepository, IdempotencyRepository, JobOrder, JobQueue, Link, LinkSigner,
+        Locking, MultipartStep, MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore,
+        Page, Saved, SignedForm, SignedPart, SignedRequest, StagingStore, Stitched, TaskRepository,
         TicketRepository, TusUploadRepository, UploadJobRepository, UploadSigner,
     },
     task::{Task, TaskId},
@@ -312,8 +312,8 @@ watch! {
         fn address(key: &ObjectKey) -> String;
     }
     LinkSigner {
-        fn original(link: OriginalLink<'_>) -> String;
-        fn derivative(key: &DerivedKey) -> String;
+        fn original(link: OriginalLink<'_>) -> Link;
+        fn derivative(key: &DerivedKey) -> Link;
     }
     AssetRepository {
         // a transaction, known by its token for ten minutes

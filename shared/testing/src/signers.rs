@@ -11,8 +11,8 @@ use sluice_core::{
     ids::{ETag, Sha256, UploadId},
     names::{ContentType, DerivedKey, ObjectKey},
     ports::{
-        Clock, Disposition, LinkSigner, MultipartStep, MultipartStore, OriginalLink, SignedForm, SignedPart,
-        SignedRequest, Stitched, UploadSigner,
+        Clock, Disposition, Link, LinkSigner, MultipartStep, MultipartStore, OriginalLink, SignedForm,
+        SignedPart, SignedRequest, Stitched, UploadSigner,
     },
     time::Timestamp,
     upload::{PartTag, UploadedPart},
@@ -252,29 +252,30 @@ impl MemoryLinkSigner {
         Self { clock: clock.clone(), ttl }
     }
 
-    fn expires(&self) -> (&'static str, String) {
-        ("expires", self.clock.now().plus(self.ttl).to_string())
+    fn link(&self, bucket: &str, key: &str, mut bound: Vec<(&str, String)>) -> Link {
+        let expires_at = self.clock.now().plus(self.ttl);
+        bound.push(("expires", expires_at.to_string()));
+        Link { url: signed_url(bucket, key, &bound), expires_at }
     }
 }
 
 impl LinkSigner for MemoryLinkSigner {
-    async fn original(&self, link: OriginalLink<'_>) -> Result<String> {
+    async fn original(&self, link: OriginalLink<'_>) -> Result<Link> {
         let how = match link.disposition {
             Disposition::Inline => "inline",
             Disposition::Attachment => "attachment",
         };
         let name = escape(link.filename.as_str());
         let mut bound = vec![
-            self.expires(),
             ("response-content-disposition", format!("{how}; filename*=UTF-8''{name}")),
             ("response-content-type", link.content_type.to_string()),
         ];
         bound.extend(link.version_id.map(|id| ("versionId", id.to_string())));
-        Ok(signed_url("originals", link.key.as_str(), &bound))
+        Ok(self.link("originals", link.key.as_str(), bound))
     }
 
-    async fn derivative(&self, key: &DerivedKey) -> Result<String> {
-        Ok(signed_url("derived", key.as_str(), &[self.expires()]))
+    async fn derivative(&self, key: &DerivedKey) -> Result<Link> {
+        Ok(self.link("derived", key.as_str(), Vec::new()))
     }
 }
 

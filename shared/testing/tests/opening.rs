@@ -37,7 +37,8 @@ async fn take(
     let gate: Gate<MemoryGate> = Gate { policy: GatePolicy::default(), function: None };
     let principal = Principal { owner: build::owner("alice"), roots: Roots::default() };
     let made = Made { asset_id: CountingIds::nth(900), grant: grant.to_owned(), is_repeat };
-    let wish = Wish { filename: "a.txt".to_owned(), size: Some(5), made: Some(made), ..Wish::default() };
+    let wish =
+        Wish { filename: Some("a.txt".to_owned()), size: Some(5), made: Some(made), ..Wish::default() };
     let wanted = Wanted { wish, asset_id: updated };
     intake(world).take(&gate, &principal, wanted, Known::SentAgain, |_| Ok(opening)).await
 }

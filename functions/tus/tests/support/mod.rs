@@ -154,7 +154,7 @@ impl Server {
     pub async fn job(&self, id: &str, size: u64) -> Job {
         let principal = Principal { owner: build::owner("alice"), roots: Roots::default() };
         let wish = Wish {
-            filename: "a.txt".to_owned(),
+            filename: Some("a.txt".to_owned()),
             size: Some(size),
             upload_job: Some(id.parse().unwrap()),
             ..Wish::default()

@@ -195,7 +195,7 @@ async fn links_are_the_sdks() {
                     content_type: &content_type,
                     disposition,
                 };
-                let ours = links.original(link).await.unwrap();
+                let ours = links.original(link).await.unwrap().url;
                 let theirs = clients
                     .s3()
                     .get_object()
@@ -211,7 +211,7 @@ async fn links_are_the_sdks() {
             }
         }
         let key = DerivedKey::new(CountingIds::nth(1), build::grant(now()).version, "thumb", "webp");
-        let ours = links.derivative(&key).await.unwrap();
+        let ours = links.derivative(&key).await.unwrap().url;
         let theirs = clients.s3().get_object().bucket("derived-123").key(key.as_str());
         let theirs = theirs.presigned(config(signed_at(&ours), TTL)).await.unwrap();
         assert_eq!(ours, theirs.uri());
@@ -227,7 +227,7 @@ async fn a_link_stays_the_same_for_half_of_its_life_and_always_has_the_other_hal
     let links = S3LinkSigner::new(&world, BUCKET, "derived-123", life).with_clock(clock.clone());
     let (mut links_seen, mut last) = (Vec::new(), String::new());
     for _ in 0..180 {
-        let url = links.derivative(&key).await.unwrap();
+        let url = links.derivative(&key).await.unwrap().url;
         let ends = signed_at(&url).plus(Duration::from_secs(expires(&url).parse().unwrap()));
         assert!(signed_at(&url) <= clock.now(), "a signature of the future is refused");
         assert!(clock.now().until(ends) >= life / 2, "{url} has less than half of its life left");
@@ -241,7 +241,7 @@ async fn a_link_stays_the_same_for_half_of_its_life_and_always_has_the_other_hal
     assert!(links_seen.len() <= 5, "{links_seen:?}");
     let another = clients("eu-central-1", None, Some("session 2"), None).await;
     let others = S3LinkSigner::new(&another, BUCKET, "derived-123", life).with_clock(clock.clone());
-    assert_ne!(others.derivative(&key).await.unwrap(), links.derivative(&key).await.unwrap());
+    assert_ne!(others.derivative(&key).await.unwrap().url, links.derivative(&key).await.unwrap().url);
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn a_link_ends_with_the_session_that_signed_it() {
     let clock = FixedClock::at(now());
     let links =
         S3LinkSigner::new(&world, BUCKET, "derived-123", Duration::from_hours(1)).with_clock(clock.clone());
-    let url = links.derivative(&key).await.unwrap();
+    let url = links.derivative(&key).await.unwrap().url;
     let until = signed_at(&url).plus(Duration::from_secs(expires(&url).parse().unwrap()));
     assert_eq!(until.as_seconds(), ends.as_seconds());
     clock.advance(Duration::from_mins(10));

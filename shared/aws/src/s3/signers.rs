@@ -9,7 +9,8 @@ use sluice_core::{
     ids::{ETag, UploadId},
     names::{DerivedKey, ObjectKey},
     ports::{
-        Clock, LinkSigner, MultipartStep, OriginalLink, SignedForm, SignedPart, SignedRequest, UploadSigner,
+        Clock, Link, LinkSigner, MultipartStep, OriginalLink, SignedForm, SignedPart, SignedRequest,
+        UploadSigner,
     },
     time::Timestamp,
 };
@@ -190,7 +191,7 @@ impl<C> S3LinkSigner<C> {
 }
 
 impl<C: Clock> LinkSigner for S3LinkSigner<C> {
-    async fn original(&self, link: OriginalLink<'_>) -> Result<String> {
+    async fn original(&self, link: OriginalLink<'_>) -> Result<Link> {
         let signing = self.originals.link_signing(self.clock.now(), self.ttl).await?;
         let disposition = content_disposition(link.disposition, link.filename);
         let mut query = vec![
@@ -200,23 +201,16 @@ impl<C: Clock> LinkSigner for S3LinkSigner<C> {
         if let Some(version_id) = link.version_id {
             query.push(("versionId", version_id.as_str()));
         }
-        Ok(signing.url(&Request {
-            method: "GET",
-            operation: "GetObject",
-            key: link.key.as_str(),
-            query: &query,
-            headers: &[],
-        }))
+        Ok(link_to(&signing, link.key.as_str(), &query))
     }
 
-    async fn derivative(&self, key: &DerivedKey) -> Result<String> {
+    async fn derivative(&self, key: &DerivedKey) -> Result<Link> {
         let signing = self.derived.link_signing(self.clock.now(), self.ttl).await?;
-        Ok(signing.url(&Request {
-            method: "GET",
-            operation: "GetObject",
-            key: key.as_str(),
-            query: &[],
-            headers: &[],
-        }))
+        Ok(link_to(&signing, key.as_str(), &[]))
     }
+}
+
+fn link_to(signing: &Signing<'_>, key: &str, query: &[(&str, &str)]) -> Link {
+    let request = Request { method: "GET", operation: "GetObject", key, query, headers: &[] };
+    Link { url: signing.url(&request), expires_at: signing.expires_at() }
 }

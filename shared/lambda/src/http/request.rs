@@ -180,6 +180,19 @@ impl Request {
         self.headers.get(name).map(String::as_str)
     }
 
+    /// Whether the client names JSON among what it accepts, which no browser does that goes to an address.
+    pub fn accepts_json(&self) -> bool {
+        self.header("accept").unwrap_or_default().split(',').any(|range| {
+            let (kind, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let is_refused = parameters.split(';').any(|parameter| {
+                let weight =
+                    parameter.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+                weight.is_some_and(|weight| weight <= 0.0)
+            });
+            kind.trim().eq_ignore_ascii_case("application/json") && !is_refused
+        })
+    }
+
     /// The body as JSON. Types of the wire hold plain strings and numbers; the domain's newtypes are parsed from them
     /// by the handler, so that their own error codes reach the client.
     ///

@@ -23,6 +23,7 @@ pub async fn gate_function_contract(allowing: &impl GateFunction, failing: &impl
         kind: Kind::Video,
         size: Some(7),
         message_id: None,
+        upload_job: None,
         metadata: &serde_json::Map::new(),
         refused_by_policy: Some("file_too_large"),
     };

@@ -22,7 +22,7 @@ pub async fn derived_store_contract(
     let key = |name: &str| DerivedKey::new(CountingIds::nth(1), Version::FIRST, name, "webp");
     let (thumb, preview) = (key("thumb"), key("preview"));
     let webp = "image/webp".parse().unwrap();
-    let fetch = async |key: &DerivedKey| browser.get(&links.derivative(key).await.unwrap()).await;
+    let fetch = async |key: &DerivedKey| browser.get(&links.derivative(key).await.unwrap().url).await;
     store.delete(std::slice::from_ref(&thumb)).await.expect("removing what isn't there is success");
     store.delete(&[]).await.expect("removing nothing also");
 
@@ -64,21 +64,21 @@ pub async fn link_signer_contract(
         content_type: &"image/png".parse().unwrap(),
         disposition: Disposition::Attachment,
     };
-    let pinned = browser.get(&links.original(link).await.unwrap()).await;
+    let pinned = browser.get(&links.original(link).await.unwrap().url).await;
     assert_eq!((pinned.status, &pinned.body), (200, &body));
 
     let newest = OriginalLink { version_id: None, ..link };
-    let answer = browser.get(&links.original(newest).await.unwrap()).await;
+    let answer = browser.get(&links.original(newest).await.unwrap().url).await;
     assert_eq!((answer.status, answer.body), (200, body));
     assert_eq!(answer.headers["content-type"], "image/png", "as the link says, not as it was sent");
     let disposition = &answer.headers["content-disposition"];
     assert!(disposition.starts_with("attachment;"), "{disposition}");
     assert!(disposition.contains("filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%221%22%20%2541"), "{disposition}");
     let inline = OriginalLink { disposition: Disposition::Inline, ..newest };
-    let answer = browser.get(&links.original(inline).await.unwrap()).await;
+    let answer = browser.get(&links.original(inline).await.unwrap().url).await;
     assert!(answer.headers["content-disposition"].starts_with("inline"));
 
     let other = ObjectKey::new(&folder, CountingIds::nth(2), &"a.jpg".parse().unwrap());
     let missing = OriginalLink { key: &other, ..newest };
-    assert_ne!(browser.get(&links.original(missing).await.unwrap()).await.status, 200);
+    assert_ne!(browser.get(&links.original(missing).await.unwrap().url).await.status, 200);
 }

@@ -1,4 +1,5 @@
-//! What a part of a form says of itself: `Content-Disposition: form-data; name="…"; filename="…"`.
+//! What a part of a form, or a whole request, says of the file that it carries: `Content-Disposition: form-data; name="…";
+//! filename="…"` (RFC 7578), `attachment; filename="…"` (RFC 6266).
 //!
 //! Clients disagree on names that aren't plain. Browsers and curl send UTF-8 in quotes, with `%22`, `%0D` and `%0A` in place
 //! of what would end the quotes or the line (WHATWG HTML, "multipart/form-data encoding algorithm"); older curls and mail
@@ -10,20 +11,19 @@ use percent_encoding::percent_decode_str;
 /// The name of a field, and of a file if it is one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Disposition {
+    /// `form-data`, `attachment`, `inline`, in small letters.
+    pub kind: String,
     /// The field's name.
     pub name: Option<String>,
     /// The file's name; empty where a browser sends a file field that nothing was chosen for.
     pub filename: Option<String>,
 }
 
-/// Reads the header's value; none if it isn't form data, or isn't UTF-8.
+/// Reads the header's value; none if it isn't UTF-8.
 pub fn parse(value: &[u8]) -> Option<Disposition> {
     let text = std::str::from_utf8(value).ok()?;
     let (kind, mut rest) = text.split_once(';').unwrap_or((text, ""));
-    if !kind.trim().eq_ignore_ascii_case("form-data") {
-        return None;
-    }
-    let mut found = Disposition::default();
+    let mut found = Disposition { kind: kind.trim().to_ascii_lowercase(), ..Disposition::default() };
     let mut extended = None;
     while let Some((name, after)) = rest.split_once('=') {
         let (value, after) = value_of(after.trim_start());
@@ -101,13 +101,14 @@ mod tests {
             (r#"form-data; name="file"; filename="""#, "file", Some("")),
             (r#"form-data; name="file"; filename="unended"#, "file", Some("unended")),
         ] {
-            let expected =
-                Disposition { name: Some(name.to_owned()), filename: filename.map(ToOwned::to_owned) };
+            let (kind, name) = ("form-data".to_owned(), Some(name.to_owned()));
+            let expected = Disposition { kind, name, filename: filename.map(ToOwned::to_owned) };
             assert_eq!(parse(value.as_bytes()), Some(expected), "{value}");
         }
-        assert_eq!(parse(b"form-data"), Some(Disposition::default()));
-        for other in [&b"attachment; filename=\"a\""[..], b"", b"form-data; name=\"\xff\""] {
-            assert_eq!(parse(other), None, "{other:?}");
-        }
+        let kind = |value: &[u8]| parse(value).map(|said| said.kind);
+        assert_eq!(kind(b"form-data").as_deref(), Some("form-data"));
+        assert_eq!(kind(b" Attachment ; filename=\"a\"").as_deref(), Some("attachment"));
+        assert_eq!(kind(b"").as_deref(), Some(""));
+        assert_eq!(parse(b"form-data; name=\"\xff\""), None);
     }
 }
