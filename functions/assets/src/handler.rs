@@ -3,7 +3,7 @@
 use serde_json::json;
 use sluice_core::{
     Result,
-    ports::{AssetRepository, Clock, Link, LinkSigner, MultipartStore, OriginalStore},
+    ports::{AssetRepository, Clock, Disposition, Link, LinkSigner, MultipartStore, OriginalStore},
 };
 use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
 
@@ -45,12 +45,13 @@ where
         }
         (&Method::GET, ["assets", id]) => Ok(http::json(StatusCode::OK, &reader.one(&owner()?, id).await?)),
         (&Method::GET, ["assets", id, "download"]) => {
-            let Link { url, expires_at } = reader.download(&owner()?, id).await?;
-            // a page of another origin can't follow a redirect to a third one: its browser says `Origin: null` then
-            if request.accepts_json() {
-                return Ok(http::json(StatusCode::OK, &json!({ "url": url, "expires_at": expires_at })));
-            }
-            http::redirect(&url)
+            lead_to(request, &reader.original(&owner()?, id, Disposition::Attachment).await?)
+        }
+        (&Method::GET, ["assets", id, "file"]) => {
+            lead_to(request, &reader.original(&owner()?, id, Disposition::Inline).await?)
+        }
+        (&Method::GET, ["assets", id, "derivatives", name]) => {
+            lead_to(request, &reader.derivative(&owner()?, id, name).await?)
         }
         (&Method::DELETE, ["assets", id]) => {
             reader.cancel(&owner()?, id).await?;
@@ -61,10 +62,19 @@ where
             Ok(http::no_content())
         }
         (_, ["assets", _, "update"]) => Ok(http::method_not_allowed(request, &["DELETE"])),
-        (_, ["assets"] | ["assets", _, "download"]) => {
+        (_, ["assets"] | ["assets", _, "download" | "file"] | ["assets", _, "derivatives", _]) => {
             Ok(http::method_not_allowed(request, &["GET", "HEAD"]))
         }
         (_, ["assets", _]) => Ok(http::method_not_allowed(request, &["GET", "HEAD", "DELETE"])),
         _ => Ok(http::no_such_route(request)),
     }
+}
+
+/// The answer of an address that stays the same while its content changes. A page of another origin can't follow a redirect to
+/// a third one (its browser says `Origin: null` then), so who accepts JSON is told the link.
+fn lead_to(request: &Request, Link { url, expires_at }: &Link) -> Result<Response> {
+    if request.accepts_json() {
+        return Ok(http::json(StatusCode::OK, &json!({ "url": url, "expires_at": expires_at })));
+    }
+    http::redirect(url)
 }

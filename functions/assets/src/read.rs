@@ -1,13 +1,13 @@
 //! Reading assets, and calling an upload off; apart from HTTP.
 
 use sluice_core::{
-    Error, Result,
+    Error, ErrorKind, Result,
     asset::Asset,
     cancel::{already_uploaded, cancel_upload},
-    document::{AssetDocument, download_link},
+    document::{AssetDocument, link_to_original},
     find,
     ids::OwnerId,
-    ports::{AssetRepository, Clock, Link, LinkSigner, MultipartStore, OriginalStore, Page},
+    ports::{AssetRepository, Clock, Disposition, Link, LinkSigner, MultipartStore, OriginalStore, Page},
     right::Right,
 };
 
@@ -62,15 +62,31 @@ where
         Ok(Page { items, next: page.next })
     }
 
-    /// A short-lived link that saves the original under its name.
+    /// A short-lived link to the original: that shows it in place, where that is safe, or saves it under its name.
     ///
     /// # Errors
     /// `asset_not_found` unless it is the owner's; `upload_incomplete` while there are no bytes.
-    pub async fn download(&self, owner: &OwnerId, id: &str) -> Result<Link> {
+    pub async fn original(&self, owner: &OwnerId, id: &str, wanted: Disposition) -> Result<Link> {
         let asset = self.found(owner, id, Right::Read).await?;
-        download_link(&asset, &self.links)
+        link_to_original(&asset, &self.links, wanted)
             .await?
             .ok_or_else(|| Error::conflict("upload_incomplete", "the bytes aren't there yet"))
+    }
+
+    /// A short-lived link to a derivative.
+    ///
+    /// # Errors
+    /// `asset_not_found` unless it is the owner's; `derivative_not_found` while there is none of this name.
+    pub async fn derivative(&self, owner: &OwnerId, id: &str, name: &str) -> Result<Link> {
+        let asset = self.found(owner, id, Right::Read).await?;
+        let made = asset.derivatives().iter().find(|made| made.name == name).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                "derivative_not_found",
+                "the asset has no derivative of this name",
+            )
+        })?;
+        self.links.derivative(&made.key).await
     }
 
     /// Cancels the upload of an asset that has no bytes yet. A repeat gives the same.

@@ -5,11 +5,11 @@ use serde_json::Value;
 use sluice_assets::{handler::handle, read::Reader};
 use sluice_core::{
     asset::{Event, Failure},
-    ports::Clock,
+    ports::{Clock, DerivedStore},
 };
 use sluice_lambda::http::{Method, Request};
 use sluice_testing::{
-    Browser, FixedClock, MemoryLinkSigner, MemoryOriginals, MemoryTable, Probe, World, build,
+    Browser, CountingIds, FixedClock, MemoryLinkSigner, MemoryOriginals, MemoryTable, Probe, World, build,
 };
 
 fn reader(
@@ -124,6 +124,55 @@ async fn a_page_of_another_origin_is_told_the_link_and_until_when_it_is_good() {
     let (status, _, _) =
         ask(&world, "alice", Method::HEAD, &format!("/assets/{}", asset.id())).await.unwrap();
     assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn an_address_shows_the_file_or_one_of_its_derivatives() {
+    let world = World::new();
+    let asset = build::everything(CountingIds::nth(50), "alice", world.clock.now());
+    world.table.put(&asset);
+    let key = &asset.derivatives()[0].key;
+    let webp = "image/webp".parse().unwrap();
+    DerivedStore::put(&world.derived, key, &webp, "small".into()).await.unwrap();
+    let name = &asset.derivatives()[0].name;
+    let target = |rest: &str| format!("/assets/{}/{rest}", asset.id());
+    let (status, _, location) =
+        ask(&world, "alice", Method::GET, &target(&format!("derivatives/{name}"))).await.unwrap();
+    assert_eq!((status, &world.browser.get(&location.unwrap()).await.body[..]), (302, &b"small"[..]));
+    let nobodys = ask(&world, "alice", Method::GET, &target("derivatives/none")).await;
+    assert_eq!(nobodys, Err("derivative_not_found"));
+    for address in [format!("derivatives/{name}"), "file".to_owned()] {
+        assert_eq!(ask(&world, "bob", Method::GET, &target(&address)).await, Err("asset_not_found"));
+    }
+    let photo = world.uploaded("alice", "bytes");
+    let (_, _, location) =
+        ask(&world, "alice", Method::GET, &format!("/assets/{}/file", photo.id())).await.unwrap();
+    let answer = world.browser.get(&location.unwrap()).await;
+    assert!(
+        answer.headers["content-disposition"].starts_with("attachment"),
+        "nothing is safe until it was read"
+    );
+}
+
+#[tokio::test]
+async fn a_file_is_of_the_kind_that_was_told_until_it_was_read_and_another_device_can_go_on_with_it() {
+    let world = World::new();
+    let now = world.clock.now();
+    let upload_id = "upload-1".parse().unwrap();
+    let mut grant = build::multipart_grant(now, &upload_id, 3);
+    grant.content_type = "image/heic".parse().unwrap();
+    let asset = build::asset(CountingIds::nth(51), "alice", grant, now);
+    world.table.put(&asset);
+    let target = format!("/assets/{}", asset.id());
+    let (_, document, _) = ask(&world, "alice", Method::GET, &target).await.unwrap();
+    assert_eq!((&document["kind"], &document["owner"]), (&"image".into(), &"alice".into()));
+    assert_eq!(
+        (&document["upload"]["upload_id"], &document["upload"]["num_parts"]),
+        (&"upload-1".into(), &3.into())
+    );
+    world.apply(asset.id(), &Event::UploadCancelled);
+    let (_, document, _) = ask(&world, "alice", Method::GET, &target).await.unwrap();
+    assert!(document["upload"].is_null());
 }
 
 #[tokio::test]

@@ -3,9 +3,12 @@
 use serde::Serialize;
 
 use crate::{
-    asset::{Asset, Failure, MessageStatus, Placeholder, ProcessingStatus, Stage, Update, Warning},
+    asset::{
+        Asset, Failure, Grant, GrantMode, MessageStatus, Placeholder, ProcessingStatus, Stage, Update,
+        Warning,
+    },
     error::Result,
-    ids::{AssetId, MessageId, RequestId, Sha256, Version},
+    ids::{AssetId, MessageId, OwnerId, RequestId, Sha256, UploadId, Version},
     names::{ContentType, Filename, Folder, Kind, ObjectKey},
     ports::{Disposition, Link, LinkSigner, OriginalLink},
     time::Timestamp,
@@ -22,8 +25,10 @@ pub const POLL: Poll = Poll { after_seconds: 2 };
 )]
 pub struct AssetDocument {
     pub asset_id: AssetId,
+    pub owner: OwnerId,
     pub folder: Folder,
     pub filename: Filename,
+    /// By content once it was read, until then as the type says that the client told: a client shows what comes.
     pub kind: Kind,
     /// By content once it was read, until then as the client said.
     pub content_type: ContentType,
@@ -51,6 +56,8 @@ pub struct AssetDocument {
     /// A further version on its way, or why the last one didn't come to be shown. Until it is taken everything else in the
     /// document is the present version's.
     pub update: Option<UpdateDocument>,
+    /// An upload in planned parts that is under way, as another device needs it to go on.
+    pub upload: Option<UploadDocument>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// When to ask again; none when nothing more will come.
@@ -91,6 +98,30 @@ impl UpdateDocument {
     }
 }
 
+/// An upload in planned parts that is under way, as clients see it.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the grant, as `POST /prepare` answers them")]
+pub struct UploadDocument {
+    pub upload_id: UploadId,
+    /// In bytes.
+    pub part_size: u64,
+    pub num_parts: u16,
+    /// Until when it can be gone on with.
+    pub expires_at: Timestamp,
+}
+
+impl UploadDocument {
+    fn of(grant: &Grant) -> Option<Self> {
+        let GrantMode::Multipart { upload_id, part_size, num_parts } = &grant.mode else { return None };
+        Some(Self {
+            upload_id: upload_id.clone(),
+            part_size: *part_size,
+            num_parts: *num_parts,
+            expires_at: grant.expires_at,
+        })
+    }
+}
+
 /// When to ask again.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Poll {
@@ -121,9 +152,10 @@ impl AssetDocument {
         let poll = (!asset.is_settled()).then_some(POLL);
         Ok(Self {
             asset_id: asset.id(),
+            owner: asset.owner().clone(),
             folder: asset.folder().clone(),
             filename: asset.filename().clone(),
-            kind: asset.kind(),
+            kind: if asset.is_ingested() { asset.kind() } else { Kind::of(&content_type) },
             content_type,
             size: asset.size(),
             sha256: asset.sha256(),
@@ -144,6 +176,7 @@ impl AssetDocument {
             warnings: asset.warnings().to_vec(),
             failure: asset.failure().cloned(),
             update: asset.update().map(UpdateDocument::of),
+            upload: asset.open_grant().and_then(UploadDocument::of),
             created_at: asset.created_at(),
             updated_at: asset.updated_at(),
             poll,
@@ -160,10 +193,15 @@ impl AssetDocument {
     }
 }
 
-/// A short-lived link that saves the original under its name; none while there are no bytes.
-pub async fn download_link(asset: &Asset, links: &impl LinkSigner) -> Result<Option<Link>> {
+/// A short-lived link to the original; none while there are no bytes. What isn't safe to show in place is saved under its
+/// name, whatever is wanted.
+pub async fn link_to_original(
+    asset: &Asset,
+    links: &impl LinkSigner,
+    wanted: Disposition,
+) -> Result<Option<Link>> {
     let content_type = asset.content_type().cloned().unwrap_or_else(ContentType::octet_stream);
-    match original_link(asset, &content_type, Disposition::Attachment) {
+    match original_link(asset, &content_type, wanted) {
         Some(link) => links.original(link).await.map(Some),
         None => Ok(None),
     }
