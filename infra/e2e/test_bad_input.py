@@ -64,17 +64,21 @@ def test_a_field_nobody_knows_is_no_fault(alice):
 
 
 def test_null_is_the_same_as_left_out(alice):
-    optional = ("content_type", "sha256", "folder", "message_id", "asset_id", "client_part_size", "client_num_parts")
+    optional = ("relative_path", "content_type", "sha256", "folder", "message_id", "asset_id", "client_part_size", "client_num_parts")
     assert alice.prepare("a.jpg", 1, **dict.fromkeys(optional))["mode"] == "direct"
 
 
 # Prepare
 
-@pytest.mark.parametrize("field", ["filename", "file_size"])
-def test_a_missing_field_is_named(alice, field):
-    body = {"filename": "a.jpg", "file_size": 1}
-    del body[field]
-    assert field in assert_problem(post(alice, "/prepare", body), 400, "invalid_field")["detail"]
+def test_a_missing_field_is_named(alice):
+    problem = assert_problem(post(alice, "/prepare", {"filename": "a.jpg"}), 400, "invalid_field")
+    assert "file_size" in problem["detail"]
+
+
+@pytest.mark.parametrize(("content_type", "name"), [("image/jpeg", "file.jpg"), ("application/pdf", "file.pdf"), (None, "file")])
+def test_a_file_without_a_name_has_one_by_its_type(alice, content_type, name):
+    grant = post(alice, "/prepare", {"file_size": 1, "content_type": content_type}).json()
+    assert alice.asset(grant["asset_id"])["filename"] == name
 
 
 @pytest.mark.parametrize("size", [-1, -(2**63), 1.5, 2**64, 1e30, "1", "", None, True, [], {}], ids=str)

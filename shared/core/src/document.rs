@@ -56,7 +56,7 @@ pub struct AssetDocument {
     /// A further version on its way, or why the last one didn't come to be shown. Until it is taken everything else in the
     /// document is the present version's.
     pub update: Option<UpdateDocument>,
-    /// An upload in planned parts that is under way, as another device needs it to go on.
+    /// The first version's upload in planned parts, while that is under way: what another device needs to go on with it.
     pub upload: Option<UploadDocument>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -89,12 +89,16 @@ pub struct UpdateDocument {
     pub stage: Stage,
     pub progress: u8,
     pub failure: Option<Failure>,
+    /// Its upload in planned parts, while that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload: Option<UploadDocument>,
 }
 
 impl UpdateDocument {
-    fn of(update: &Update) -> Self {
+    fn of(update: &Update, upload: Option<UploadDocument>) -> Self {
         let Update { stage, progress, failure, .. } = update;
-        Self { version: update.version(), stage: *stage, progress: *progress, failure: failure.clone() }
+        let (version, stage, progress) = (update.version(), *stage, *progress);
+        Self { version, stage, progress, failure: failure.clone(), upload }
     }
 }
 
@@ -149,6 +153,7 @@ impl AssetDocument {
             Some(link) => Some(links.original(link).await?.url),
             None => None,
         };
+        let upload = || asset.open_grant().and_then(UploadDocument::of);
         let poll = (!asset.is_settled()).then_some(POLL);
         Ok(Self {
             asset_id: asset.id(),
@@ -175,8 +180,8 @@ impl AssetDocument {
             media_url,
             warnings: asset.warnings().to_vec(),
             failure: asset.failure().cloned(),
-            update: asset.update().map(UpdateDocument::of),
-            upload: asset.open_grant().and_then(UploadDocument::of),
+            update: asset.update().map(|update| UpdateDocument::of(update, upload())),
+            upload: upload().filter(|_| asset.update().is_none()),
             created_at: asset.created_at(),
             updated_at: asset.updated_at(),
             poll,

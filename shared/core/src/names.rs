@@ -172,12 +172,13 @@ impl Folder {
     /// `invalid_field` for a path that is none.
     pub fn of_relative(&self, path: &str) -> Result<Self> {
         let segments = segments_from_client(path);
-        match segments.split_last() {
-            Some((_, folders)) if !folders.is_empty() => {
-                Self::try_from(format!("{self}/{}", folders.join("/")))
-            }
-            _ => Ok(self.clone()),
-        }
+        let Some((_, folders)) = segments.split_last().filter(|(_, folders)| !folders.is_empty()) else {
+            return Ok(self.clone());
+        };
+        Self::try_from(format!("{self}/{}", folders.join("/"))).map_err(|error| {
+            let reason = error.message().strip_prefix("folder: ").unwrap_or("is no path");
+            Error::invalid_field("relative_path", reason)
+        })
     }
 
     /// The root that it is, or lies below: `users/{id}`, `stores/{id}` or `system`.

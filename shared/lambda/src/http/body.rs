@@ -63,7 +63,7 @@ fn invalid_json(reason: impl Into<String>) -> Error {
     Error::new(ErrorKind::Invalid, "invalid_json", reason)
 }
 
-/// What is wrong at `path` (empty: the whole body), in serde's words, with the field's name where there is one.
+/// What is wrong at `path` (empty: the whole body), with the field's name where there is one.
 fn fault(path: &str, error: &serde_json::Error) -> Error {
     let text = error.to_string();
     if error.classify() != Category::Data {
@@ -75,8 +75,44 @@ fn fault(path: &str, error: &serde_json::Error) -> Error {
     match (path, missing) {
         ("", Some(field)) => Error::invalid_field(field, "is missing"),
         (path, Some(field)) => Error::invalid_field(&format!("{path}.{field}"), "is missing"),
-        ("", None) => invalid_json(format!("the body: {reason}")),
-        (path, None) => Error::invalid_field(path, reason),
+        ("", None) => invalid_json(format!("the body: {}", in_words(reason))),
+        (path, None) => Error::invalid_field(path, in_words(reason)),
+    }
+}
+
+/// What serde says of a value, in the words of an API: what is expected, not the names of Rust's types. What was sent isn't
+/// repeated. A reason that isn't serde's own is told as it is.
+fn in_words(reason: &str) -> String {
+    if let Some(rest) = reason.strip_prefix("unknown variant `")
+        && let Some((_, known)) = rest.split_once("`, expected ")
+    {
+        return format!("{known} is expected").replace('`', "\"");
+    }
+    if let Some(field) = reason.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
+        return format!("{field} comes twice");
+    }
+    let Some(expected) = ["invalid type: ", "invalid value: ", "invalid length "]
+        .iter()
+        .find_map(|start| reason.strip_prefix(start)?.rsplit_once(", expected "))
+        .map(|(_, expected)| expected)
+    else {
+        return reason.to_owned();
+    };
+    let unsigned = |most: &dyn std::fmt::Display| format!("a whole number from 0 to {most} is expected");
+    match expected {
+        "u8" => unsigned(&u8::MAX),
+        "u16" => unsigned(&u16::MAX),
+        "u32" => unsigned(&u32::MAX),
+        "u64" | "usize" => "a whole number, 0 or more, is expected".to_owned(),
+        "i8" | "i16" | "i32" | "i64" => "a whole number is expected".to_owned(),
+        "f32" | "f64" => "a number is expected".to_owned(),
+        "a boolean" => "true or false is expected".to_owned(),
+        "a string" | "a borrowed string" | "a character" => "a text is expected".to_owned(),
+        "a sequence" => "a list is expected".to_owned(),
+        "a map" => "an object is expected".to_owned(),
+        other if other.starts_with("struct ") => "an object is expected".to_owned(),
+        // said by us
+        other => format!("{other} is expected"),
     }
 }
 
@@ -113,24 +149,36 @@ mod tests {
     fn faults_name_their_field() {
         let cases = [
             (r#"{"size":1}"#, "name: is missing"),
-            (r#"{"name":"a","size":"x"}"#, r#"size: invalid type: string "x", expected u64"#),
-            (r#"{"name":"a","size":null}"#, "size: invalid type: null, expected u64"),
-            (r#"{"name":"a","size":-1}"#, "size: invalid value: integer `-1`, expected u64"),
-            (r#"{"name":"a","size":1.5}"#, "size: invalid type: floating point `1.5`, expected u64"),
-            (
-                r#"{"name":"a","size":99999999999999999999}"#,
-                "size: invalid type: floating point `1e+20`, expected u64",
-            ),
-            (r#"{"name":["a"],"size":1}"#, "name: invalid type: sequence, expected a string"),
+            (r#"{"name":"a","size":"x"}"#, "size: a whole number, 0 or more, is expected"),
+            (r#"{"name":"a","size":null}"#, "size: a whole number, 0 or more, is expected"),
+            (r#"{"name":"a","size":-1}"#, "size: a whole number, 0 or more, is expected"),
+            (r#"{"name":"a","size":1.5}"#, "size: a whole number, 0 or more, is expected"),
+            (r#"{"name":"a","size":99999999999999999999}"#, "size: a whole number, 0 or more, is expected"),
+            (r#"{"name":["a"],"size":1}"#, "name: a text is expected"),
             (r#"{"name":"a","size":1,"parts":[{"PartNumber":1}]}"#, "parts[0].ETag: is missing"),
             (
                 r#"{"name":"a","size":1,"parts":[{"PartNumber":65536,"ETag":"e"}]}"#,
-                "parts[0].PartNumber: invalid value: integer `65536`, expected u16",
+                "parts[0].PartNumber: a whole number from 0 to 65535 is expected",
             ),
-            (r#"{"name":"a","size":1,"parts":7}"#, "parts: invalid type: integer `7`, expected a sequence"),
+            (r#"{"name":"a","size":1,"parts":7}"#, "parts: a list is expected"),
         ];
         for (body, message) in cases {
             assert_eq!(fault_of(body), ("invalid_field", message.to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn no_type_of_rusts_is_told() {
+        for (reason, words) in [
+            ("unknown variant `x`, expected one of `a`, `b`", "one of \"a\", \"b\" is expected"),
+            ("unknown variant `x`, expected `a` or `b`", "\"a\" or \"b\" is expected"),
+            ("duplicate field `size`", "size comes twice"),
+            ("invalid type: string \"a, expected u64\", expected a boolean", "true or false is expected"),
+            ("invalid type: integer `1`, expected struct CreateBody", "an object is expected"),
+            ("invalid length 0, expected a digest", "a digest is expected"),
+            ("a text or a whole number is expected", "a text or a whole number is expected"),
+        ] {
+            assert_eq!(in_words(reason), words);
         }
     }
 
