@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down token test simulate simulate-undone check bench bench-tus bench-images fuzz sam-local clean install
+.PHONY: help up down token test simulate simulate-undone check bench bench-tus bench-images bench-load fuzz sam-local clean install
 
 VENV := infra/local/.venv
 export PYTHONPATH := infra/local
@@ -62,12 +62,15 @@ bench-tus: install ## Uploads by tus, side by side with @tus/server
 bench-images: install ## Derivatives of images, side by side with sharp: speed, memory, quality
 	@$(MAKE) --no-print-directory -C infra/bench images
 
+bench-load: install ## Uploads by all doors while functions are killed and the stack restarts: make bench-load COUNT=1000
+	@COUNT="$(COUNT)" SEED="$(SEED)" $(MAKE) --no-print-directory -C infra/bench load
+
 sam-local: install ## Invoke every function with its event by `sam local`
 	@infra/local/sam-local.sh
 
 clean: ## Stop the local stack and remove everything that was built, installed or stored
 	@[ ! -x $(VENV)/bin/python ] || $(STACK) down
-	rm -rf infra/local/.state infra/local/outputs.json infra/e2e/clients/node_modules infra/e2e/clients/uppy5/node_modules infra/bench/tus/node_modules infra/bench/tus/.state \
+	rm -rf infra/local/.state infra/local/outputs.json infra/e2e/clients/node_modules infra/e2e/clients/uppy5/node_modules infra/bench/tus/node_modules infra/bench/tus/.state infra/bench/load/.state \
 	  infra/bench/images/node_modules infra/bench/images/.inputs \
 	  $(VENV) .aws-sam
 	cargo clean

@@ -117,17 +117,23 @@ class Live:
     def send(self, frame: dict | list | str) -> None:
         self._socket.send(frame if isinstance(frame, str) else json.dumps(frame))
 
+    def next(self, within: float) -> dict | None:
+        """The next message, which is remembered; None where none comes within so many seconds."""
+        try:
+            message = json.loads(self._socket.recv(timeout=within))
+        except TimeoutError:
+            return None
+        self.messages.append(message)
+        return message
+
     def until(self, wanted: Callable[[dict], bool], within: float = WAIT_SECONDS) -> dict:
         """The next message that is wanted; those before it are remembered."""
         deadline = time.monotonic() + within
         while True:
-            try:
-                text = self._socket.recv(timeout=max(deadline - time.monotonic(), 0))
-            except TimeoutError:
+            message = self.next(max(deadline - time.monotonic(), 0))
+            if message is None:
                 told = [_summary(message) for message in self.messages]
-                raise AssertionError(f"waited {within} s in vain; told so far: {told}") from None
-            message = json.loads(text)
-            self.messages.append(message)
+                raise AssertionError(f"waited {within} s in vain; told so far: {told}")
             if wanted(message):
                 return message
 

@@ -28,6 +28,7 @@ class Deployment:
         self.endpoint = outputs["S3Endpoint"]
         self.originals = outputs["OriginalsBucket"]
         self.derived = outputs["DerivedBucket"]
+        self.staging = outputs["StagingBucket"]
         self.state_table = outputs["StateTable"]
         self._secret_arn = outputs["JwtSecretArn"]
 

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from client import bare_request, eventually, put, put_parts
+from client import bare_request, eventually, part_of, put, put_part, put_parts
 from media import PART, noise, sample
 
 WITHIN_SECONDS = 60
@@ -29,13 +29,18 @@ def test_what_was_under_way_goes_on(alice):
     film = noise(3 * PART)
     multipart = alice.prepare("film.bin", len(film))
     alice.complete(multipart, put_parts(multipart, film))
+    half = alice.prepare("half.bin", len(film))
+    items = half["batch"]["items"]
+    parts = [put_part(items[0], part_of(half, film, 1))]
     for number, grant in enumerate(grants):
         put(grant, photo())
         if number % 3 == 0:
             alice.complete(grant)
     stack("down")
     stack("up", "--no-sample")
-    waited_for = {grant["asset_id"] for grant in [*grants, multipart]}
+    parts += [put_part(item, part_of(half, film, item["part_number"])) for item in items[1:]]
+    alice.complete(half, parts)
+    waited_for = {grant["asset_id"] for grant in [*grants, multipart, half]}
 
     def ended() -> bool:
         """every asset to be done"""

@@ -26,6 +26,9 @@ const OVERLAP: Duration = Duration::from_secs(10);
 const PAGE: u16 = 100;
 /// Documents of one `sync`: at some 10 ms each they take well below the function's timeout.
 const MAX_SYNCED: usize = 500;
+/// How long one `sync` sends where they take longer. One that the timeout ended would not be answered, and be asked for
+/// again from its start.
+const SYNC_TIME: Duration = Duration::from_secs(8);
 
 /// What the function works with.
 pub struct Ports<T, L, N, C> {
@@ -149,6 +152,10 @@ where
             for asset in &page.items {
                 if self.send_asset(connection, asset).await? == Line::Gone {
                     return Ok(Line::Gone);
+                }
+                if self.clock.now() >= begun_at.plus(SYNC_TIME) && asset.updated_at() > since {
+                    let synced = ServerMessage::Synced { at: asset.updated_at(), more: true };
+                    return self.send(connection, synced).await;
                 }
             }
             sent += page.items.len();

@@ -9,7 +9,7 @@ use sluice_core::{
     ErrorKind, Result,
     asset::Event,
     ids::ConnectionId,
-    ports::{Clock, Connection, ConnectionRepository},
+    ports::{Clock, Connection, ConnectionRepository, Delivery, Notifier},
     time::Timestamp,
 };
 use sluice_testing::{
@@ -199,6 +199,54 @@ async fn a_long_sync_of_one_moment_goes_on() {
     invoke(&function, &with_body(&json!({"action": "sync", "since": since}))).await.unwrap();
     let messages = world.notifier.messages(&connection());
     assert_eq!((messages.len(), messages[620].get("more")), (621, None));
+}
+
+/// A line on which each frame takes a while.
+struct SlowLine {
+    line: Probe<MemoryNotifier>,
+    clock: FixedClock,
+    each: Duration,
+}
+
+impl Notifier for SlowLine {
+    async fn push(&self, connection: &ConnectionId, text: &str) -> Result<Delivery> {
+        self.clock.advance(self.each);
+        self.line.push(connection, text).await
+    }
+
+    async fn cut(&self, connection: &ConnectionId) -> Result<()> {
+        self.line.cut(connection).await
+    }
+}
+
+#[tokio::test]
+async fn a_sync_on_a_slow_line_is_answered_within_the_functions_time_and_goes_on() {
+    let (world, function) = connected().await;
+    let since = world.clock.now();
+    let mut expected = Vec::new();
+    for _ in 0..90 {
+        world.clock.advance(Duration::from_millis(1));
+        expected.push(world.granted("alice").id().to_string());
+    }
+    let Ports { table, links, notifier: line, clock } = function;
+    let notifier = SlowLine { line, clock: clock.clone(), each: Duration::from_millis(400) };
+    let function = Ports { table, links, notifier, clock };
+    let (mut seen, mut got, mut from) = (0, Vec::new(), json!(since));
+    loop {
+        let began = world.clock.now();
+        let event = with_body(&json!({"action": "sync", "since": from}));
+        function.handle(serde_json::from_str(&event).unwrap()).await.unwrap();
+        assert!(world.clock.now() <= began.plus(Duration::from_secs(10)), "the function has 20 seconds");
+        let mut messages = received(&world, &mut seen);
+        let synced = messages.pop().unwrap();
+        got.extend(messages.iter().map(|message| message["asset"]["asset_id"].as_str().unwrap().to_owned()));
+        if synced.get("more").is_none() {
+            break;
+        }
+        from = synced["at"].clone();
+    }
+    got.dedup();
+    assert_eq!(got, expected);
 }
 
 #[tokio::test]

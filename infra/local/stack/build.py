@@ -1,5 +1,7 @@
 """The functions, as SAM builds them, in the development profile."""
 
+import json
+import os
 import platform
 
 from samcli.yamlhelper import yaml_parse
@@ -20,12 +22,12 @@ def architecture() -> str:
 
 
 def parameters() -> dict[str, str]:
-    """What the local deployment sets differently from the template's defaults."""
+    """What the local deployment sets differently from the template's defaults; SLUICE_PARAMETERS (JSON) sets more."""
     return {
         "Architecture": architecture(),
         # Pages served from any port of this machine.
         "AllowedOrigins": "http://localhost:*,http://127.0.0.1:*",
-    }
+    } | json.loads(os.environ.get("SLUICE_PARAMETERS") or "{}")
 
 
 def parameter_overrides() -> list[str]:

@@ -22,9 +22,9 @@ STOP_SECONDS = 120
 
 def start(settings: Settings) -> datetime | None:
     """Starts it unless it runs already. When it had stopped, if it goes on with what an earlier one saved."""
-    running = _running(settings)
-    if running:
-        pid, port = running
+    found = running(settings)
+    if found:
+        _, port = found
         if port == settings.port and healthy(settings):
             return None
         stop(settings)
@@ -51,11 +51,11 @@ def start(settings: Settings) -> datetime | None:
 
 def stop(settings: Settings) -> bool:
     """Asks it to end, which is when it saves its state, and waits; true if it ran."""
-    running = _running(settings)
-    if not running:
+    found = running(settings)
+    if not found:
         _pid_file(settings).unlink(missing_ok=True)
         return False
-    pid, _ = running
+    pid, _ = found
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while _alive(pid):
@@ -140,7 +140,8 @@ def _log(settings: Settings) -> Path:
     return settings.state / "emulator.log"
 
 
-def _running(settings: Settings) -> tuple[int, int] | None:
+def running(settings: Settings) -> tuple[int, int] | None:
+    """Its process and port."""
     try:
         known = json.loads(_pid_file(settings).read_text())
     except (FileNotFoundError, json.JSONDecodeError):

@@ -1,11 +1,14 @@
-"""The emulator, bent where a browser would see something else than on AWS. Started by `emulator`, as a program."""
+"""The emulator, bent where a browser would see something else than on AWS, or a client after a restart. Started by
+`emulator`, as a program."""
 
+import copy
 import sys
 
 from ministack.app import main
-from ministack.services import apigateway, s3
+from ministack.services import apigateway, s3, sts
 
 _get_object = s3._get_object
+_s3_state, _restore_s3 = s3.get_state, s3.load_persisted_state
 _execute = apigateway._handle_execute_in_scope
 
 
@@ -16,6 +19,29 @@ def get_object(bucket_name: str, key: str, headers: dict, query_params: dict | N
     if status == 200 and s3._qp(query_params or {}, "versionId", ""):
         s3._apply_response_overrides(answered, query_params)
     return status, answered, body
+
+
+def s3_state() -> dict:
+    """What S3 saves when it stops. The emulator forgets the multipart uploads that are under way, and their parts."""
+    return _s3_state() | {"multipart_uploads": copy.deepcopy(s3._multipart_uploads)}
+
+
+def restore_s3(state: dict) -> None:
+    _restore_s3(state)
+    uploads = state.get("multipart_uploads")
+    for key, upload in uploads._data.items() if uploads else ():
+        # JSON made texts of the parts' numbers.
+        upload["parts"] = {int(number): part for number, part in upload["parts"].items()}
+        s3._multipart_uploads._data[key] = upload
+
+
+def sts_state() -> dict:
+    """What STS saves. The emulator forgets the functions' sessions, and refuses what they signed before it stopped."""
+    return {"sessions": dict(sts._sessions)}
+
+
+def restore_sts(state: dict) -> None:
+    sts._sessions.update(state.get("sessions", {}))
 
 
 async def execute(
@@ -46,6 +72,8 @@ async def execute(
 
 
 s3._get_object = get_object
+s3.get_state, s3.load_persisted_state = s3_state, restore_s3
+sts.get_state, sts.load_persisted_state = sts_state, restore_sts
 apigateway._handle_execute_in_scope = execute
 
 if __name__ == "__main__":
