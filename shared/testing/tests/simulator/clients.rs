@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use sluice_core::{
     ids::{AssetId, OwnerId},
     ports::IdGenerator,
+    usage::Quota,
 };
 use sluice_testing::{
     Answer, Browser,
@@ -26,6 +27,7 @@ use crate::{
     contents::Content,
     functions::Functions,
     ledger::{Granted, Ledger, short},
+    rules::Rules,
     told::Told,
     watch::broken,
 };
@@ -38,6 +40,8 @@ pub struct Scene {
     pub engine: Rc<Engine>,
     /// What they call.
     pub functions: Functions,
+    /// What is let in.
+    pub rules: Rules,
     /// What they know.
     pub ledger: RefCell<Ledger>,
     /// What they were told over their open connections.
@@ -87,6 +91,8 @@ pub struct Client {
     pub name: String,
     /// Whose files it sends.
     pub owner: OwnerId,
+    /// Below which roots beside its owner's own its token lets it write.
+    pub roots: &'static str,
     /// Its own random numbers: what it wants doesn't depend on what the others do.
     pub chance: Chance,
 }
@@ -165,6 +171,11 @@ impl Client {
                 let seen = format!("{method} {target} of {}", self.name);
                 broken(&self.scene, 9, "refused for load though no quota is set", seen);
             }
+            match reply.code() {
+                Quota::EXCEEDED | Quota::TOO_MANY => self.engine().tally.came(Happening::QuotaFull),
+                "folder_forbidden" => self.engine().tally.came(Happening::FolderForbidden),
+                _ => {}
+            }
             if reply.code() == "request_in_flight" {
                 // the earlier try may have died: until it can't be under way any more
                 self.engine().sleep(IN_FLIGHT).await;
@@ -188,7 +199,7 @@ impl Client {
             "body": body.map(Value::to_string),
             "requestContext": {
                 "requestId": "simulated", "routeKey": format!("{method} {path}"), "http": { "method": method },
-                "authorizer": { "lambda": { "owner": self.owner.escaped(), "expires_at": expires_at.to_string() } },
+                "authorizer": { "lambda": { "owner": self.owner.escaped(), "roots": self.roots, "expires_at": expires_at.to_string() } },
             },
         })
     }
@@ -252,6 +263,12 @@ pub struct File {
     pub name: String,
     /// Its bytes.
     pub content: Content,
+    /// The type that is announced.
+    pub media_type: &'static str,
+    /// How many bytes are announced, where the client says.
+    pub size: Option<usize>,
+    /// The folder that it shall lie in; its owner's own where none is named.
+    pub folder: Option<&'static str>,
     /// What is announced of its digest.
     pub hint: Hint,
 }

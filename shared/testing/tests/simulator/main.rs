@@ -7,6 +7,7 @@
 //! | [`contents`] | the bytes of files, each of which says whose they are |
 //! | [`clients`] | what people do, one file for each kind |
 //! | [`scenes`] | which of them meet in a seed |
+//! | [`rules`] | what the operator lets in, and how much |
 //! | [`ledger`] | what was granted, sent, acknowledged and cancelled, as the clients know it |
 //! | [`watch`] | the invariants that are checked as states are written |
 //! | [`told`] | what open connections are told (invariant 13) |
@@ -33,6 +34,7 @@ mod functions;
 mod ledger;
 mod report;
 mod rest;
+mod rules;
 mod run;
 mod scenes;
 mod shrink;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::json;
-use sluice_core::asset::Asset;
+use sluice_core::{asset::Asset, usage::Quota};
 use sluice_testing::{
     World, build,
     simulator::{Chance, Engine, Fault, Faults, Role, Story, Tally},
@@ -20,6 +20,7 @@ use crate::{
     functions,
     ledger::{Ledger, Violation, short},
     rest::{self, Snapshot},
+    rules::{Rules, STORE},
     scenes, staged, strangers, told,
     watch::{Watch, broken},
 };
@@ -94,9 +95,11 @@ fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Played {
     let faults = Faults::new(&chance, tally, story, &plan.off).with_crash_at(plan.crash_at);
     let engine = Engine::new(world.clone(), chance, faults, story.clone(), tally.clone());
     world.partials.set_min_part_size(1);
+    let rules = Rules::of_seed(plan.seed);
     let scene = Rc::new(Scene {
-        functions: functions::deploy(&engine, plan.scenes.contains(&scenes::LISTENERS)),
+        functions: functions::deploy(&engine, &rules, plan.scenes.contains(&scenes::LISTENERS)),
         engine,
+        rules,
         ledger: RefCell::new(Ledger::default()),
         told: RefCell::default(),
         doors: RefCell::default(),
@@ -212,6 +215,7 @@ impl Run {
                 scene: self.scene.clone(),
                 name: "the probe".to_owned(),
                 owner: record.owner().clone(),
+                roots: STORE,
                 chance: engine.chance.clone(),
             };
             engine.spawn("the probe", Role::Client, async move {
@@ -231,6 +235,11 @@ async fn probe(client: &Client, record: &Asset) -> Result<(), Gone> {
     let reply = client.ask(&client.scene.functions.presign, "POST", "/prepare", Some(&body)).await?;
     let copy = if record.duplicate_of().is_some() { " of a copy" } else { "" };
     let stage = format!("{:?}", record.stage());
+    let is_full = client.scene.rules.quota != Quota::UNLIMITED
+        && matches!(reply.code(), Quota::EXCEEDED | Quota::TOO_MANY);
+    if is_full {
+        return Ok(());
+    }
     if reply.status != 201 {
         let kind = format!("the next version{copy} isn't granted: {}", reply.code());
         broken(&client.scene, 7, &kind, format!("{} is {stage}", short(record.id())));
