@@ -9,7 +9,7 @@ pub mod tus;
 pub mod update;
 pub mod uppy;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, fmt::Display, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -149,6 +149,7 @@ impl Client {
         for _ in 0..TRIES {
             self.engine().tally.came(Happening::Request);
             let reply = self.call(function, event.clone()).await;
+            self.check_told(&reply, &format_args!("{method} {target}"));
             let asset = reply.asset_id();
             if let (Some(before), Some(now)) = (&made, &asset)
                 && keyed
@@ -214,6 +215,15 @@ impl Client {
         let body = answer["body"].as_str().and_then(|text| serde_json::from_str(text).ok());
         let headers = answer["headers"].take();
         Reply { status: status.unwrap_or(502), headers, body: body.unwrap_or_default() }
+    }
+
+    /// Invariant 1, where all that goes wrong is that one answer to a function is lost: what was done isn't told as failed.
+    /// Where others have written since, nobody may be able to tell.
+    pub fn check_told(&self, reply: &Reply, asked: &dyn Display) {
+        if reply.status >= 500 && self.engine().world.table.written_since_loss() == Some(0) {
+            let seen = format!("{asked} of {}: {} {}", self.name, reply.status, reply.code());
+            broken(&self.scene, 1, "told as failed, though it was done", seen);
+        }
     }
 
     /// PUTs bytes to S3. None if the answer was lost: S3 may have taken them.

@@ -38,17 +38,25 @@ pub struct Plan {
     pub off: BTreeSet<Fault>,
     /// The port call over which its caller dies; 0 for none.
     pub crash_at: u64,
+    /// The write of an asset whose answer is lost; 0 for none.
+    pub lost_at: usize,
 }
 
 impl Plan {
     /// All of a seed.
     pub fn of_seed(seed: u64) -> Self {
-        Self { seed, order: seed, scenes: scenes::of_seed(seed), off: BTreeSet::new(), crash_at: 0 }
+        let (scenes, off) = (scenes::of_seed(seed), BTreeSet::new());
+        Self { seed, order: seed, scenes, off, crash_at: 0, lost_at: 0 }
     }
 
     /// The scenes of a seed in which nothing goes wrong but that one caller dies.
     pub fn of_crash(seed: u64, call: u64) -> Self {
         Self { off: Fault::ALL.into_iter().collect(), crash_at: call, ..Self::of_seed(seed) }
+    }
+
+    /// The scenes of a seed in which nothing goes wrong but that the answer to one write is lost.
+    pub fn of_loss(seed: u64, write: usize) -> Self {
+        Self { lost_at: write, ..Self::of_crash(seed, 0) }
     }
 }
 
@@ -61,6 +69,8 @@ pub struct Verdict {
     pub calls: usize,
     /// Who died over the port call that was chosen for it.
     pub crashed: Option<&'static str>,
+    /// Whether the answer was lost that was chosen for it.
+    pub lost: bool,
     /// What happened, if it was kept.
     pub story: Vec<String>,
 }
@@ -77,22 +87,23 @@ const STRANGERS: u64 = 8;
 pub fn run(plan: &Plan, story: &Story, tally: &Tally) -> Verdict {
     let world = World::new();
     let ledger = catch_unwind(AssertUnwindSafe(|| play(plan, &world, story, tally)));
-    let (violations, crashed) = ledger.unwrap_or_else(|panic| {
+    let (violations, crashed, lost) = ledger.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let seen = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let seen = seen.unwrap_or_default();
-        (vec![Violation { invariant: 0, kind: "a panic".to_owned(), seen }], None)
+        (vec![Violation { invariant: 0, kind: "a panic".to_owned(), seen }], None, false)
     });
-    Verdict { violations, crashed, calls: world.calls.counts().values().sum(), story: story.lines() }
+    Verdict { violations, crashed, lost, calls: world.calls.counts().values().sum(), story: story.lines() }
 }
 
-/// What was broken, and who died over the chosen port call.
-type Played = (Vec<Violation>, Option<&'static str>);
+/// What was broken, who died over the chosen port call, and whether the chosen answer was lost.
+type Played = (Vec<Violation>, Option<&'static str>, bool);
 
 fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Played {
     world.originals.set_min_part_size(1);
     let chance = Chance::of_seed(plan.order);
     let faults = Faults::new(&chance, tally, story, &plan.off).with_crash_at(plan.crash_at);
+    world.table.lose_answer(plan.lost_at);
     let engine = Engine::new(world.clone(), chance, faults, story.clone(), tally.clone());
     world.partials.set_min_part_size(1);
     let rules = Rules::of_seed(plan.seed);
@@ -125,7 +136,7 @@ fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Played {
     }
     let violations = run.scene.ledger.borrow().violations().to_vec();
     run.scene.engine.end();
-    (violations, run.scene.engine.crashed())
+    (violations, run.scene.engine.crashed(), world.table.written_since_loss().is_some())
 }
 
 struct Run {

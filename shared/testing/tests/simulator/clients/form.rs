@@ -35,6 +35,7 @@ impl Client {
         for _ in 0..4 {
             self.engine().tally.came(Happening::Request);
             let reply = self.call(&self.scene.functions.form, event.clone()).await;
+            self.check_told(&reply, &"POST a form");
             let heard = !self.engine().faults.strikes(Fault::ApiAnswerLost);
             self.tell(|| format!("POST a form of {}: {} {}", files.len(), reply.status, reply.code()));
             if heard && reply.status == 200 {

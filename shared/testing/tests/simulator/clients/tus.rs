@@ -340,6 +340,7 @@ impl Client {
         event["body"] = json!(STANDARD.encode(body));
         event["isBase64Encoded"] = true.into();
         let reply = self.call(&self.scene.functions.tus, event).await;
+        self.check_told(&reply, &format_args!("{method} {path}"));
         let lost = reply.status == 502 || engine.faults.strikes(Fault::ApiAnswerLost);
         self.tell(|| {
             let heard = if lost { " (lost)" } else { "" };
