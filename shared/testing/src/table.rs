@@ -34,6 +34,8 @@ struct Tables {
     connections: BTreeMap<ConnectionId, (OwnerId, Timestamp, Timestamp)>,
     /// How many of the next writes that count find others in their way.
     contended: usize,
+    /// Which write of an asset isn't answered, from 1; 0 for none.
+    unanswered: usize,
 }
 
 impl MemoryTable {
@@ -60,6 +62,17 @@ impl MemoryTable {
     /// Lets the next `n` writes that change what their owner has meet other writers: they are `Contended`.
     pub fn contend(&self, n: usize) {
         self.lock().contended = n;
+    }
+
+    /// Lets the answer to one write of an asset be lost: the `nth` that takes place, where the first is 1.
+    pub fn lose_answer(&self, nth: usize) {
+        self.lock().unanswered = nth;
+    }
+
+    /// How many states were written since that answer was lost; none while it wasn't.
+    pub fn written_since_loss(&self) -> Option<usize> {
+        let tables = self.lock();
+        tables.written.len().checked_sub(tables.unanswered).filter(|_| tables.unanswered > 0)
     }
 
     /// The states that were written after the first `known`, in order.
@@ -126,6 +139,14 @@ impl Tables {
         self.written.push(asset.clone());
     }
 
+    /// The answer to the write that was just made.
+    fn answer(&self) -> Result<Saved> {
+        if self.written.len() == self.unanswered {
+            return Err(Error::unavailable("the state table", "an answer is lost on order"));
+        }
+        Ok(Saved::Yes)
+    }
+
     /// A page of an owner's assets in the order of `key`, from the item after the cursor on.
     fn page(
         &self,
@@ -179,7 +200,7 @@ impl AssetRepository for MemoryTable {
         }
         tables.count(asset.owner(), asset.usage().since(Usage::default()), quota)?;
         tables.write(asset);
-        Ok(Saved::Yes)
+        tables.answer()
     }
 
     async fn get(&self, id: AssetId) -> Result<Option<Asset>> {
@@ -197,7 +218,7 @@ impl AssetRepository for MemoryTable {
         }
         tables.count(asset.owner(), usage, quota)?;
         tables.write(asset);
-        Ok(Saved::Yes)
+        tables.answer()
     }
 
     async fn usage(&self, owner: &OwnerId) -> Result<Usage> {

@@ -32,11 +32,23 @@ pub enum Happening {
     StreamRetry,
     /// A round of a schedule.
     Round,
+    /// Content came that the gate doesn't take.
+    ContentRefused,
+    /// Bytes came for which their owner has no room.
+    QuotaExceeded,
+    /// Other bytes came than were granted.
+    SizeRefused,
+    /// A request was refused for the quota.
+    QuotaFull,
+    /// A request was refused for a folder in which the token may not write.
+    FolderForbidden,
+    /// One upload job's token is used by two at once.
+    TokenShared,
 }
 
 impl Happening {
     /// All of them, with their names.
-    pub const ALL: [(Self, &str); 11] = [
+    pub const ALL: [(Self, &str); 17] = [
         (Self::Request, "request to the API"),
         (Self::Upload, "request to S3"),
         (Self::TusRequest, "request by tus"),
@@ -48,6 +60,12 @@ impl Happening {
         (Self::StreamBatch, "batch of the stream"),
         (Self::StreamRetry, "batch of the stream again"),
         (Self::Round, "round of the schedule"),
+        (Self::ContentRefused, "content refused by the gate"),
+        (Self::QuotaExceeded, "content refused for the quota"),
+        (Self::SizeRefused, "content of another size refused"),
+        (Self::QuotaFull, "request refused for the quota"),
+        (Self::FolderForbidden, "request refused for its folder"),
+        (Self::TokenShared, "token used by two at once"),
     ];
 }
 

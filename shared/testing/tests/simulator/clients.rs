@@ -9,13 +9,14 @@ pub mod tus;
 pub mod update;
 pub mod uppy;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, fmt::Display, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sluice_core::{
     ids::{AssetId, OwnerId},
     ports::IdGenerator,
+    usage::Quota,
 };
 use sluice_testing::{
     Answer, Browser,
@@ -26,6 +27,7 @@ use crate::{
     contents::Content,
     functions::Functions,
     ledger::{Granted, Ledger, short},
+    rules::Rules,
     told::Told,
     watch::broken,
 };
@@ -38,6 +40,8 @@ pub struct Scene {
     pub engine: Rc<Engine>,
     /// What they call.
     pub functions: Functions,
+    /// What is let in.
+    pub rules: Rules,
     /// What they know.
     pub ledger: RefCell<Ledger>,
     /// What they were told over their open connections.
@@ -87,6 +91,8 @@ pub struct Client {
     pub name: String,
     /// Whose files it sends.
     pub owner: OwnerId,
+    /// Below which roots beside its owner's own its token lets it write.
+    pub roots: &'static str,
     /// Its own random numbers: what it wants doesn't depend on what the others do.
     pub chance: Chance,
 }
@@ -143,6 +149,7 @@ impl Client {
         for _ in 0..TRIES {
             self.engine().tally.came(Happening::Request);
             let reply = self.call(function, event.clone()).await;
+            self.check_told(&reply, &format_args!("{method} {target}"));
             let asset = reply.asset_id();
             if let (Some(before), Some(now)) = (&made, &asset)
                 && keyed
@@ -164,6 +171,11 @@ impl Client {
             if reply.code() == "busy" {
                 let seen = format!("{method} {target} of {}", self.name);
                 broken(&self.scene, 9, "refused for load though no quota is set", seen);
+            }
+            match reply.code() {
+                Quota::EXCEEDED | Quota::TOO_MANY => self.engine().tally.came(Happening::QuotaFull),
+                "folder_forbidden" => self.engine().tally.came(Happening::FolderForbidden),
+                _ => {}
             }
             if reply.code() == "request_in_flight" {
                 // the earlier try may have died: until it can't be under way any more
@@ -188,7 +200,7 @@ impl Client {
             "body": body.map(Value::to_string),
             "requestContext": {
                 "requestId": "simulated", "routeKey": format!("{method} {path}"), "http": { "method": method },
-                "authorizer": { "lambda": { "owner": self.owner.escaped(), "expires_at": expires_at.to_string() } },
+                "authorizer": { "lambda": { "owner": self.owner.escaped(), "roots": self.roots, "expires_at": expires_at.to_string() } },
             },
         })
     }
@@ -203,6 +215,15 @@ impl Client {
         let body = answer["body"].as_str().and_then(|text| serde_json::from_str(text).ok());
         let headers = answer["headers"].take();
         Reply { status: status.unwrap_or(502), headers, body: body.unwrap_or_default() }
+    }
+
+    /// Invariant 1, where all that goes wrong is that one answer to a function is lost: what was done isn't told as failed.
+    /// Where others have written since, nobody may be able to tell.
+    pub fn check_told(&self, reply: &Reply, asked: &dyn Display) {
+        if reply.status >= 500 && self.engine().world.table.written_since_loss() == Some(0) {
+            let seen = format!("{asked} of {}: {} {}", self.name, reply.status, reply.code());
+            broken(&self.scene, 1, "told as failed, though it was done", seen);
+        }
     }
 
     /// PUTs bytes to S3. None if the answer was lost: S3 may have taken them.
@@ -252,6 +273,12 @@ pub struct File {
     pub name: String,
     /// Its bytes.
     pub content: Content,
+    /// The type that is announced.
+    pub media_type: &'static str,
+    /// How many bytes are announced, where the client says.
+    pub size: Option<usize>,
+    /// The folder that it shall lie in; its owner's own where none is named.
+    pub folder: Option<&'static str>,
     /// What is announced of its digest.
     pub hint: Hint,
 }

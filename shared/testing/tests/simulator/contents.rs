@@ -16,7 +16,18 @@ pub enum Sort {
     Picture,
     /// A picture that no decoder can read.
     BrokenPicture,
+    /// An archive.
+    Archive,
+    /// A program.
+    Program,
+    /// A script.
+    Script,
+    /// A page that a browser would run.
+    Page,
 }
+
+/// What may be something else than it is said to be.
+pub const OTHERS: [Sort; 4] = [Sort::Archive, Sort::Program, Sort::Script, Sort::Page];
 
 /// A file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,26 +48,60 @@ impl Content {
         let length = if large { 150 } else { 30 };
         let bytes = match sort {
             Sort::Text => format!("{name:<length$}").into_bytes(),
+            Sort::Archive | Sort::Program | Sort::Script | Sort::Page => {
+                format!("{}{name:<length$}", sort.signature()).into_bytes()
+            }
             Sort::Picture => gif(&format!("{name:<length$}")),
             Sort::BrokenPicture => gif(&format!("{:<length$}", format!("{name} {BROKEN}"))),
         };
         Self { sort, bytes: bytes.into() }
     }
 
-    /// The type that its client says.
-    pub const fn media_type(&self) -> &'static str {
-        match self.sort {
-            Sort::Text => "text/plain",
-            Sort::Picture | Sort::BrokenPicture => "image/gif",
+    /// The type that it is of.
+    pub fn media_type(&self) -> &'static str {
+        type_of(&self.bytes)
+    }
+}
+
+impl Sort {
+    /// The first bytes.
+    const fn signature(self) -> &'static str {
+        match self {
+            Self::Text => "",
+            Self::Picture | Self::BrokenPicture => "GIF89a",
+            Self::Archive => "PK\x03\x04",
+            Self::Program => "\x7FELF",
+            Self::Script => "#!/bin/sh\n",
+            Self::Page => "<html> ",
         }
     }
 
-    /// The extension of its name.
-    pub const fn extension(&self) -> &'static str {
-        match self.sort {
-            Sort::Text => "txt",
-            Sort::Picture | Sort::BrokenPicture => "gif",
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain",
+            Self::Picture | Self::BrokenPicture => "image/gif",
+            Self::Archive => "application/zip",
+            Self::Program => "application/x-executable",
+            Self::Script => "application/x-shellscript",
+            Self::Page => "text/html",
         }
+    }
+}
+
+/// The type that bytes are of.
+pub fn type_of(bytes: &[u8]) -> &'static str {
+    let known = [Sort::Picture].into_iter().chain(OTHERS);
+    let sort = known.into_iter().find(|sort| bytes.starts_with(sort.signature().as_bytes()));
+    sort.unwrap_or(Sort::Text).media_type()
+}
+
+/// The extension of the names of files that are said to be of a type.
+pub fn extension_of(media_type: &str) -> &'static str {
+    match media_type {
+        "image/gif" => "gif",
+        "application/pdf" => "pdf",
+        "text/plain" => "txt",
+        _ => "bin",
     }
 }
 

@@ -9,15 +9,8 @@ use std::{fmt::Display, rc::Rc, time::Duration};
 
 use serde_json::{Value, json};
 use sluice_core::{
-    Result,
-    asset::Asset,
-    effects::EVENT_GOES_FIRST,
-    finish::Finisher,
-    gate::{Gate, GatePolicy},
-    intake::Intake,
-    job::UploadJob,
-    ports::ObjectBody,
-    upload::UploadPolicy,
+    Result, asset::Asset, effects::EVENT_GOES_FIRST, finish::Finisher, gate::Gate, intake::Intake,
+    job::UploadJob, ports::ObjectBody, upload::UploadPolicy,
 };
 use sluice_lambda::http::{self, Request, Response};
 use sluice_media::{
@@ -34,7 +27,10 @@ use sluice_testing::{
     },
 };
 
-use crate::contents::{self, DIRECT_LIMIT, PART_SIZE};
+use crate::{
+    contents::{self, DIRECT_LIMIT, PART_SIZE},
+    rules::Rules,
+};
 
 /// What clients call, and what a run drives on by hand.
 pub struct Functions {
@@ -80,14 +76,14 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Deploys the functions on an engine: everything that feeds them is added to it. The stream is left out where nobody
 /// listens: the most of a run's time goes into its JSON.
-pub fn deploy(engine: &Rc<Engine>, streamed: bool) -> Functions {
+pub fn deploy(engine: &Rc<Engine>, rules: &Rules, streamed: bool) -> Functions {
     let world = &engine.world;
     let queue = || Probe::new(MemoryQueue::default(), &world.calls);
     let (ingest, later, convert) = (queue(), queue(), queue());
     let letters = |name| Queue::new(name, DEAD_LETTERS);
     let (dead_ingests, dead_jobs) = (letters("dead ingests"), letters("dead jobs"));
 
-    let process = process(engine, &later, &convert);
+    let process = process(engine, rules, &later, &convert);
     let sweep = sweep(engine, &ingest, &convert);
     let inputs = [(&*ingest, EVENT_GOES_FIRST), (&*later, LOOK_AGAIN)];
     let ingests = Queue::of_orders("the ingest queue", INGEST, &inputs, &dead_ingests);
@@ -107,24 +103,24 @@ pub fn deploy(engine: &Rc<Engine>, streamed: bool) -> Functions {
     }
     engine.add_source(schedule.clone());
     Functions {
-        presign: presign(engine),
+        presign: presign(engine, rules),
         complete: complete(engine, &ingest),
         assets: assets(engine),
         bucket_events,
         authorize: authorize(engine),
         connect: connect(engine),
-        tus: tus::deploy(engine, &ingest),
-        uppy: uppy::deploy(engine, &ingest),
-        form: form(engine, &ingest),
+        tus: tus::deploy(engine, rules, &ingest),
+        uppy: uppy::deploy(engine, rules, &ingest),
+        form: form(engine, rules, &ingest),
         schedule,
     }
 }
 
-fn presign(engine: &Engine) -> Function {
+fn presign(engine: &Engine, rules: &Rules) -> Function {
     let world = &engine.world;
     let granter = Rc::new(sluice_presign::grant::Granter {
         intake: intake(engine),
-        gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
+        gate: Gate { policy: rules.policy(), function: None::<MemoryGate> },
         signer: world.uploads.clone(),
         links: world.links.clone(),
         policy: UploadPolicy {
@@ -199,11 +195,11 @@ fn connect(engine: &Engine) -> Function {
     })
 }
 
-fn form(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
+fn form(engine: &Engine, rules: &Rules, ingest: &Probe<MemoryQueue>) -> Function {
     let world = &engine.world;
     let taker = Rc::new(sluice_form::take::Taker {
         intake: intake(engine),
-        gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
+        gate: Gate { policy: rules.policy(), function: None::<MemoryGate> },
         ingest: ingest.clone(),
         tasks: world.tasks.clone(),
     });
@@ -239,7 +235,12 @@ fn finisher(
     }
 }
 
-fn process(engine: &Engine, later: &Probe<MemoryQueue>, convert: &Probe<MemoryQueue>) -> Function {
+fn process(
+    engine: &Engine,
+    rules: &Rules,
+    later: &Probe<MemoryQueue>,
+    convert: &Probe<MemoryQueue>,
+) -> Function {
     let world = &engine.world;
     let ingester = Rc::new(sluice_process::ingest::Ingester {
         table: world.table.clone(),
@@ -252,7 +253,7 @@ fn process(engine: &Engine, later: &Probe<MemoryQueue>, convert: &Probe<MemoryQu
             image_bytes: 1 << 20,
             decode: Limits::for_memory(1 << 30),
         },
-        gate: Gate { policy: GatePolicy::default(), function: None::<MemoryGate> },
+        gate: Gate { policy: rules.policy(), function: None::<MemoryGate> },
         required: false,
     });
     Function::new("process", Duration::from_secs(300), move |event| {

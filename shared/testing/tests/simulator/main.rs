@@ -7,6 +7,7 @@
 //! | [`contents`] | the bytes of files, each of which says whose they are |
 //! | [`clients`] | what people do, one file for each kind |
 //! | [`scenes`] | which of them meet in a seed |
+//! | [`rules`] | what the operator lets in, and how much |
 //! | [`ledger`] | what was granted, sent, acknowledged and cancelled, as the clients know it |
 //! | [`watch`] | the invariants that are checked as states are written |
 //! | [`told`] | what open connections are told (invariant 13) |
@@ -15,7 +16,7 @@
 //! | [`rest`] | the invariants that are checked when nothing happens any more |
 //! | [`run`] | one seed from its start to its verdict |
 //! | [`shrink`] | a failing seed made small |
-//! | [`crashes`] | every crash there is: one at each port call of some scenes |
+//! | [`crashes`] | every crash there is: one at each port call of some scenes; and every lost answer to a write |
 //! | [`report`] | many seeds on all cores, and what is printed of them |
 //!
 //! `SEEDS=n` says how many seeds run, `SEED=k` runs one and prints its story, `TABLE=1` prints what was found in place of
@@ -33,6 +34,7 @@ mod functions;
 mod ledger;
 mod report;
 mod rest;
+mod rules;
 mod run;
 mod scenes;
 mod shrink;
@@ -49,4 +51,9 @@ fn no_order_and_no_fault_breaks_a_promise() {
 #[test]
 fn whoever_dies_over_whichever_call_no_promise_is_broken() {
     crashes::main();
+}
+
+#[test]
+fn whichever_answer_to_a_write_is_lost_no_promise_is_broken() {
+    crashes::lose_answers();
 }

@@ -95,6 +95,8 @@ fn check_ended(scene: &Scene, watch: &Watch, asset: &Asset) {
         Failure::CANCELLED => ledger.cancelled.contains(&asset.id()),
         Failure::EXPIRED => !ledger.stored.contains(&shown) || watch.is_superseded(&shown),
         "checksum_mismatch" => meant.is_some_and(|meant| meant.lies),
+        // whether it was to be refused was looked at when it was
+        _ if watch.refused.contains(&(shown.asset, shown.version)) => true,
         // a picture that can't be converted is shown by its original, for no derivative is required here
         _ => false,
     };
@@ -117,7 +119,8 @@ fn check_acknowledged(scene: &Scene, watch: &Watch, assets: &[Asset]) {
         // S3 answers for the bytes; whether they count is said by the grant, and a later one takes its place
         let replaced = how == How::Put && watch.is_superseded(&granted);
         let cancelled = scene.ledger.borrow().cancelled.contains(&granted.asset);
-        if replaced || cancelled || version(asset) > granted.version {
+        let refused = watch.refused.contains(&(granted.asset, granted.version));
+        if replaced || cancelled || refused || version(asset) > granted.version {
             continue;
         }
         let kept = bytes_of(&scene.engine.world, asset).is_some_and(|bytes| bytes == meant.content.bytes);
@@ -148,6 +151,9 @@ fn check_strays(scene: &Scene, watch: &Watch, assets: &[Asset]) {
         let unseen =
             covered && scene.functions.bucket_events.is_lost(&created.key, created.version_id.as_ref());
         let stray = !named && !unseen && !watch.objects.contains(&place);
+        if there.as_ref().is_some_and(|there| !unseen && !scene.rules.takes(&there.bytes)) {
+            broken(scene, 10, "what the gate doesn't take is kept", format!("{place:?}"));
+        }
         if let Some(there) = there.filter(|_| stray) {
             let holds = String::from_utf8_lossy(&there.bytes).trim().to_owned();
             broken(scene, 8, "an S3 version that no record names", format!("{place:?} holds {holds:?}"));

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::json;
-use sluice_core::asset::Asset;
+use sluice_core::{asset::Asset, usage::Quota};
 use sluice_testing::{
     World, build,
     simulator::{Chance, Engine, Fault, Faults, Role, Story, Tally},
@@ -20,6 +20,7 @@ use crate::{
     functions,
     ledger::{Ledger, Violation, short},
     rest::{self, Snapshot},
+    rules::{Rules, STORE},
     scenes, staged, strangers, told,
     watch::{Watch, broken},
 };
@@ -37,17 +38,25 @@ pub struct Plan {
     pub off: BTreeSet<Fault>,
     /// The port call over which its caller dies; 0 for none.
     pub crash_at: u64,
+    /// The write of an asset whose answer is lost; 0 for none.
+    pub lost_at: usize,
 }
 
 impl Plan {
     /// All of a seed.
     pub fn of_seed(seed: u64) -> Self {
-        Self { seed, order: seed, scenes: scenes::of_seed(seed), off: BTreeSet::new(), crash_at: 0 }
+        let (scenes, off) = (scenes::of_seed(seed), BTreeSet::new());
+        Self { seed, order: seed, scenes, off, crash_at: 0, lost_at: 0 }
     }
 
     /// The scenes of a seed in which nothing goes wrong but that one caller dies.
     pub fn of_crash(seed: u64, call: u64) -> Self {
         Self { off: Fault::ALL.into_iter().collect(), crash_at: call, ..Self::of_seed(seed) }
+    }
+
+    /// The scenes of a seed in which nothing goes wrong but that the answer to one write is lost.
+    pub fn of_loss(seed: u64, write: usize) -> Self {
+        Self { lost_at: write, ..Self::of_crash(seed, 0) }
     }
 }
 
@@ -60,6 +69,8 @@ pub struct Verdict {
     pub calls: usize,
     /// Who died over the port call that was chosen for it.
     pub crashed: Option<&'static str>,
+    /// Whether the answer was lost that was chosen for it.
+    pub lost: bool,
     /// What happened, if it was kept.
     pub story: Vec<String>,
 }
@@ -76,27 +87,30 @@ const STRANGERS: u64 = 8;
 pub fn run(plan: &Plan, story: &Story, tally: &Tally) -> Verdict {
     let world = World::new();
     let ledger = catch_unwind(AssertUnwindSafe(|| play(plan, &world, story, tally)));
-    let (violations, crashed) = ledger.unwrap_or_else(|panic| {
+    let (violations, crashed, lost) = ledger.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let seen = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let seen = seen.unwrap_or_default();
-        (vec![Violation { invariant: 0, kind: "a panic".to_owned(), seen }], None)
+        (vec![Violation { invariant: 0, kind: "a panic".to_owned(), seen }], None, false)
     });
-    Verdict { violations, crashed, calls: world.calls.counts().values().sum(), story: story.lines() }
+    Verdict { violations, crashed, lost, calls: world.calls.counts().values().sum(), story: story.lines() }
 }
 
-/// What was broken, and who died over the chosen port call.
-type Played = (Vec<Violation>, Option<&'static str>);
+/// What was broken, who died over the chosen port call, and whether the chosen answer was lost.
+type Played = (Vec<Violation>, Option<&'static str>, bool);
 
 fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Played {
     world.originals.set_min_part_size(1);
     let chance = Chance::of_seed(plan.order);
     let faults = Faults::new(&chance, tally, story, &plan.off).with_crash_at(plan.crash_at);
+    world.table.lose_answer(plan.lost_at);
     let engine = Engine::new(world.clone(), chance, faults, story.clone(), tally.clone());
     world.partials.set_min_part_size(1);
+    let rules = Rules::of_seed(plan.seed);
     let scene = Rc::new(Scene {
-        functions: functions::deploy(&engine, plan.scenes.contains(&scenes::LISTENERS)),
+        functions: functions::deploy(&engine, &rules, plan.scenes.contains(&scenes::LISTENERS)),
         engine,
+        rules,
         ledger: RefCell::new(Ledger::default()),
         told: RefCell::default(),
         doors: RefCell::default(),
@@ -122,7 +136,7 @@ fn play(plan: &Plan, world: &World, story: &Story, tally: &Tally) -> Played {
     }
     let violations = run.scene.ledger.borrow().violations().to_vec();
     run.scene.engine.end();
-    (violations, run.scene.engine.crashed())
+    (violations, run.scene.engine.crashed(), world.table.written_since_loss().is_some())
 }
 
 struct Run {
@@ -212,6 +226,7 @@ impl Run {
                 scene: self.scene.clone(),
                 name: "the probe".to_owned(),
                 owner: record.owner().clone(),
+                roots: STORE,
                 chance: engine.chance.clone(),
             };
             engine.spawn("the probe", Role::Client, async move {
@@ -231,6 +246,11 @@ async fn probe(client: &Client, record: &Asset) -> Result<(), Gone> {
     let reply = client.ask(&client.scene.functions.presign, "POST", "/prepare", Some(&body)).await?;
     let copy = if record.duplicate_of().is_some() { " of a copy" } else { "" };
     let stage = format!("{:?}", record.stage());
+    let is_full = client.scene.rules.quota != Quota::UNLIMITED
+        && matches!(reply.code(), Quota::EXCEEDED | Quota::TOO_MANY);
+    if is_full {
+        return Ok(());
+    }
     if reply.status != 201 {
         let kind = format!("the next version{copy} isn't granted: {}", reply.code());
         broken(&client.scene, 7, &kind, format!("{} is {stage}", short(record.id())));

@@ -6,7 +6,8 @@ use sluice_testing::{build, simulator::Chance};
 
 use crate::{
     clients::{Client, File, Hint, Scene, send::Manner, tus::Course},
-    contents::{Content, DIRECT_LIMIT, Sort},
+    contents::{Content, DIRECT_LIMIT, OTHERS, Sort, extension_of},
+    rules::STORE,
 };
 
 /// The fewest scenes of a seed.
@@ -34,12 +35,14 @@ pub fn start(scene: &Rc<Scene>, seed: u64, number: usize) {
         scene: scene.clone(),
         name: format!("client {number}"),
         owner: build::owner(if chance.one_in(6) { "bob" } else { "alice" }),
+        roots: "",
         chance: chance.clone(),
     };
     if number == LISTENERS {
         return listeners(&client);
     }
     match chance.below(20) {
+        0..3 if scene.rules.limit_sizes() => unsaid(&client, number),
         0..3 => alone(client, number),
         3..7 => twins(&client, number),
         7..12 => replaced(client, number),
@@ -55,14 +58,23 @@ pub fn start(scene: &Rc<Scene>, seed: u64, number: usize) {
 /// Files that many have.
 const COMMON: [&str; 2] = ["the cat", "the dog"];
 
+/// What files are said to be that are something else.
+const SAID: [&str; 4] = ["text/plain", "image/gif", "application/pdf", "application/octet-stream"];
+
 /// Some file.
 fn file(chance: &Chance, name: &str) -> File {
-    let sort = match chance.below(12) {
+    let large = chance.one_in(3);
+    file_of(chance, name, large)
+}
+
+/// Some file, small or large.
+fn file_of(chance: &Chance, name: &str, large: bool) -> File {
+    let sort = match chance.below(14) {
         0 => Sort::BrokenPicture,
         1..7 => Sort::Picture,
-        _ => Sort::Text,
+        7..12 => Sort::Text,
+        _ => *chance.pick(&OTHERS),
     };
-    let large = chance.one_in(3);
     // at times what others send as well, under a name of its own
     let content = if chance.one_in(4) {
         Content::new(COMMON[chance.index(COMMON.len())], Sort::Picture, false)
@@ -76,7 +88,19 @@ fn file(chance: &Chance, name: &str) -> File {
         3 if large => Hint::False,
         _ => Hint::None,
     };
-    File { name: format!("{name}.{}", content.extension()), content, hint }
+    // most of what is something else is said to be harmless
+    let is_disguised = chance.one_in(if OTHERS.contains(&content.sort) { 2 } else { 16 });
+    let media_type = if is_disguised { *chance.pick(&SAID) } else { content.media_type() };
+    // at times more comes than was said
+    let size = Some(content.bytes.len() - if chance.one_in(16) { 5 } else { 0 });
+    File {
+        name: format!("{name}.{}", extension_of(media_type)),
+        content,
+        media_type,
+        size,
+        folder: None,
+        hint,
+    }
 }
 
 fn manner(chance: &Chance) -> Manner {
@@ -87,6 +111,25 @@ fn manner(chance: &Chance) -> Manner {
 fn alone(client: Client, number: usize) {
     let (file, manner) = (file(&client.chance, &format!("f{number}")), manner(&client.chance));
     client.go(async move |client: Client| client.send(&file, None, manner).await.map(drop));
+}
+
+/// Files of which no client says how large they are come at once by every door that takes such: together they may be more
+/// than there is room for.
+fn unsaid(client: &Client, number: usize) {
+    for which in 0..3 + client.chance.index(2) {
+        let large = client.chance.below(3) > 0;
+        let mut file = file_of(&client.chance, &format!("n{number}-{which}"), large);
+        file.size = None;
+        let mut sender = client.clone();
+        sender.name = format!("{}/{which}", client.name);
+        let door = client.chance.below(4);
+        let course = Course { deferred: true, ..course(&client.chance) };
+        sender.go(async move |client: Client| match door {
+            0 => client.post_to_s3(&file, None).await,
+            1..3 => client.send_by_uppy(&file).await,
+            _ => client.send_by_tus(&file, course).await,
+        });
+    }
 }
 
 /// The same file is sent twice at about the same time, under the same name or another.
@@ -112,8 +155,13 @@ fn twins(client: &Client, number: usize) {
 }
 
 /// A file is sent, and then replaced by others.
-fn replaced(client: Client, number: usize) {
-    let first = file(&client.chance, &format!("u{number}"));
+fn replaced(mut client: Client, number: usize) {
+    let mut first = file(&client.chance, &format!("u{number}"));
+    if client.chance.one_in(4) {
+        // in a store, where not every device may write
+        client.roots = STORE;
+        first.folder = Some(STORE);
+    }
     let count = 1 + client.chance.index(2);
     let others = (0..count)
         .map(|at| {
@@ -171,11 +219,14 @@ fn by_job(client: Client, number: usize) {
 /// Files come by a form, or one by a form straight to S3.
 fn by_form(client: Client, number: usize) {
     let count = 1 + client.chance.index(3);
-    let files: Vec<_> = (0..count).map(|at| file(&client.chance, &format!("m{number}-{at}"))).collect();
+    let mut files: Vec<_> = (0..count).map(|at| file(&client.chance, &format!("m{number}-{at}"))).collect();
+    if client.chance.one_in(2) {
+        files[0].size = None;
+    }
     let to_s3 = client.chance.one_in(2);
     client.go(
         async move |client: Client| {
-            if to_s3 { client.post_to_s3(&files[0]).await } else { client.send_form(&files).await }
+            if to_s3 { client.post_to_s3(&files[0], None).await } else { client.send_form(&files).await }
         },
     );
 }

@@ -21,6 +21,7 @@ pub async fn try_all(scene: Rc<Scene>, asset: Asset) {
     let before = Snapshot::take(&scene);
     let client = Client {
         owner: build::owner("mallory"),
+        roots: "",
         name: "a stranger".to_owned(),
         chance: scene.engine.chance.clone(),
         scene: scene.clone(),

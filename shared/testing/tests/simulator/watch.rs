@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use sluice_core::{
     asset::{Asset, Grant, Stage},
-    ids::{AssetId, ObjectVersionId, UploadId},
+    ids::{AssetId, ObjectVersionId, OwnerId, UploadId},
     names::DerivedKey,
     ports::Clock,
     time::Timestamp,
+    usage::{Quota, Usage},
 };
-use sluice_testing::{World, build};
+use sluice_testing::{World, build, simulator::Happening};
 
 use crate::{
     clients::Scene,
+    contents::type_of,
     functions::derived_from,
     ledger::{Granted, Violation, short},
 };
@@ -35,6 +37,12 @@ pub struct Watch {
     pub uploads: BTreeSet<UploadId>,
     /// When each version went its steps.
     pub steps: BTreeMap<(AssetId, u64), Steps>,
+    /// Versions that came and were not let in.
+    pub refused: BTreeSet<(AssetId, u64)>,
+    /// What each asset counts for.
+    counted: BTreeMap<AssetId, Usage>,
+    /// What each owner has.
+    used: BTreeMap<OwnerId, Usage>,
 }
 
 /// A grant that a record held.
@@ -55,6 +63,10 @@ pub struct Steps {
     /// It was done.
     pub done: Option<Timestamp>,
 }
+
+/// Why content isn't let in that came.
+const REFUSALS: [&str; 4] = ["type_not_allowed", "file_too_large", Quota::EXCEEDED, SIZE_MISMATCH];
+const SIZE_MISMATCH: &str = "size_mismatch";
 
 /// A version as a number.
 pub fn version(asset: &Asset) -> u64 {
@@ -89,14 +101,18 @@ impl Watch {
     /// Looks at what was written since.
     pub fn look(&mut self, scene: &Scene) {
         let world = &scene.engine.world;
-        for state in world.table.written_since(self.known) {
+        let written = world.table.written_since(self.known);
+        for state in written {
             self.known += 1;
             scene.engine.story.tell(|| format!("        {}", line(&state)));
             self.note(world, &state);
+            self.check_usage(scene, &state);
+            self.check_refused(scene, &state);
             check_shown(scene, self, &state);
             self.check_readable(scene, &state);
             if state.stage() == Stage::Done {
                 check_done(scene, &state);
+                self.check_let_in(scene, &state);
                 self.done.insert(state.id(), state);
             }
         }
@@ -137,6 +153,67 @@ impl Watch {
         }
     }
 
+    /// Invariant 9: what is kept of an owner's usage is the exact sum of the assets, and within the quota.
+    fn check_usage(&mut self, scene: &Scene, state: &Asset) {
+        let quota = scene.rules.quota;
+        let before = self.counted.insert(state.id(), state.usage()).unwrap_or_default();
+        let used = self.used.entry(state.owner().clone()).or_default();
+        *used = Usage {
+            open_uploads: used.open_uploads + state.usage().open_uploads - before.open_uploads,
+            stored_bytes: used.stored_bytes + state.usage().stored_bytes - before.stored_bytes,
+        };
+        if quota.stored_bytes.is_some_and(|most| used.stored_bytes > most) {
+            broken(scene, 9, "more bytes than the quota", format!("{used:?}: {}", line(state)));
+        }
+        if quota.open_uploads.is_some_and(|most| used.open_uploads > most) {
+            broken(scene, 9, "more open uploads than the quota", format!("{used:?}: {}", line(state)));
+        }
+        let open = state.open_grant().filter(|grant| grant.size.exact().is_none());
+        if open.is_some_and(|grant| quota.stored_bytes.is_some_and(|most| grant.size.max() > most)) {
+            broken(scene, 9, "leave for more than all of the quota", line(state));
+        }
+    }
+
+    /// Only what may not be let in is refused (invariant 1), and then there is nothing to read of it (invariant 10).
+    fn check_refused(&mut self, scene: &Scene, state: &Asset) {
+        let first = state.failure().filter(|_| state.stage() == Stage::Failed);
+        let first = first.map(|failure| (failure, version(state), state.filename(), state.object()));
+        let update = state.update().and_then(|update| {
+            let number = update.version().to_string().parse().unwrap();
+            let object = update.object.as_ref();
+            update.failure.as_ref().map(|failure| (failure, number, &update.grant.filename, object))
+        });
+        for (failure, number, filename, object) in first.into_iter().chain(update) {
+            let code = failure.code.as_str();
+            if !REFUSALS.contains(&code) || !self.refused.insert((state.id(), number)) {
+                continue;
+            }
+            if object.is_some() {
+                broken(scene, 10, "what was refused is readable", line(state));
+            }
+            let ledger = scene.ledger.borrow();
+            let bytes = ledger.meant(filename.as_str()).map(|meant| &meant.content.bytes);
+            let granted = Granted { asset: state.id(), version: number, filename: filename.to_string() };
+            let grant = self.grants.iter().rfind(|seen| seen.granted == granted).map(|seen| &seen.grant);
+            scene.engine.tally.came(match code {
+                Quota::EXCEEDED => Happening::QuotaExceeded,
+                SIZE_MISMATCH => Happening::SizeRefused,
+                _ => Happening::ContentRefused,
+            });
+            let deserved = match code {
+                Quota::EXCEEDED => scene.rules.quota != Quota::UNLIMITED,
+                SIZE_MISMATCH => {
+                    bytes.zip(grant).is_some_and(|(bytes, grant)| !grant.size.holds(bytes.len() as u64))
+                }
+                _ => bytes.is_some_and(|bytes| !scene.rules.takes(bytes)),
+            };
+            drop(ledger);
+            if !deserved {
+                broken(scene, 1, &format!("refused though it may be let in: {code}"), line(state));
+            }
+        }
+    }
+
     /// Invariant 6: a version that is done stays readable until a later one is done.
     fn check_readable(&self, scene: &Scene, state: &Asset) {
         let Some(done) = self.done.get(&state.id()) else { return };
@@ -156,6 +233,24 @@ impl Watch {
             broken(scene, 6, "nothing to read, though a version was done", line(state));
         } else if bytes_of(&scene.engine.world, done).is_none() && !later {
             broken(scene, 6, "bytes of a version that was done are gone", line(done));
+        }
+    }
+
+    /// Invariant 10: the gate holds for the real type and size of everything that is done.
+    fn check_let_in(&self, scene: &Scene, state: &Asset) {
+        let Some(bytes) = bytes_of(&scene.engine.world, state) else { return };
+        if !scene.rules.takes(&bytes) {
+            broken(scene, 10, "done, though the gate doesn't take it", line(state));
+        }
+        let shown = state.content_type().map(ToString::to_string);
+        if shown.as_deref() != Some(type_of(&bytes)) {
+            broken(scene, 10, "done with another type than its bytes are of", line(state));
+        }
+        let granted =
+            Granted { asset: state.id(), version: version(state), filename: state.filename().to_string() };
+        let grant = self.grants.iter().rfind(|seen| seen.granted == granted).map(|seen| &seen.grant);
+        if grant.is_some_and(|grant| !grant.size.holds(bytes.len() as u64)) {
+            broken(scene, 10, "done with another size than was granted", line(state));
         }
     }
 

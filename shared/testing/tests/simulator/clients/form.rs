@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use sluice_core::ids::AssetId;
 use sluice_testing::{
     Browser, build,
     simulator::{Fault, Happening},
@@ -20,8 +21,7 @@ impl Client {
             self.scene.doors.borrow_mut().files.insert(file.name.clone());
             let head = format!(
                 "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\nContent-Type: {}\r\n\r\n",
-                file.name,
-                file.content.media_type()
+                file.name, file.media_type
             );
             body.extend_from_slice(head.as_bytes());
             body.extend_from_slice(&file.content.bytes);
@@ -35,6 +35,7 @@ impl Client {
         for _ in 0..4 {
             self.engine().tally.came(Happening::Request);
             let reply = self.call(&self.scene.functions.form, event.clone()).await;
+            self.check_told(&reply, &"POST a form");
             let heard = !self.engine().faults.strikes(Fault::ApiAnswerLost);
             self.tell(|| format!("POST a form of {}: {} {}", files.len(), reply.status, reply.code()));
             if heard && reply.status == 200 {
@@ -65,19 +66,20 @@ impl Client {
         }
     }
 
-    /// Sends a file to S3 by a signed form, perhaps twice.
-    pub async fn post_to_s3(&self, file: &File) -> Result<(), Gone> {
+    /// Sends a file to S3 by a signed form, perhaps twice, as a new asset or as a further version of one.
+    pub async fn post_to_s3(&self, file: &File, of: Option<AssetId>) -> Result<(), Gone> {
         let meant = Meant { content: file.content.clone(), lies: file.hint == Hint::False };
         self.scene.ledger.borrow_mut().means(&file.name, meant);
         let digest = (file.hint == Hint::True).then(|| build::digest(&file.content.bytes));
         let body = json!({
-            "filename": file.name, "content_type": file.content.media_type(), "sha256": digest,
-            "file_size": self.chance.one_in(2).then_some(file.content.bytes.len()),
+            "filename": file.name, "content_type": file.media_type, "sha256": digest,
+            "file_size": file.size, "asset_id": of, "folder": file.folder,
         });
         let reply = self.ask(&self.scene.functions.presign, "POST", "/s3_signature", Some(&body)).await?;
         if reply.status != 201 || reply.body["mode"] != "form" {
             return Ok(());
         }
+        self.check_root(reply.body["object_key"].as_str().unwrap());
         let granted = Granted {
             asset: reply.body["asset_id"].as_str().unwrap().parse().unwrap(),
             version: reply.body["version"].to_string().trim_matches('"').parse().unwrap(),
@@ -91,7 +93,9 @@ impl Client {
             self.step().await?;
         }
         if self.chance.one_in(2) {
-            let body = json!({ "object_key": reply.body["object_key"] });
+            // who says no version speaks of whatever was granted last
+            let version = of.map(|_| granted.version);
+            let body = json!({ "object_key": reply.body["object_key"], "version": version });
             self.ask(&self.scene.functions.complete, "POST", "/complete", Some(&body)).await?;
         }
         Ok(())

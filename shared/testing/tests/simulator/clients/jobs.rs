@@ -7,6 +7,7 @@ use sluice_core::{
     asset::{Asset, Failure},
     ids::{OwnerId, Sha256},
 };
+use sluice_testing::simulator::Happening;
 
 use super::{Client, File, Gone, Scene, tus::Course};
 
@@ -43,8 +44,8 @@ impl Client {
     /// Announces a file, and sends it by the token; at times twice, or not at all, and at times it is called off.
     pub async fn send_by_job(&self, file: &File, request_id: &str, course: Course) -> Result<(), Gone> {
         let body = json!({
-            "id": request_id, "filename": file.name, "filesize": file.content.bytes.len(),
-            "filetype": file.content.media_type(), "album": 7,
+            "id": request_id, "filename": file.name, "filesize": file.size,
+            "filetype": file.media_type, "album": 7,
         });
         let reply = self.ask(&self.scene.functions.presign, "POST", "/uploadjobs", Some(&body)).await?;
         let Some(secret) = reply.body["upload_token"].as_str().filter(|_| reply.status == 201) else {
@@ -62,6 +63,13 @@ impl Client {
             });
         }
         let course = Course { token: Some(token), ..course };
+        if self.chance.one_in(3) {
+            self.engine().tally.came(Happening::TokenShared);
+            // somebody else has the token as well, and sends the same at the same time
+            let (mut other, file, course) = (self.clone(), file.clone(), course.clone());
+            other.name = format!("{}/too", self.name);
+            other.go(async move |client: Self| client.send_by_tus(&file, course).await);
+        }
         self.send_by_tus(file, course.clone()).await?;
         if self.replays() {
             self.step().await?;

@@ -10,6 +10,7 @@ use sluice_testing::build;
 use super::{Client, File, Gone, Hint};
 use crate::{
     ledger::{Granted, How, Meant, short},
+    rules::may_write,
     watch::broken,
 };
 
@@ -119,14 +120,16 @@ impl Client {
             Hint::False => Some(build::digest(b"another file")),
         };
         let body = json!({
-            "filename": file.name, "file_size": file.content.bytes.len(),
-            "content_type": file.content.media_type(), "sha256": digest, "asset_id": of,
+            "filename": file.name, "file_size": file.size,
+            "content_type": file.media_type, "sha256": digest, "asset_id": of,
+            "folder": file.folder,
         });
         let reply = self.ask(&self.scene.functions.presign, "POST", "/prepare", Some(&body)).await?;
         if reply.status != 201 {
             return Ok(None);
         }
         let text = |name: &str| reply.body[name].as_str().unwrap_or_default().to_owned();
+        self.check_root(&text("object_key"));
         let way = match reply.body["mode"].as_str() {
             Some("direct") => Way::Direct { url: text("url"), headers: headers(&reply.body["headers"]) },
             Some("multipart") => Way::Parts {
@@ -259,6 +262,13 @@ impl Client {
             ledger.acknowledged.push((granted.clone(), How::Complete));
         }
         Ok(())
+    }
+
+    /// Invariant 10: nobody is granted anything below a root that the token doesn't name.
+    pub fn check_root(&self, object_key: &str) {
+        if !may_write(self.roots, object_key) {
+            broken(&self.scene, 10, "granted where the token may not write", object_key.to_owned());
+        }
     }
 
     /// Does something as a task of its own.

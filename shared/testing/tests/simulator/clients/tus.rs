@@ -70,8 +70,7 @@ impl Client {
     pub async fn send_by_tus(&self, file: &File, course: Course) -> Result<(), Gone> {
         self.means(file);
         let bytes = &file.content.bytes;
-        let mut metadata =
-            vec![("filename", file.name.clone()), ("filetype", file.content.media_type().to_owned())];
+        let mut metadata = vec![("filename", file.name.clone()), ("filetype", file.media_type.to_owned())];
         if let Some(token) = &course.token {
             metadata.push(("upload_request_id", token.request_id.clone()));
             metadata.push(("token", token.secret.clone()));
@@ -134,7 +133,7 @@ impl Client {
             paths.push(path);
         }
         self.step().await?;
-        let metadata = [("filename", file.name.clone()), ("filetype", file.content.media_type().to_owned())];
+        let metadata = [("filename", file.name.clone()), ("filetype", file.media_type.to_owned())];
         let concat = format!("final;{}", paths.join(" "));
         let created = self.create(None, &metadata, Some(&concat), &Bytes::new(), false).await?;
         let Some((path, _)) = created else { return Ok(()) };
@@ -276,8 +275,9 @@ impl Client {
 
     fn is_gone(&self, upload: &Upload, acked: u64, reply: &Reply) -> Went {
         // a job's upload is called off by another that its token opens, as long as it has no byte
-        let may_be =
-            upload.ended.get() || upload.token && (acked == 0 || self.scene.doors.borrow().any_cancelled());
+        let may_be = upload.ended.get()
+            || self.scene.doors.borrow().ended.contains(&upload.id)
+            || upload.token && (acked == 0 || self.scene.doors.borrow().any_cancelled());
         if !may_be {
             let seen = format!("{} with {acked} bytes is answered {}", upload.path, reply.status);
             broken(&self.scene, 14, "an upload is gone that nobody ended", seen);
@@ -329,7 +329,7 @@ impl Client {
         engine.tally.came(Happening::TusRequest);
         headers.insert("tus-resumable".to_owned(), "1.0.0".into());
         if !token {
-            headers.insert("authorization".to_owned(), tokens::token_of(&self.owner).into());
+            headers.insert("authorization".to_owned(), tokens::token_of(&self.owner, self.roots).into());
         }
         if method == "PATCH" || !body.is_empty() {
             headers.insert("content-type".to_owned(), "application/offset+octet-stream".into());
@@ -340,6 +340,7 @@ impl Client {
         event["body"] = json!(STANDARD.encode(body));
         event["isBase64Encoded"] = true.into();
         let reply = self.call(&self.scene.functions.tus, event).await;
+        self.check_told(&reply, &format_args!("{method} {path}"));
         let lost = reply.status == 502 || engine.faults.strikes(Fault::ApiAnswerLost);
         self.tell(|| {
             let heard = if lost { " (lost)" } else { "" };

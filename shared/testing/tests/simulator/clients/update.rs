@@ -21,6 +21,10 @@ impl Client {
         for (device, (file, manner)) in others.into_iter().enumerate() {
             let mut other = self.clone();
             other.name = format!("{}/{device}", self.name);
+            if self.chance.one_in(2) {
+                // a device whose token names no root
+                other.roots = "";
+            }
             other.go(async move |client: Self| {
                 if device > 0 && client.chance.one_in(2) {
                     client.engine().sleep(pause).await;
@@ -33,7 +37,11 @@ impl Client {
 
     /// Replaces what an asset holds.
     pub async fn replace(&self, asset: AssetId, file: &File, manner: Manner) -> Result<(), Gone> {
-        self.send(file, Some(asset), manner).await?;
+        if self.chance.one_in(6) {
+            self.post_to_s3(file, Some(asset)).await?;
+        } else {
+            self.send(file, Some(asset), manner).await?;
+        }
         if self.chance.one_in(2) {
             self.await_end(asset).await?;
         }

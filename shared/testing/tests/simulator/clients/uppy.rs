@@ -20,15 +20,15 @@ impl Client {
         } else {
             "/s3".to_owned()
         };
-        match self.chance.below(3) {
+        match self.chance.below(5) {
             0 => self.by_params(&base, file).await,
-            1 => self.by_multipart(&base, file).await,
+            1..3 => self.by_multipart(&base, file).await,
             _ => self.by_sign(&base, file).await,
         }
     }
 
     async fn by_params(&self, base: &str, file: &File) -> Result<(), Gone> {
-        let target = format!("{base}/params?filename={}&type={}", file.name, file.content.media_type());
+        let target = format!("{base}/params?filename={}&type={}", file.name, file.media_type);
         let reply = self.ask(&self.scene.functions.uppy, "GET", &target, None).await?;
         if reply.status != 200 {
             return Ok(());
@@ -41,8 +41,7 @@ impl Client {
 
     async fn by_multipart(&self, base: &str, file: &File) -> Result<(), Gone> {
         let uppy = &self.scene.functions.uppy;
-        let body =
-            json!({ "filename": file.name, "type": file.content.media_type(), "metadata": { "name": "x" } });
+        let body = json!({ "filename": file.name, "type": file.media_type, "metadata": { "name": "x" } });
         let reply = self.ask(uppy, "POST", &format!("{base}/multipart"), Some(&body)).await?;
         if reply.status != 200 {
             return Ok(());
@@ -87,12 +86,11 @@ impl Client {
         let target = format!("{base}/sign");
         let bytes = &file.content.bytes;
         let wanted = |method: &str, more: Value| {
-            let mut body =
-                json!({ "method": method, "key": file.name, "contentType": file.content.media_type() });
+            let mut body = json!({ "method": method, "key": file.name, "contentType": file.media_type });
             body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
             body
         };
-        if self.chance.one_in(2) {
+        if self.chance.one_in(4) {
             let reply = self.ask(uppy, "POST", &target, Some(&wanted("PUT", json!({})))).await?;
             if reply.status == 200 {
                 let granted = granted(&reply.body["asset_id"], file);

@@ -26,15 +26,16 @@ pub fn bearer() -> Bearer<SecretKey<Vault>> {
 }
 
 thread_local! {
-    static TOKENS: RefCell<BTreeMap<OwnerId, String>> = RefCell::default();
+    static TOKENS: RefCell<BTreeMap<(OwnerId, &'static str), String>> = RefCell::default();
 }
 
-/// The token of an owner, as a header has it.
-pub fn token_of(owner: &OwnerId) -> String {
+/// The token of an owner who may write below these roots as well, as a header has it.
+pub fn token_of(owner: &OwnerId, roots: &'static str) -> String {
     let make = || {
-        let claims = json!({ "sub": owner, "exp": EXPIRES });
+        let named: Vec<_> = Some(roots).filter(|roots| !roots.is_empty()).into_iter().collect();
+        let claims = json!({ "sub": owner, "exp": EXPIRES, "roots": named });
         let key = EncodingKey::from_secret(SECRET.as_bytes());
         format!("Bearer {}", jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap())
     };
-    TOKENS.with_borrow_mut(|tokens| tokens.entry(owner.clone()).or_insert_with(make).clone())
+    TOKENS.with_borrow_mut(|tokens| tokens.entry((owner.clone(), roots)).or_insert_with(make).clone())
 }

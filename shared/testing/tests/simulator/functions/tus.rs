@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use sluice_core::gate::{Gate, GatePolicy};
+use sluice_core::gate::Gate;
 use sluice_lambda::bearer::SecretKey;
 use sluice_testing::{
     CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryKeys, MemoryOriginals, MemoryQueue, MemoryStaging,
@@ -10,6 +10,8 @@ use sluice_testing::{
     simulator::{Engine, Function},
 };
 use sluice_tus::handler::{Ports, Tus};
+
+use crate::rules::Rules;
 
 use super::{finisher, intake, serve, tokens};
 
@@ -31,7 +33,7 @@ impl Ports for Memory {
 }
 
 /// The function.
-pub fn deploy(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
+pub fn deploy(engine: &Engine, rules: &Rules, ingest: &Probe<MemoryQueue>) -> Function {
     let world = &engine.world;
     let tus = Rc::new(Tus::<Memory> {
         intake: intake(engine),
@@ -41,7 +43,7 @@ pub fn deploy(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
         records: world.keys.clone(),
         partials: world.partials.clone(),
         staging: world.staging.clone(),
-        gate: Gate { policy: GatePolicy::default(), function: None },
+        gate: Gate { policy: rules.policy(), function: None },
         bearer: tokens::bearer(),
     });
     Function::new("tus", Duration::from_secs(29), move |event| {

@@ -2,13 +2,15 @@
 
 use std::{rc::Rc, time::Duration};
 
-use sluice_core::gate::{Gate, GatePolicy};
+use sluice_core::gate::Gate;
 use sluice_testing::{
     CountingIds, FixedClock, MemoryEndpoints, MemoryGate, MemoryKeys, MemoryOriginals, MemoryQueue,
     MemoryTable, MemoryUploadSigner, Probe, build,
     simulator::{Engine, Function},
 };
 use sluice_uppy::companion::{Companion, Ports};
+
+use crate::rules::Rules;
 
 use super::{finisher, intake, serve};
 
@@ -27,12 +29,12 @@ impl Ports for Memory {
 }
 
 /// The function.
-pub fn deploy(engine: &Engine, ingest: &Probe<MemoryQueue>) -> Function {
+pub fn deploy(engine: &Engine, rules: &Rules, ingest: &Probe<MemoryQueue>) -> Function {
     let world = &engine.world;
     let companion = Rc::new(Companion::<Memory> {
         intake: intake(engine),
         finisher: finisher(engine, ingest),
-        gate: Gate { policy: GatePolicy::default(), function: None },
+        gate: Gate { policy: rules.policy(), function: None },
         signer: world.uploads.clone(),
         endpoints: world.endpoints.clone(),
         records: world.keys.clone(),
