@@ -13,7 +13,7 @@ use moxcms::{
 };
 
 use crate::error::{MediaError, Warning, contained};
-use crate::picture::{Colour, Pixels, Planar, Plane};
+use crate::planar::{Colour, Pixels, Planar, Plane};
 use crate::planes::Scratch;
 use crate::raster::{Canvas, Model, Raster, Samples};
 

@@ -17,6 +17,7 @@ pub(crate) mod webp;
 use std::borrow::Cow;
 
 use crate::error::MediaError;
+use crate::exif::Exif;
 use crate::sniff;
 
 /// The formats that are decoded.
@@ -199,6 +200,20 @@ impl<'a> Header<'a> {
             })
             .unwrap_or(8)
     }
+}
+
+/// The orientation of an image, 1 when it says none.
+pub(crate) fn orientation(header: &Header<'_>) -> u8 {
+    match (&header.raw, header.orientation) {
+        (Some(raw), _) => raw.orientation,
+        (None, Some(orientation)) => orientation,
+        (None, None) => header.exif.and_then(|tiff| Exif::new(tiff).orientation()).unwrap_or(1),
+    }
+}
+
+/// A stored size as displayed, or the other way round: orientations 5 to 8 swap the edges.
+pub(crate) const fn upright(size: (u32, u32), orientation: u8) -> (u32, u32) {
+    if orientation >= 5 { (size.1, size.0) } else { size }
 }
 
 /// Reads big- and little-endian numbers at an offset; `None` past the end.

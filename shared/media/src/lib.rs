@@ -28,12 +28,12 @@
 //! - `unsafe` is used in `native` alone, which wraps the C codecs. The JPEG codec, the resize and the colour conversions are
 //!   safe code over vectors.
 
-mod animate;
 mod colour;
 mod decode;
 pub mod derive;
 mod encode;
 pub mod error;
+mod exif;
 mod header;
 mod ifd;
 pub mod input;
@@ -41,8 +41,8 @@ mod jpeg;
 pub mod limits;
 pub mod metadata;
 mod native;
-mod picture;
 pub mod placeholder;
+mod planar;
 mod planes;
 pub mod profile;
 mod raster;

@@ -9,16 +9,15 @@
 //! orientation is EXIF's alone.
 
 mod blocks;
-mod exif;
+mod exif_fields;
 mod iptc;
 mod xmp;
 
 use serde::Serialize;
 
 use self::blocks::Blocks;
-pub(crate) use self::exif::Exif;
 use crate::error::{MediaError, contained};
-use crate::header::{self, Format, Header};
+use crate::header::{self, Format, Header, orientation, upright};
 use crate::sniff::sniff;
 
 /// Characters that a text field keeps.
@@ -235,25 +234,6 @@ fn image_header(header: &Header<'_>, orientation: u8) -> ImageHeader {
     let (width, height) = upright((header.width, header.height), orientation);
     let content_type = header.format.content_type();
     ImageHeader { content_type, width, height, orientation, animated: header.animated, frames: header.frames }
-}
-
-/// The orientation of an image, 1 when it says none.
-pub(crate) fn orientation(header: &Header<'_>) -> u8 {
-    match (&header.raw, header.orientation) {
-        (Some(raw), _) => raw.orientation,
-        (None, Some(orientation)) => orientation,
-        (None, None) => header.exif.and_then(|tiff| Exif::new(tiff).orientation()).unwrap_or(1),
-    }
-}
-
-/// The orientation that EXIF fields say, if they can be read.
-pub(crate) fn orientation_of(exif: &[u8]) -> Option<u8> {
-    Exif::new(exif).orientation()
-}
-
-/// A stored size as displayed, or the other way round: orientations 5 to 8 swap the edges.
-pub(crate) const fn upright(size: (u32, u32), orientation: u8) -> (u32, u32) {
-    if orientation >= 5 { (size.1, size.0) } else { size }
 }
 
 /// Text without control characters and surrounding space, at most [`MAX_TEXT`] characters of it.

@@ -7,12 +7,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::decode::Want;
+use crate::derive::Picture;
 use crate::error::{MediaError, contained};
 use crate::header::Header;
 use crate::limits::Limits;
-use crate::picture::{Picture, Want};
 use crate::raster::fit;
-use crate::{colour, decode, metadata};
+use crate::{colour, decode, header};
 
 /// The longest edge that the algorithm takes.
 const MAX_EDGE: u32 = 100;
@@ -35,7 +36,7 @@ pub struct Placeholder {
 pub fn thumbhash(bytes: &[u8], limits: &Limits) -> Result<Placeholder, MediaError> {
     contained(|| {
         let header = Header::parse(bytes)?;
-        let orientation = metadata::orientation(&header);
+        let orientation = header::orientation(&header);
         let target = fit((header.width, header.height), MAX_EDGE);
         limits.check(&header, target, bytes.len())?;
         let still = decode::still(bytes, None, &header, &Want { target, limits })?;
@@ -43,7 +44,7 @@ pub fn thumbhash(bytes: &[u8], limits: &Limits) -> Result<Placeholder, MediaErro
         let picture = Picture::from_pixels(pixels)?.orient(still.orientation.unwrap_or(orientation));
         let (width, height) = picture.size();
         let hash = thumbhash::rgba_to_thumb_hash(width as usize, height as usize, &picture.rgba());
-        let (width, height) = metadata::upright((header.width, header.height), orientation);
+        let (width, height) = header::upright((header.width, header.height), orientation);
         Ok(Placeholder { thumbhash: STANDARD.encode(hash), width, height })
     })
 }

@@ -14,7 +14,7 @@ mod turn;
 use fearless_simd::prelude::*;
 use fearless_simd::{dispatch, i16x8, i32x4, u8x16, u16x8};
 
-use crate::picture::{Planar, Plane};
+use crate::planar::{Planar, Plane};
 use crate::raster::{Canvas, Model};
 use crate::simd::level;
 

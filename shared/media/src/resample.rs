@@ -25,6 +25,7 @@ mod shrink;
 mod sixteen;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::ops::{AddAssign, Mul, Range};
 
@@ -33,7 +34,7 @@ use fearless_simd::Level;
 use self::axis::{Axis, Weight};
 use self::shrink::Shrink;
 use crate::error::MediaError;
-use crate::picture::{Planar, Plane};
+use crate::planar::{Planar, Plane};
 use crate::raster::{Model, Raster, Samples};
 use crate::simd::level;
 

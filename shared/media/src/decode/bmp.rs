@@ -7,11 +7,12 @@ mod tests;
 
 use std::borrow::Cow;
 
-use super::png::resizing;
+use super::memory::resizing;
+use super::still::{Still, Want};
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::header::bmp::{Bmp, Encoding};
-use crate::picture::{Colour, Pixels, Still, Want};
+use crate::planar::{Colour, Pixels};
 use crate::raster::Model;
 use crate::resample::Resampler;
 

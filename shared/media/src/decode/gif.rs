@@ -9,10 +9,11 @@ use std::num::NonZeroU64;
 
 use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, DisposalMethod, MemoryLimit, Repeat};
 
+use super::still::{Still, Want};
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::limits::Limits;
-use crate::picture::{Colour, Pixels, Still, Want};
+use crate::planar::{Colour, Pixels};
 use crate::raster::Model;
 use crate::resample::Resampler;
 

@@ -10,6 +10,7 @@
 //! grey and told.
 
 mod av1;
+mod depth;
 mod hevc;
 mod planes;
 mod rows;
@@ -20,11 +21,12 @@ use std::borrow::Cow;
 
 use self::planes::Matrix;
 use self::rows::{Band, Sink};
+use super::still::{Still, Want};
 use crate::error::{MediaError, Warning, contained};
 use crate::header::heif::{Codec, Coded, Container, Mosaic, Nclx};
 use crate::header::{Format, Header};
 use crate::limits::Limits;
-use crate::picture::{Colour, Planar, Still, Want};
+use crate::planar::{Colour, Planar};
 use crate::raster::Model;
 use crate::resample::Resampler;
 

@@ -5,11 +5,12 @@
 
 use std::num::NonZero;
 
+use super::still::{Still, Want};
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::jpeg::decode::{self as codec, Found, Frame, Refusal, Scale, Sink};
 use crate::native;
-use crate::picture::{Colour, Pixels, Planar, Plane, Still, Want};
+use crate::planar::{Colour, Pixels, Planar, Plane};
 use crate::raster::{Model, Raster, Samples};
 use crate::resample::{self, Resampler};
 use crate::simd;

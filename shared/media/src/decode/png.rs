@@ -23,14 +23,16 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use self::unfilter::{Band, SLACK};
 use super::frames::Animation;
+use super::memory::resizing;
+use super::still::{Still, Want};
 use crate::error::{MediaError, Warning};
+use crate::exif::orientation_of;
 use crate::header::Header;
 use crate::header::png::{ColourType, Png};
 use crate::limits::Limits;
-use crate::metadata;
-use crate::picture::{Colour, Pixels, Still, Want};
+use crate::planar::{Colour, Pixels};
 use crate::raster::{Model, Samples};
-use crate::resample::{self, Resampler};
+use crate::resample::Resampler;
 use crate::simd;
 
 /// Bytes that are inflated at a time, so that they are still in the cache when their filters are undone.
@@ -57,25 +59,6 @@ pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
     header.held.saturating_add(inflating).saturating_add(resizing(header, target))
 }
 
-/// Peak bytes of a resize to `target`, its result among them.
-pub(super) fn resizing(header: &Header<'_>, target: (u32, u32)) -> u64 {
-    let size = (header.width, header.height);
-    let of = |channels: u8, bytes: u64| {
-        let model = match channels {
-            1 => Model::Gray,
-            2 => Model::GrayAlpha,
-            3 => Model::Rgb,
-            _ => Model::Rgba,
-        };
-        resample::memory(size, target, model, bytes)
-    };
-    // The header doesn't tell two channels of 8 bits from one of 16.
-    let bytes = header.bytes_per_pixel;
-    let shallow = if bytes <= 4 { of(bytes, 1) } else { 0 };
-    let deep = if bytes.is_multiple_of(2) { of(bytes / 2, 2) } else { 0 };
-    shallow.max(deep)
-}
-
 /// Decodes the first or only frame of a file in memory.
 pub(super) fn decode<'a>(
     bytes: &'a [u8],
@@ -100,7 +83,7 @@ pub(crate) fn stream(
     let mut inflater = Inflater::new(reader, *b"IDAT");
     let mut still = still(&mut inflater, &png, want)?;
     if png.exif.is_none() {
-        still.orientation = inflater.data.exif()?.and_then(|exif| metadata::orientation_of(&exif));
+        still.orientation = inflater.data.exif()?.and_then(|exif| orientation_of(&exif));
     }
     Ok(still)
 }

@@ -18,11 +18,12 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::fontdb::{Database, Source};
 use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Size, Tree};
 
+use super::still::{Still, Want};
 use crate::error::MediaError;
 use crate::header::svg::{DEFAULT_SIZE, document, source};
 use crate::header::{Format, Header};
 use crate::limits::Limits;
-use crate::picture::{Colour, Pixels, Still, Want};
+use crate::planar::{Colour, Pixels};
 use crate::raster::{Model, Raster, Samples};
 
 /// What stands in for every font, whatever its name: it has Latin, Greek and Cyrillic.

@@ -19,13 +19,14 @@ use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
 
 use self::lzw::Lzw;
-use super::png::resizing;
+use super::memory::resizing;
+use super::still::{Still, Want};
 use crate::error::{MediaError, Warning, contained};
 use crate::header::Header;
 use crate::header::tiff::{Alpha, Compression, DECOMPRESSOR_BYTES, Photometric, Tiff, Values};
 use crate::limits::MAX_SCANS;
 use crate::native;
-use crate::picture::{Colour, Pixels, Still, Want};
+use crate::planar::{Colour, Pixels};
 use crate::raster::{Model, Raster, Samples};
 use crate::resample::{Resampler, Sample};
 

@@ -3,11 +3,12 @@
 //! A lossy still is resized while it is decoded: its planes never exist at full size. Lossless coding refers back
 //! to anywhere before, so that the decoder keeps all of its pixels, and gives them out at the end.
 
+use super::still::{Still, Want};
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::header::webp::{WebPHeader, chunks, lossless_size, lossy_size};
 use crate::native::webp::{Band, End, Layout, Rows, lossy, raster};
-use crate::picture::{Colour, Pixels, Planar, Plane, Still, Want};
+use crate::planar::{Colour, Pixels, Planar, Plane};
 use crate::raster::{Model, Raster, Samples};
 use crate::resample::Resampler;
 

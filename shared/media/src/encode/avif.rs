@@ -23,7 +23,7 @@ use rav1e::prelude::{
 };
 
 use crate::error::MediaError;
-use crate::picture::{Planar, Plane};
+use crate::planar::{Planar, Plane};
 use crate::raster::{Canvas, Model};
 
 /// Most pixels of a picture: what takes about five seconds by [`Effort::Thorough`].

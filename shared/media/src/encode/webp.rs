@@ -16,7 +16,7 @@ use fearless_simd::{Level, Simd, dispatch};
 use crate::error::MediaError;
 use crate::header::webp::chunks;
 use crate::native::webp::{MAX_EDGE, Yuv, encode, encode_yuv};
-use crate::picture::Planar;
+use crate::planar::Planar;
 use crate::raster::{Canvas, Model};
 use crate::simd;
 
@@ -348,7 +348,7 @@ mod tests {
     use image::{AnimationDecoder, ImageDecoder};
 
     use super::*;
-    use crate::picture::Plane;
+    use crate::planar::Plane;
 
     fn plane(width: u32, height: u32, sample: impl Fn(u32, u32) -> u8) -> Plane {
         let samples =

@@ -16,8 +16,8 @@
 
 use super::{Bytes, Format, Header, jpeg};
 use crate::error::MediaError;
+use crate::exif::Exif;
 use crate::ifd::{Ifd, Tiff};
-use crate::metadata::Exif;
 
 const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;

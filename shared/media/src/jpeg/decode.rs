@@ -31,6 +31,7 @@ pub(crate) use self::markers::{Component, Frame};
 use self::markers::{Event, Markers, Selected};
 use self::progressive::Progressive;
 use self::sequential::Sequential;
+use super::zigzag::ZIGZAG;
 
 /// Bands that one thread hands another at once.
 const BATCH: usize = 4;
@@ -59,7 +60,7 @@ impl Scale {
     /// The last coefficient in zigzag order that is needed.
     fn last(self) -> u32 {
         let needed = |place: &u8| place % 8 < self.across && place / 8 < self.down;
-        markers::ZIGZAG.iter().zip(0..).filter(|(place, _)| needed(place)).map(|(_, k)| k).max().unwrap_or(0)
+        ZIGZAG.iter().zip(0..).filter(|(place, _)| needed(place)).map(|(_, k)| k).max().unwrap_or(0)
     }
 }
 

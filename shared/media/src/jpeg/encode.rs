@@ -18,7 +18,7 @@ use fearless_simd::{Level, Simd, dispatch};
 use self::fdct::{Block, Quantizer, Samples};
 use self::huffman::{CHROMA, LUMA, Writer};
 use crate::error::MediaError;
-use crate::picture::{Planar, Plane};
+use crate::planar::{Planar, Plane};
 
 /// Encodes `picture` at `quality` (1 to 100, on libjpeg's scale).
 ///

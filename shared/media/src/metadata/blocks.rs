@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use super::{exif::Exif, iptc, xmp};
+use super::{iptc, xmp};
+use crate::exif::Exif;
 use crate::header::{Format, Header};
 use crate::ifd::{Ifd, Tiff};
 

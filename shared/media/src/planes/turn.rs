@@ -6,7 +6,7 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{dispatch, u8x16};
 
-use crate::picture::{Planar, Plane};
+use crate::planar::{Planar, Plane};
 use crate::simd::level;
 
 /// What an orientation asks for, in this order.

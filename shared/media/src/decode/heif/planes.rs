@@ -7,10 +7,10 @@
 //! Fixed point with [`FRACTION`] bits: the same result everywhere.
 
 use super::Layout;
-use super::rows::Depth;
+use super::depth::Depth;
 use crate::error::MediaError;
 use crate::header::heif::Nclx;
-use crate::picture::{Planar, Plane};
+use crate::planar::{Planar, Plane};
 use crate::raster::{Model, Raster, Samples};
 
 /// Bits behind the point: what 16 bits of sample, three of gain and the sign leave of 32.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::header::Format;
-use crate::picture::Pixels;
+use crate::planar::Pixels;
 use crate::raster::{Raster, Samples};
 
 const LIMITS: Limits = Limits::for_memory(1 << 30);

@@ -10,8 +10,9 @@
 use super::band::{Band, Layout};
 use super::bits::{Bits, Stop};
 use super::huffman::Codes;
-use super::markers::{Event, Frame, Markers, Scan, ZIGZAG};
+use super::markers::{Event, Frame, Markers, Scan};
 use super::{Refusal, Scale};
+use crate::jpeg::zigzag::ZIGZAG;
 
 /// A coefficient that isn't kept.
 const DROPPED: u16 = u16::MAX;

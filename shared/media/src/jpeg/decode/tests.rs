@@ -181,7 +181,7 @@ fn every_scale_is_the_low_frequencies_exactly() {
     };
     for extent in [0_u8, 2, 9, 63] {
         let mut blocks = [Block::default(); LANES];
-        for (k, &place) in markers::ZIGZAG.iter().enumerate().take(usize::from(extent) + 1) {
+        for (k, &place) in ZIGZAG.iter().enumerate().take(usize::from(extent) + 1) {
             for block in &mut blocks {
                 let range = if place == 0 { 300 } else { 60 / (1 + i32::from(place % 8 + place / 8)) };
                 block.0[k] = random(range) as i16;
@@ -201,8 +201,7 @@ fn every_scale_is_the_low_frequencies_exactly() {
                         let mut sum = 0.0;
                         for (v, u) in (0..down).flat_map(|v| (0..across).map(move |u| (v, u))) {
                             let at = v * 8 + u;
-                            let k =
-                                markers::ZIGZAG.iter().position(|place| usize::from(*place) == at).unwrap();
+                            let k = ZIGZAG.iter().position(|place| usize::from(*place) == at).unwrap();
                             let value = f64::from(blocks[x / across].0[k]) * f64::from(table[at]);
                             sum += value * cosine(x % across, u, across) * cosine(y, v, down);
                         }

@@ -4,7 +4,7 @@
 //! nothing: the next coefficient is the next set bit. Code and length lie in one table entry, and a code and
 //! its extra bits go into the bit buffer together.
 
-use super::markers::NATURAL;
+use crate::jpeg::zigzag::ZIGZAG;
 
 /// A Huffman table as DHT holds it: how many codes there are of each length 1 to 16, and their symbols.
 pub(super) struct Spec {
@@ -117,7 +117,7 @@ const fn zigzag_bits() -> [[u64; 256]; 8] {
     let mut bits = [[0; 256]; 8];
     let mut zigzag = 0;
     while zigzag < 64 {
-        let (row, column) = (NATURAL[zigzag] as usize / 8, NATURAL[zigzag] as usize % 8);
+        let (row, column) = (ZIGZAG[zigzag] as usize / 8, ZIGZAG[zigzag] as usize % 8);
         let mut mask = 0;
         while mask < 256 {
             if mask >> column & 1 == 1 {
@@ -199,7 +199,7 @@ impl<'o> Writer<'o> {
                 self.code(table.zeros, 0);
                 step -= 16;
             }
-            let value = block[usize::from(NATURAL[next as usize & 63]) & 63];
+            let value = block[usize::from(ZIGZAG[next as usize & 63]) & 63];
             let (extra, zeros) = written(i32::from(value));
             self.code(table.ac[step as usize & 31][zeros & 31], extra);
         }

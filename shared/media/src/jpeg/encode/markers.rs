@@ -3,13 +3,7 @@
 //! Nothing of an original gets here: sizes, tables and the JFIF header are all that is written.
 
 use super::huffman::{CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Spec};
-
-/// Zigzag position → position by rows (T.81, figure A.6).
-pub(super) const NATURAL: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
-    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
-    46, 53, 60, 61, 54, 47, 55, 62, 63,
-];
+use crate::jpeg::zigzag::ZIGZAG;
 
 /// T.81, table K.1, by rows.
 #[rustfmt::skip]
@@ -58,7 +52,7 @@ pub(super) fn write(out: &mut Vec<u8>, size: (u16, u16), colour: bool, steps: &[
     segment(out, 0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
     for (id, steps) in (0_u8..).zip(&steps[..channels]) {
         let mut table = [id; 65];
-        for (entry, at) in table[1..].iter_mut().zip(NATURAL) {
+        for (entry, at) in table[1..].iter_mut().zip(ZIGZAG) {
             *entry = steps[usize::from(at)];
         }
         segment(out, 0xdb, &table);

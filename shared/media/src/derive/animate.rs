@@ -1,18 +1,18 @@
 //! Moving derivatives: every frame resized, converted and turned like a still, all sizes in one pass over the frames.
 
+use super::plan::Step;
 use crate::decode::frames::{Animation, Frame};
-use crate::derive::Step;
 use crate::encode::webp;
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::limits::Limits;
-use crate::picture::Colour;
+use crate::planar::Colour;
 use crate::raster::{Canvas, Model, Raster};
 use crate::resample::Resampler;
-use crate::{colour, decode, metadata};
+use crate::{colour, decode, header};
 
 /// Whether all frames may be decoded. If not, the first one stands for them, with a warning.
-pub(crate) fn is_affordable(header: &Header<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {
+pub(super) fn is_affordable(header: &Header<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {
     let affordable = u64::from(header.frames).saturating_mul(header.pixels()) <= limits.max_pixels;
     if !affordable {
         warnings.push(Warning::new(
@@ -31,7 +31,7 @@ pub(crate) fn is_affordable(header: &Header<'_>, limits: &Limits, warnings: &mut
 /// Writes `steps`, which go from large to small, all of them moving.
 ///
 /// An animation that breaks off plays as far as it goes, with a warning.
-pub(crate) fn encode(
+pub(super) fn encode(
     bytes: &[u8],
     header: &Header<'_>,
     orientation: u8,
@@ -43,7 +43,7 @@ pub(crate) fn encode(
     let Animation { mut frames, icc, loops } = decode::animation(bytes, header, limits)?;
     let colour = icc.map_or(Colour::Srgb, Colour::Icc);
     // The size as stored.
-    let target = metadata::upright(largest.size, orientation);
+    let target = header::upright(largest.size, orientation);
     let mut encoders = steps
         .iter()
         .map(|step| webp::Animation::new(step.size, step.quality, loops))

@@ -1,20 +1,18 @@
-//! EXIF: what cameras write (CIPA DC-008).
+//! The fields of EXIF: what cameras write (CIPA DC-008).
 //!
 //! Every field stands alone: one that makes no sense is left out, the others stay.
 
 use super::{Gps, Metadata, clean, fraction_digits, local_time, round, utc_offset};
-use crate::ifd::{Entry, Ifd, Tiff};
+use crate::exif::Exif;
+use crate::ifd::{Entry, Ifd};
 
 const IMAGE_DESCRIPTION: u16 = 270;
 const MAKE: u16 = 271;
 const MODEL: u16 = 272;
-const ORIENTATION: u16 = 274;
 const DATE_TIME: u16 = 306;
 const ARTIST: u16 = 315;
 const COPYRIGHT: u16 = 0x8298;
 const RATING: u16 = 0x4746;
-const EXIF_IFD: u16 = 0x8769;
-const GPS_IFD: u16 = 0x8825;
 
 const EXPOSURE_TIME: u16 = 0x829A;
 const F_NUMBER: u16 = 0x829D;
@@ -37,28 +35,7 @@ const GPS_LONGITUDE: u16 = 4;
 const GPS_ALTITUDE_REF: u16 = 5;
 const GPS_ALTITUDE: u16 = 6;
 
-/// The three directories that fields are in.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Exif<'a> {
-    pub main: Option<Ifd<'a>>,
-    pub photo: Option<Ifd<'a>>,
-    pub gps: Option<Ifd<'a>>,
-}
-
-impl<'a> Exif<'a> {
-    /// The directories of a TIFF structure.
-    pub fn new(tiff: &'a [u8]) -> Self {
-        let main = Tiff::new(tiff).and_then(Tiff::first);
-        let child = |tag| main.and_then(|main| main.children(tag).next());
-        Self { main, photo: child(EXIF_IFD), gps: child(GPS_IFD) }
-    }
-
-    /// 1 to 8; `None` when nothing sensible is said.
-    pub fn orientation(&self) -> Option<u8> {
-        let value = u8::try_from(self.main?.get(ORIENTATION)?.uint(0)?).ok()?;
-        (1..=8).contains(&value).then_some(value)
-    }
-
+impl Exif<'_> {
     /// Writes the fields that are known.
     pub(super) fn fill(&self, metadata: &mut Metadata) {
         metadata.camera_make = text(self.main, MAKE);

@@ -1,0 +1,25 @@
+//! What is asked of a decoder, and what it gives.
+
+use crate::error::Warning;
+use crate::limits::Limits;
+use crate::planar::{Colour, Pixels};
+
+/// What is asked of a decoder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Want<'l> {
+    /// Width and height that the picture shall have, as stored (before orientation). Never more than the
+    /// picture's own on either edge.
+    pub target: (u32, u32),
+    pub limits: &'l Limits,
+}
+
+/// The first or only frame of an image, resized to [`Want::target`], as stored (not oriented) and in the
+/// image's own colour space. Alpha isn't premultiplied.
+#[derive(Debug)]
+pub(crate) struct Still<'a> {
+    pub pixels: Pixels,
+    pub colour: Colour<'a>,
+    /// EXIF's orientation where the decoder met it only behind the pixels.
+    pub orientation: Option<u8>,
+    pub warnings: Vec<Warning>,
+}
