@@ -84,8 +84,8 @@ pub(crate) struct JpegHeader {
     pub adobe: bool,
     /// The end-of-image marker was reached.
     pub complete: bool,
-    /// The frame, if [`crate::jpeg::decode`] handles its kind.
-    pub frame: Option<crate::jpeg::decode::Frame>,
+    /// The frame, if [`sluice_jpeg`] decodes its kind.
+    pub frame: Option<sluice_jpeg::Frame>,
 }
 
 /// The header of an image, borrowing from its bytes.
@@ -303,7 +303,7 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
     if !progressive && jpeg.scans <= 1 {
         jpeg.coefficient_bytes = 0;
     }
-    jpeg.frame = crate::jpeg::decode::Frame::parse(data).ok();
+    jpeg.frame = sluice_jpeg::Frame::parse(data).ok();
     icc.sort_by_key(|(number, _)| *number);
     let icc = match icc.as_slice() {
         [] => None,

@@ -37,7 +37,6 @@ mod exif;
 mod header;
 mod ifd;
 pub mod input;
-mod jpeg;
 pub mod limits;
 pub mod metadata;
 mod native;

@@ -5,15 +5,15 @@
 
 use std::num::NonZero;
 
+use sluice_jpeg::{self as codec, Found, Frame, Refusal, Scale, Sink};
+
 use super::still::{Still, Want};
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
-use crate::jpeg::decode::{self as codec, Found, Frame, Refusal, Scale, Sink};
 use crate::native;
 use crate::planar::{Colour, Pixels, Planar, Plane};
 use crate::raster::{Model, Raster, Samples};
 use crate::resample::{self, Resampler};
-use crate::simd;
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
@@ -118,7 +118,7 @@ fn planes(
         })
         .collect();
     let mut planes = Planes { resamplers };
-    let found = codec::decode(bytes, scales, threads.get(), simd::level(), &mut planes)?;
+    let found = codec::decode(bytes, scales, threads.get(), &mut planes)?;
     Ok((finish(planes.resamplers), found))
 }
 

@@ -5,7 +5,7 @@ use crate::error::MediaError;
 use crate::planar::{Pixels, Planar};
 use crate::profile::OutputFormat;
 use crate::raster::Canvas;
-use crate::{encode, jpeg, native};
+use crate::{encode, native};
 
 /// A picture on its way to the encoders: sRGB, 8 bits, upright.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +65,9 @@ impl Picture {
     /// The file of it.
     pub fn encode(&self, format: OutputFormat, quality: u8) -> Result<Vec<u8>, MediaError> {
         match (self, format) {
-            (Self::Opaque(planar), OutputFormat::Jpeg) => jpeg::encode::encode(planar, quality),
+            (Self::Opaque(planar), OutputFormat::Jpeg) => encode::jpeg::encode(planar, quality),
             (Self::Transparent(canvas), OutputFormat::Jpeg) => {
-                jpeg::encode::encode(&Planar::from_canvas(&canvas.flattened()), quality)
+                encode::jpeg::encode(&Planar::from_canvas(&canvas.flattened()), quality)
             }
             (Self::Opaque(planar), OutputFormat::WebP) => encode::webp::planar(planar, quality),
             (Self::Transparent(canvas), OutputFormat::WebP) => native::webp::encode(canvas, quality),

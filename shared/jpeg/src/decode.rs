@@ -6,7 +6,7 @@
 //! than the target needs.
 //!
 //! What isn't handled (arithmetic coding, 12 bits, four components, RGB) and what breaks the format is a
-//! [`Refusal`]: libjpeg decodes more, and makes more of what is damaged. A file that just ends is decoded
+//! [`Refusal`]: a caller may turn to libjpeg, which decodes more, and makes more of what is damaged. A file that just ends is decoded
 //! as far as it goes, the rest is gray.
 
 mod band;
@@ -20,6 +20,8 @@ mod sequential;
 #[cfg(test)]
 mod tests;
 
+use std::error::Error;
+use std::fmt;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,11 +29,11 @@ use std::time::{Duration, Instant};
 use fearless_simd::{Level, dispatch};
 
 use self::band::{Band, Block, Layout};
-pub(crate) use self::markers::{Component, Frame};
+pub use self::markers::{Component, Frame};
 use self::markers::{Event, Markers, Selected};
 use self::progressive::Progressive;
 use self::sequential::Sequential;
-use super::zigzag::ZIGZAG;
+use crate::zigzag::ZIGZAG;
 
 /// Bands that one thread hands another at once.
 const BATCH: usize = 4;
@@ -40,21 +42,35 @@ const BATCHES: usize = 3;
 
 /// Why a file isn't decoded here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// A kind of JPEG that isn't handled.
     Unsupported,
     /// Broken data.
     Damaged,
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unsupported => "the JPEG is of a kind that is not decoded",
+            Self::Damaged => "the JPEG is damaged",
+        })
+    }
+}
+
+impl Error for Refusal {}
+
 /// The size at which a component is decoded: samples of a block across and down, 1 to 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Scale {
+pub struct Scale {
+    /// Samples of a block across.
     pub across: u8,
+    /// Samples of a block down.
     pub down: u8,
 }
 
 impl Scale {
+    /// All of them: the size of the file.
     pub const FULL: Self = Self { across: 8, down: 8 };
 
     /// The last coefficient in zigzag order that is needed.
@@ -65,14 +81,14 @@ impl Scale {
 }
 
 /// Takes the rows of components.
-pub(crate) trait Sink {
+pub trait Sink {
     /// The next row of a component, of the width that [`scaled`] tells.
     fn row(&mut self, component: usize, row: &[u8]);
 }
 
 /// What was found on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Found {
+pub struct Found {
     /// The file ended before the picture.
     pub cut: bool,
     /// Bytes stood where none should be; what was decoded may be wrong.
@@ -80,7 +96,7 @@ pub(crate) struct Found {
 }
 
 /// The size of a component that is decoded at `scale`.
-pub(crate) fn scaled(frame: &Frame, component: usize, scale: Scale) -> (u32, u32) {
+pub fn scaled(frame: &Frame, component: usize, scale: Scale) -> (u32, u32) {
     let Some(&Component { across, down, .. }) = frame.components().get(component) else { return (0, 0) };
     let most = frame.most();
     (
@@ -90,7 +106,7 @@ pub(crate) fn scaled(frame: &Frame, component: usize, scale: Scale) -> (u32, u32
 }
 
 /// Bytes that [`decode`] takes beside the file and what the sink keeps.
-pub(crate) fn memory(frame: &Frame, scales: [Scale; 3], threads: usize) -> u64 {
+pub fn memory(frame: &Frame, scales: [Scale; 3], threads: usize) -> u64 {
     let components = 0..frame.components().len();
     let (mcus, rows) = (u64::from(frame.mcus().0), u64::from(frame.mcus().1));
     let blocks: u64 =

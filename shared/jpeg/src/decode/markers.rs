@@ -2,11 +2,11 @@
 
 use super::Refusal;
 use super::huffman::Definition;
-use crate::jpeg::zigzag::ZIGZAG;
+use crate::zigzag::ZIGZAG;
 
 /// A component of the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Component {
+pub struct Component {
     /// Names it in scans.
     pub id: u8,
     /// Sampling factor across, 1 to 4.
@@ -19,9 +19,12 @@ pub(crate) struct Component {
 
 /// A frame that is decoded here: 8 bits, Huffman-coded, gray or `Y'CbCr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub struct Frame {
+    /// Pixels across.
     pub width: u32,
+    /// Pixels down.
     pub height: u32,
+    /// Whether it comes in several passes.
     pub progressive: bool,
     components: [Component; 3],
     count: u8,
@@ -29,6 +32,9 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Reads a file up to its frame header.
+    ///
+    /// # Errors
+    /// What [`decode`](crate::decode()) would refuse for its frame header, or for what stands before it.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut markers = Markers::new(bytes);
         match markers.next()? {

@@ -2,8 +2,8 @@
 //! every length of a code beside every size of a value.
 
 use super::*;
-use crate::jpeg::decode::bits::Bits;
-use crate::jpeg::decode::huffman::{Ac, Dc, Definition, Single};
+use crate::decode::bits::Bits;
+use crate::decode::huffman::{Ac, Dc, Definition, Single};
 
 /// The end of a block.
 const END: u8 = 0x00;

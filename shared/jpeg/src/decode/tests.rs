@@ -13,7 +13,7 @@ use super::band::LANES;
 use super::*;
 
 fn sample(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)).unwrap()
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../media/tests/data").join(name)).unwrap()
 }
 
 /// Keeps what it is given.

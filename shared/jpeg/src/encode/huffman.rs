@@ -4,7 +4,7 @@
 //! nothing: the next coefficient is the next set bit. Code and length lie in one table entry, and a code and
 //! its extra bits go into the bit buffer together.
 
-use crate::jpeg::zigzag::ZIGZAG;
+use crate::zigzag::ZIGZAG;
 
 /// A Huffman table as DHT holds it: how many codes there are of each length 1 to 16, and their symbols.
 pub(super) struct Spec {

@@ -12,7 +12,7 @@ use super::bits::{Bits, Stop};
 use super::huffman::Codes;
 use super::markers::{Event, Frame, Markers, Scan};
 use super::{Refusal, Scale};
-use crate::jpeg::zigzag::ZIGZAG;
+use crate::zigzag::ZIGZAG;
 
 /// A coefficient that isn't kept.
 const DROPPED: u16 = u16::MAX;

@@ -3,7 +3,7 @@
 //! Nothing of an original gets here: sizes, tables and the JFIF header are all that is written.
 
 use super::huffman::{CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Spec};
-use crate::jpeg::zigzag::ZIGZAG;
+use crate::zigzag::ZIGZAG;
 
 /// T.81, table K.1, by rows.
 #[rustfmt::skip]

@@ -13,7 +13,7 @@ use fearless_simd::{i16x8, i32x8};
 
 use super::Scale;
 use super::band::{Block, LANES};
-use crate::jpeg::zigzag::ZIGZAG;
+use crate::zigzag::ZIGZAG;
 
 /// Bits of the constants' fractions.
 const BITS: u32 = 13;

@@ -13,27 +13,75 @@ mod fdct;
 mod huffman;
 mod markers;
 
+use std::error::Error;
+use std::fmt;
+
 use fearless_simd::{Level, Simd, dispatch};
 
 use self::fdct::{Block, Quantizer, Samples};
 use self::huffman::{CHROMA, LUMA, Writer};
-use crate::error::MediaError;
-use crate::planar::{Planar, Plane};
+
+/// One channel of 8 bits, row after row without gaps: exactly `width × height` samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plane<'a> {
+    /// Samples across.
+    pub width: u32,
+    /// Samples down.
+    pub height: u32,
+    /// The samples.
+    pub samples: &'a [u8],
+}
+
+/// A picture in JFIF's colour space: `Y'CbCr` by the matrix of BT.601, each channel in the full range 0 to 255
+/// (JFIF 1.02; ITU-T T.871, 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture<'a> {
+    /// Y', of the size of the picture.
+    pub luma: Plane<'a>,
+    /// Cb and Cr at half the size both ways, rounded up (4:2:0); a grey picture has none.
+    pub chroma: Option<[Plane<'a>; 2]>,
+}
+
+/// Why a picture can't be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// An edge of more than 65,535 pixels.
+    EdgeTooLong {
+        /// The edge, in pixels.
+        pixels: u32,
+    },
+    /// A picture without pixels, or planes that are not of the sizes that they tell.
+    Planes,
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EdgeTooLong { pixels } => {
+                write!(f, "an edge of {pixels} pixels, at most 65535 fit into a JPEG")
+            }
+            Self::Planes => f.write_str("planes of other sizes than they tell"),
+        }
+    }
+}
+
+impl Error for EncodeError {}
 
 /// Encodes `picture` at `quality` (1 to 100, on libjpeg's scale).
 ///
 /// # Errors
 /// An edge of 0 or of more than 65,535 pixels (ITU-T T.81, B.2.2: 16 bits), or planes that aren't of the sizes
 /// that they tell.
-pub(crate) fn encode(picture: &Planar, quality: u8) -> Result<Vec<u8>, MediaError> {
+pub fn encode(picture: &Picture<'_>, quality: u8) -> Result<Vec<u8>, EncodeError> {
     encode_at(crate::simd::level(), picture, quality)
 }
 
-fn encode_at(level: Level, picture: &Planar, quality: u8) -> Result<Vec<u8>, MediaError> {
+fn encode_at(level: Level, picture: &Picture<'_>, quality: u8) -> Result<Vec<u8>, EncodeError> {
     // The kernels are of 256 bits; with AVX-512 the compiler gathers table entries, which takes longer.
     #[cfg(target_arch = "x86_64")]
     let level = level.as_avx2().map_or(level, Level::Avx2);
-    let edge = |pixels: u32| u16::try_from(pixels).map_err(MediaError::encode);
+    let edge = |pixels: u32| u16::try_from(pixels).map_err(|_| EncodeError::EdgeTooLong { pixels });
     let size = (edge(picture.luma.width)?, edge(picture.luma.height)?);
     check(picture)?;
     let steps = markers::steps(quality);
@@ -52,19 +100,19 @@ fn encode_at(level: Level, picture: &Planar, quality: u8) -> Result<Vec<u8>, Med
 }
 
 /// Everything below takes rows from the planes by their sizes.
-fn check(picture: &Planar) -> Result<(), MediaError> {
-    let whole = |plane: &Plane, (width, height): (u32, u32)| {
+fn check(picture: &Picture<'_>) -> Result<(), EncodeError> {
+    let whole = |plane: &Plane<'_>, (width, height): (u32, u32)| {
         (plane.width, plane.height) == (width, height)
             && width > 0
             && height > 0
             && plane.samples.len() == width as usize * height as usize
     };
-    let size = picture.size();
-    let chroma = Planar::chroma_size(size);
+    let size = (picture.luma.width, picture.luma.height);
+    let chroma = (size.0.div_ceil(2), size.1.div_ceil(2));
     if whole(&picture.luma, size) && picture.chroma.iter().flatten().all(|plane| whole(plane, chroma)) {
         Ok(())
     } else {
-        Err(MediaError::encode("planes of other sizes than they tell"))
+        Err(EncodeError::Planes)
     }
 }
 
@@ -112,8 +160,8 @@ impl Batch {
 #[inline(always)]
 fn colour_scan<S: Simd>(
     simd: S,
-    luma: &Plane,
-    [blue, red]: &[Plane; 2],
+    luma: &Plane<'_>,
+    [blue, red]: &[Plane<'_>; 2],
     quantizers: &[Quantizer; 2],
     out: &mut Vec<u8>,
 ) {
@@ -169,7 +217,7 @@ fn colour_scan<S: Simd>(
 
 /// Blocks of the only component, row after row.
 #[inline(always)]
-fn grey_scan<S: Simd>(simd: S, luma: &Plane, quantizer: &Quantizer, out: &mut Vec<u8>) {
+fn grey_scan<S: Simd>(simd: S, luma: &Plane<'_>, quantizer: &Quantizer, out: &mut Vec<u8>) {
     let (width, height) = (luma.width as usize, luma.height as usize);
     let mut writer = Writer::new(out);
     let mut last_dc = 0;
@@ -194,7 +242,7 @@ fn grey_scan<S: Simd>(simd: S, luma: &Plane, quantizer: &Quantizer, out: &mut Ve
 
 /// A row of a plane, the last one below the plane.
 #[inline(always)]
-fn row(plane: &Plane, row: usize) -> &[u8] {
+fn row<'a>(plane: &Plane<'a>, row: usize) -> &'a [u8] {
     let (width, height) = (plane.width as usize, plane.height as usize);
     let start = row.min(height - 1) * width;
     &plane.samples[start..start + width]
@@ -218,6 +266,38 @@ fn gather<'t, const N: usize>(row: &[u8], left: usize, targets: impl Iterator<It
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Frame;
+
+    /// A plane with samples of its own.
+    #[derive(Clone)]
+    struct Plane {
+        width: u32,
+        height: u32,
+        samples: Vec<u8>,
+    }
+
+    impl Plane {
+        fn lent(&self) -> super::Plane<'_> {
+            super::Plane { width: self.width, height: self.height, samples: &self.samples }
+        }
+    }
+
+    #[derive(Clone)]
+    struct Planar {
+        luma: Plane,
+        chroma: Option<[Plane; 2]>,
+    }
+
+    impl Planar {
+        fn lent(&self) -> Picture<'_> {
+            let chroma = self.chroma.as_ref().map(|[blue, red]| [blue.lent(), red.lent()]);
+            Picture { luma: self.luma.lent(), chroma }
+        }
+    }
+
+    fn encode(picture: &Planar, quality: u8) -> Result<Vec<u8>, EncodeError> {
+        super::encode(&picture.lent(), quality)
+    }
 
     /// Planes of what `sample` gives by channel, column and row.
     fn picture(size: (u32, u32), colour: bool, mut sample: impl FnMut(u8, u32, u32) -> u8) -> Planar {
@@ -226,7 +306,8 @@ mod tests {
             Plane { width, height, samples: at.map(|(x, y)| sample(channel, x, y)).collect() }
         };
         let luma = plane(0, size);
-        let chroma = colour.then(|| [1, 2].map(|channel| plane(channel, Planar::chroma_size(size))));
+        let chroma =
+            colour.then(|| [1, 2].map(|channel| plane(channel, (size.0.div_ceil(2), size.1.div_ceil(2)))));
         Planar { luma, chroma }
     }
 
@@ -329,7 +410,7 @@ mod tests {
                     for quality in [1, 80, 100] {
                         let best = encode(&picture, quality).unwrap();
                         for level in levels() {
-                            let bytes = encode_at(level, &picture, quality).unwrap();
+                            let bytes = encode_at(level, &picture.lent(), quality).unwrap();
                             assert!(bytes == best, "{size:?} {colour} {quality} {level:?}");
                         }
                     }
@@ -357,9 +438,9 @@ mod tests {
                             image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg).unwrap();
                         assert_eq!((decoded.width(), decoded.height()), size);
                         assert_eq!(decoded.color().has_color(), colour);
-                        let header = crate::header::Header::parse(&bytes).unwrap();
-                        assert_eq!((header.width, header.height), size);
-                        assert!(header.jpeg.unwrap().complete);
+                        let frame = Frame::parse(&bytes).unwrap();
+                        assert_eq!((frame.width, frame.height), size);
+                        assert!(bytes.ends_with(&[0xff, 0xd9]));
                     }
                     let smooth = waves(size, colour);
                     let decoded = image::load_from_memory(&encode(&smooth, quality).unwrap()).unwrap();
@@ -383,7 +464,7 @@ mod tests {
         for size in [(65_536, 1), (1, 65_536), (0, 1), (1, 0)] {
             for colour in [false, true] {
                 let refused = encode(&picture(size, colour, |_, _, _| 9), 80);
-                assert!(matches!(refused, Err(MediaError::Encode { .. })), "{size:?} {refused:?}");
+                assert!(refused.is_err(), "{size:?} {refused:?}");
             }
         }
     }
