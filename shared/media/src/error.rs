@@ -140,6 +140,12 @@ impl MediaError {
     }
 }
 
+impl From<sluice_pixels::PixelError> for MediaError {
+    fn from(error: sluice_pixels::PixelError) -> Self {
+        Self::corrupt(error)
+    }
+}
+
 /// What a decoder said when it unwound. Never shown to clients.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -13,8 +13,8 @@
 //!
 //! Images are JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC, SVG and the preview in a camera's raw file; others are told as
 //! `unsupported_image`. The way of the data: `header` reads what is known before a pixel is decoded, [`limits`] judges it,
-//! `decode` gives the picture at the size of the largest derivative (rows go through `resample` as they come), `colour`
-//! makes it sRGB, and from [`mod@derive`] on it is a `picture`: planes as JPEG, WebP and AVIF share them, or RGBA where something
+//! `decode` gives the picture at the size of the largest derivative (rows go through [`sluice_pixels::resample`] as they come),
+//! `colour` makes it sRGB, and from [`mod@derive`] on it is a `picture`: planes as JPEG, WebP and AVIF share them, or RGBA where something
 //! shows through.
 //!
 //! # Invariants
@@ -25,8 +25,8 @@
 //!   alone. This needs `panic = "unwind"`.
 //! - No result depends on whether overflow is checked: `make check` and `make fuzz` run both arithmetics.
 //! - No metadata of an original reaches a derivative.
-//! - `unsafe` is used in `native` alone, which wraps the C codecs. The JPEG codec, the resize and the colour conversions are
-//!   safe code over vectors.
+//! - `unsafe` is used in `native` alone, which wraps the C codecs. The JPEG codec ([`sluice_jpeg`]), the resize and the colour
+//!   conversions ([`sluice_pixels`]) are safe code over vectors.
 
 mod colour;
 mod decode;
@@ -41,12 +41,7 @@ pub mod limits;
 pub mod metadata;
 mod native;
 pub mod placeholder;
-mod planar;
-mod planes;
 pub mod profile;
-mod raster;
-mod resample;
-mod simd;
 pub mod sniff;
 mod xml;
 

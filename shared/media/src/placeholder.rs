@@ -12,8 +12,8 @@ use crate::derive::Picture;
 use crate::error::{MediaError, contained};
 use crate::header::Header;
 use crate::limits::Limits;
-use crate::raster::fit;
 use crate::{colour, decode, header};
+use sluice_pixels::raster::fit;
 
 /// The longest edge that the algorithm takes.
 const MAX_EDGE: u32 = 100;

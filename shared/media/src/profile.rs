@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::raster::fit;
+use sluice_pixels::raster::fit;
 
 /// Most derivatives of one image.
 const MAX_DERIVATIVES: usize = 16;

@@ -12,9 +12,9 @@ use super::still::{Still, Want};
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::header::bmp::{Bmp, Encoding};
-use crate::planar::{Colour, Pixels};
-use crate::raster::Model;
-use crate::resample::Resampler;
+use sluice_pixels::planar::{Colour, Pixels};
+use sluice_pixels::raster::Model;
+use sluice_pixels::resample::Resampler;
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {

@@ -13,9 +13,9 @@ use super::still::{Still, Want};
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::limits::Limits;
-use crate::planar::{Colour, Pixels};
-use crate::raster::Model;
-use crate::resample::Resampler;
+use sluice_pixels::planar::{Colour, Pixels};
+use sluice_pixels::raster::Model;
+use sluice_pixels::resample::Resampler;
 
 use super::frames::{Animation, Canvas, Disposal, Frame, Frames, Rect, shown_ms};
 
@@ -321,7 +321,7 @@ mod tests {
     use image::{AnimationDecoder, Delay};
 
     use super::*;
-    use crate::raster::{Raster, Samples};
+    use sluice_pixels::raster::{Raster, Samples};
 
     const LIMITS: Limits = Limits::for_memory(1 << 30);
 

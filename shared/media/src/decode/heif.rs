@@ -26,9 +26,9 @@ use crate::error::{MediaError, Warning, contained};
 use crate::header::heif::{Codec, Coded, Container, Mosaic, Nclx};
 use crate::header::{Format, Header};
 use crate::limits::Limits;
-use crate::planar::{Colour, Planar};
-use crate::raster::Model;
-use crate::resample::Resampler;
+use sluice_pixels::planar::{Colour, Planar};
+use sluice_pixels::raster::Model;
+use sluice_pixels::resample::Resampler;
 
 /// The code point for what isn't told (ITU-T H.273).
 const UNSPECIFIED: u8 = 2;
@@ -268,7 +268,7 @@ fn alpha_plane(
             resampler.push(&line);
         }
     }
-    let crate::raster::Samples::Sixteen(samples) = resampler.finish()?.samples else {
+    let sluice_pixels::raster::Samples::Sixteen(samples) = resampler.finish()?.samples else {
         return Err(MediaError::corrupt("the alpha plane has lost its depth"));
     };
     Ok(Alpha { width: size.0 as usize, samples })

@@ -11,9 +11,9 @@ use super::still::{Still, Want};
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::native;
-use crate::planar::{Colour, Pixels, Planar, Plane};
-use crate::raster::{Model, Raster, Samples};
-use crate::resample::{self, Resampler};
+use sluice_pixels::planar::{Colour, Pixels, Planar, Plane};
+use sluice_pixels::raster::{Model, Raster, Samples};
+use sluice_pixels::resample::{self, Resampler};
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {

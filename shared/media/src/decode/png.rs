@@ -30,10 +30,10 @@ use crate::exif::orientation_of;
 use crate::header::Header;
 use crate::header::png::{ColourType, Png};
 use crate::limits::Limits;
-use crate::planar::{Colour, Pixels};
-use crate::raster::{Model, Samples};
-use crate::resample::Resampler;
-use crate::simd;
+use sluice_pixels::planar::{Colour, Pixels};
+use sluice_pixels::raster::{Model, Samples};
+use sluice_pixels::resample::Resampler;
+use sluice_pixels::simd;
 
 /// Bytes that are inflated at a time, so that they are still in the cache when their filters are undone.
 const BAND_BYTES: usize = 128 << 10;

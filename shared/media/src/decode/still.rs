@@ -2,7 +2,7 @@
 
 use crate::error::Warning;
 use crate::limits::Limits;
-use crate::planar::{Colour, Pixels};
+use sluice_pixels::planar::{Colour, Pixels};
 
 /// What is asked of a decoder.
 #[derive(Debug, Clone, Copy)]

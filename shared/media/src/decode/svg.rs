@@ -23,8 +23,8 @@ use crate::error::MediaError;
 use crate::header::svg::{DEFAULT_SIZE, document, source};
 use crate::header::{Format, Header};
 use crate::limits::Limits;
-use crate::planar::{Colour, Pixels};
-use crate::raster::{Model, Raster, Samples};
+use sluice_pixels::planar::{Colour, Pixels};
+use sluice_pixels::raster::{Model, Raster, Samples};
 
 /// What stands in for every font, whatever its name: it has Latin, Greek and Cyrillic.
 const FAMILY: &str = "Liberation Sans";

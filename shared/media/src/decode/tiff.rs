@@ -26,9 +26,9 @@ use crate::header::Header;
 use crate::header::tiff::{Alpha, Compression, DECOMPRESSOR_BYTES, Photometric, Tiff, Values};
 use crate::limits::MAX_SCANS;
 use crate::native;
-use crate::planar::{Colour, Pixels};
-use crate::raster::{Model, Raster, Samples};
-use crate::resample::{Resampler, Sample};
+use sluice_pixels::planar::{Colour, Pixels};
+use sluice_pixels::raster::{Model, Raster, Samples};
+use sluice_pixels::resample::{Resampler, Sample};
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {

@@ -8,9 +8,9 @@ use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::header::webp::{WebPHeader, chunks, lossless_size, lossy_size};
 use crate::native::webp::{Band, End, Layout, Rows, lossy, raster};
-use crate::planar::{Colour, Pixels, Planar, Plane};
-use crate::raster::{Model, Raster, Samples};
-use crate::resample::Resampler;
+use sluice_pixels::planar::{Colour, Pixels, Planar, Plane};
+use sluice_pixels::raster::{Model, Raster, Samples};
+use sluice_pixels::resample::Resampler;
 
 use super::frames::{Animation, Canvas, Disposal, Frame, Frames, Rect, shown_ms};
 
@@ -473,7 +473,7 @@ mod tests {
     use crate::encode::webp::Animation as Encoder;
     use crate::limits::Limits;
     use crate::native::webp::{Yuv, encode, encode_yuv};
-    use crate::raster::Canvas as Picture;
+    use sluice_pixels::raster::Canvas as Picture;
 
     const LIMITS: Limits = Limits::for_memory(1 << 30);
 

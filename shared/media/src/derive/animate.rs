@@ -6,10 +6,10 @@ use crate::encode::webp;
 use crate::error::{MediaError, Warning};
 use crate::header::Header;
 use crate::limits::Limits;
-use crate::planar::Colour;
-use crate::raster::{Canvas, Model, Raster};
-use crate::resample::Resampler;
 use crate::{colour, decode, header};
+use sluice_pixels::planar::Colour;
+use sluice_pixels::raster::{Canvas, Model, Raster};
+use sluice_pixels::resample::Resampler;
 
 /// Whether all frames may be decoded. If not, the first one stands for them, with a warning.
 pub(super) fn is_affordable(header: &Header<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {
@@ -89,7 +89,7 @@ fn resize(frame: &Frame<'_>, target: (u32, u32)) -> Result<Raster, MediaError> {
     for row in frame.pixels.chunks_exact((frame.size.0 as usize * 4).max(1)) {
         resampler.push(row);
     }
-    resampler.finish()
+    Ok(resampler.finish()?)
 }
 
 /// The picture in the size of each step, each made from the next larger.

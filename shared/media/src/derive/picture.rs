@@ -2,10 +2,10 @@
 
 use crate::encode::avif::Effort;
 use crate::error::MediaError;
-use crate::planar::{Pixels, Planar};
 use crate::profile::OutputFormat;
-use crate::raster::Canvas;
 use crate::{encode, native};
+use sluice_pixels::planar::{Pixels, Planar};
+use sluice_pixels::raster::Canvas;
 
 /// A picture on its way to the encoders: sRGB, 8 bits, upright.
 #[derive(Debug, Clone, PartialEq, Eq)]

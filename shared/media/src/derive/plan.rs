@@ -39,7 +39,7 @@ pub(super) fn plan(profile: &Profile, picture: &Picture, moving: bool) -> Vec<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::planar::{Planar, Plane};
+    use sluice_pixels::planar::{Planar, Plane};
 
     #[test]
     fn the_same_file_is_written_once() {

@@ -23,8 +23,8 @@ use rav1e::prelude::{
 };
 
 use crate::error::MediaError;
-use crate::planar::{Planar, Plane};
-use crate::raster::{Canvas, Model};
+use sluice_pixels::planar::{Planar, Plane};
+use sluice_pixels::raster::{Canvas, Model};
 
 /// Most pixels of a picture: what takes about five seconds by [`Effort::Thorough`].
 pub(crate) const MAX_PIXELS: u64 = 2_560 * 2_560;

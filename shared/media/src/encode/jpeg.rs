@@ -3,7 +3,7 @@
 use sluice_jpeg::Picture;
 
 use crate::error::MediaError;
-use crate::planar::{Planar, Plane};
+use sluice_pixels::planar::{Planar, Plane};
 
 /// Encodes `picture` at `quality` (1 to 100, on libjpeg's scale).
 ///

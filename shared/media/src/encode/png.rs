@@ -8,7 +8,7 @@
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
 
 use crate::error::MediaError;
-use crate::raster::{Canvas, Model};
+use sluice_pixels::raster::{Canvas, Model};
 
 /// Deflate's effort, 1 to 9.
 const LEVEL: u8 = 3;

@@ -16,9 +16,9 @@ use fearless_simd::{Level, Simd, dispatch};
 use crate::error::MediaError;
 use crate::header::webp::chunks;
 use crate::native::webp::{MAX_EDGE, Yuv, encode, encode_yuv};
-use crate::planar::Planar;
-use crate::raster::{Canvas, Model};
-use crate::simd;
+use sluice_pixels::planar::Planar;
+use sluice_pixels::raster::{Canvas, Model};
+use sluice_pixels::simd;
 
 /// Encodes a still without alpha at `quality` (0 to 100).
 pub(crate) fn planar(picture: &Planar, quality: u8) -> Result<Vec<u8>, MediaError> {
@@ -348,7 +348,7 @@ mod tests {
     use image::{AnimationDecoder, ImageDecoder};
 
     use super::*;
-    use crate::planar::Plane;
+    use sluice_pixels::planar::Plane;
 
     fn plane(width: u32, height: u32, sample: impl Fn(u32, u32) -> u8) -> Plane {
         let samples =

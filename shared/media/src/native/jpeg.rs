@@ -14,7 +14,7 @@ use mozjpeg_sys::{
 };
 
 use crate::error::{MediaError, contained};
-use crate::raster::{Model, Raster, Samples};
+use sluice_pixels::raster::{Model, Raster, Samples};
 
 /// A decoded JPEG.
 pub(crate) struct Decoded {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::Limits;
-use crate::raster::{Raster, Samples};
+use sluice_pixels::raster::{Raster, Samples};
 
 const LIMITS: Limits = Limits::for_memory(1 << 30);
 

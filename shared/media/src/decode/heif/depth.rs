@@ -1,8 +1,8 @@
 //! Samples of 8 and of 16 bits, as decoders keep them.
 
 use super::Store;
-use crate::raster::Samples;
-use crate::resample::Sample;
+use sluice_pixels::raster::Samples;
+use sluice_pixels::resample::Sample;
 
 /// Samples as decoders keep them.
 pub(super) trait Depth: Sample + bytemuck::Pod + Into<i32> {

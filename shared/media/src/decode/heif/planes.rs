@@ -10,8 +10,8 @@ use super::Layout;
 use super::depth::Depth;
 use crate::error::MediaError;
 use crate::header::heif::Nclx;
-use crate::planar::{Planar, Plane};
-use crate::raster::{Model, Raster, Samples};
+use sluice_pixels::planar::{Planar, Plane};
+use sluice_pixels::raster::{Model, Raster, Samples};
 
 /// Bits behind the point: what 16 bits of sample, three of gain and the sign leave of 32.
 const FRACTION: u32 = 12;

@@ -5,9 +5,9 @@ use super::planes::{self, Matrix};
 use super::{Alpha, Channel, Colours, Faults, Frame, HALVED, Layout, coded, subsampled};
 use crate::error::MediaError;
 use crate::header::heif::{Container, Crop, Mosaic, Nclx, Picture};
-use crate::planar::Pixels;
-use crate::raster::Model;
-use crate::resample::{Resampler, Sample};
+use sluice_pixels::planar::Pixels;
+use sluice_pixels::raster::Model;
+use sluice_pixels::resample::{Resampler, Sample};
 
 impl Channel {
     fn row<T: Depth>(&self, y: u32) -> &[T] {

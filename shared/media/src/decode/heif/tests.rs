@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::header::Format;
-use crate::planar::Pixels;
-use crate::raster::{Raster, Samples};
+use sluice_pixels::planar::Pixels;
+use sluice_pixels::raster::{Raster, Samples};
 
 const LIMITS: Limits = Limits::for_memory(1 << 30);
 

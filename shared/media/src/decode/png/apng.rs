@@ -5,7 +5,7 @@ use crate::decode::frames::{Animation, Frame, Frames, Rect, shown_ms};
 use crate::error::MediaError;
 use crate::header::png::Png;
 use crate::limits::Limits;
-use crate::raster::Model;
+use sluice_pixels::raster::Model;
 
 /// How a frame is laid over the ones before it, and what is left of it then (PNG, third edition, 11.3.4.2).
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use image::{AnimationDecoder, DynamicImage};
 use proptest::prelude::*;
 
 use super::*;
-use crate::raster::Raster;
+use sluice_pixels::raster::Raster;
 
 /// Numbers that look random and are always the same.
 struct Noise(u32);

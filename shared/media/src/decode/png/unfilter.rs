@@ -453,7 +453,7 @@ mod tests {
                 }
                 raw.extend([9; SLACK]);
                 let expected = reference(&raw, length, pixel, count);
-                for level in [Level::baseline(), crate::simd::level()] {
+                for level in [Level::baseline(), sluice_pixels::simd::level()] {
                     for batch in [1, 2, 7, 40] {
                         let mut band = Band::new(length, pixel, batch);
                         let mut before = 0;

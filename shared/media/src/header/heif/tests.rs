@@ -158,10 +158,10 @@ fn turns_and_mirrors_add_up_in_their_order() {
                     .collect();
                 let bytes = single(&properties);
                 let orientation = header(&bytes).unwrap().orientation.unwrap();
-                let canvas = crate::raster::Canvas {
+                let canvas = sluice_pixels::raster::Canvas {
                     width: 3,
                     height: 2,
-                    model: crate::raster::Model::Gray,
+                    model: sluice_pixels::raster::Model::Gray,
                     pixels: (0..6).collect(),
                 };
                 assert_eq!(canvas.orient(orientation).pixels, place(&steps), "{steps:?}");

@@ -10,7 +10,7 @@ use libwebp_sys as ffi;
 
 use super::edge;
 use crate::error::MediaError;
-use crate::raster::{Canvas, Model};
+use sluice_pixels::raster::{Canvas, Model};
 
 /// Encodes a still at `quality` (0 to 100), with its alpha if it has any.
 pub(crate) fn encode(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, MediaError> {

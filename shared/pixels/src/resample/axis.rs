@@ -17,7 +17,7 @@ const LOBES: f64 = 3.0;
 const STRAY: f64 = 1e-6;
 
 /// A weight as a kernel multiplies it.
-pub(crate) trait Weight: Copy + Default {
+pub trait Weight: Copy + Default {
     /// Fraction bits for weights of which none is more than `peak`.
     fn bits(peak: f64) -> u32;
     /// The `ideal` weights, whose sum is one, in this form.
@@ -71,7 +71,7 @@ impl Weight for f32 {
 
 /// The windows of all target samples.
 #[derive(Debug)]
-pub(crate) struct Axis<W> {
+pub struct Axis<W> {
     /// Source samples that are read.
     pub valid: usize,
     /// Repetitions of the first sample before it.
@@ -192,7 +192,7 @@ impl<W: Weight> Axis<W> {
 
 /// Most pairs in a window at `scale`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "scales are small and positive")]
-pub(crate) fn most_pairs(scale: f64) -> u64 {
+pub fn most_pairs(scale: f64) -> u64 {
     (LOBES * scale.max(1.0)).ceil() as u64 + 1
 }
 

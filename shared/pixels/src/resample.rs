@@ -20,6 +20,7 @@
 
 mod axis;
 mod eight;
+mod kernel;
 mod planes;
 mod shrink;
 mod sixteen;
@@ -27,13 +28,14 @@ mod sixteen;
 mod tests;
 mod whole;
 
-use std::ops::{AddAssign, Mul, Range};
+use std::ops::Range;
 
 use fearless_simd::Level;
 
-use self::axis::{Axis, Weight};
+use self::axis::Axis;
+use self::kernel::{Band, Kernel};
 use self::shrink::Shrink;
-use crate::error::MediaError;
+use crate::error::PixelError;
 use crate::planar::{Planar, Plane};
 use crate::raster::{Model, Raster, Samples};
 use crate::simd::level;
@@ -47,125 +49,37 @@ const SHRINK_FROM: f64 = 8.0;
 /// The least scale that is left then.
 const SHRINK_TO: f64 = 4.0;
 
-/// No picture asks for more or less, see [`crate::limits`]: within them, sizes can't overflow.
+/// No picture asks for more or less: edges have at most 65,536 pixels. Within these, sizes can't overflow.
 const MOST_SCALE: f64 = 65_536.0;
 const LEAST_SCALE: f64 = 1.0 / MOST_SCALE;
 
 /// Samples of 8 or 16 bits.
-pub(crate) trait Sample: Copy + Default + Ord + Into<f64> + Into<Self::Sum> {
+pub trait Sample: Kernel {
     /// White, or opaque.
     const FULL: Self;
-    /// What kernels multiply by.
-    type Weight: Weight;
-    /// What kernels keep.
-    type Work: Default;
-    /// Sums of samples and of products of two samples, four times as wide.
-    type Sum: Copy + Default + AddAssign + Mul<Output = Self::Sum> + Into<u64>;
 
     /// The samples of a raster.
     fn samples(samples: Vec<Self>) -> Samples;
-
-    /// The nearest to `value`, which is not negative.
-    fn nearest(value: f64) -> Self;
-
-    /// Makes a band in planes: of each channel [`BAND`] lines of [`Band::line`] samples.
-    fn resize(level: Level, band: &Band<'_, Self, Self::Weight>, work: &mut Self::Work, lines: &mut [Self]);
-
-    /// Most bytes of `Work`, for windows over `rows` source rows of `columns` samples in `channels` planes.
-    fn work(rows: u64, columns: u64, channels: u64) -> u64;
 }
 
 impl Sample for u8 {
     const FULL: Self = Self::MAX;
-    type Weight = i16;
-    type Work = eight::Work;
-    type Sum = u32;
 
     fn samples(samples: Vec<Self>) -> Samples {
         Samples::Eight(samples)
-    }
-
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "this is what is asked for")]
-    fn nearest(value: f64) -> Self {
-        (value + 0.5) as Self
-    }
-
-    fn resize(level: Level, band: &Band<'_, Self, i16>, work: &mut Self::Work, lines: &mut [Self]) {
-        eight::resize(level, band, work, lines);
-    }
-
-    fn work(rows: u64, columns: u64, channels: u64) -> u64 {
-        eight::memory(rows, columns, channels)
     }
 }
 
 impl Sample for u16 {
     const FULL: Self = Self::MAX;
-    type Weight = f32;
-    type Work = sixteen::Work;
-    type Sum = u64;
 
     fn samples(samples: Vec<Self>) -> Samples {
         Samples::Sixteen(samples)
     }
-
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "this is what is asked for")]
-    fn nearest(value: f64) -> Self {
-        (value + 0.5) as Self
-    }
-
-    fn resize(level: Level, band: &Band<'_, Self, f32>, work: &mut Self::Work, lines: &mut [Self]) {
-        sixteen::resize(level, band, work, lines);
-    }
-
-    fn work(rows: u64, columns: u64, channels: u64) -> u64 {
-        sixteen::memory(rows, columns, channels)
-    }
-}
-
-/// What the kernels make a band of.
-pub(crate) struct Band<'a, T, W> {
-    across: &'a Axis<W>,
-    down: &'a Axis<W>,
-    /// The output rows: at most [`BAND`].
-    rows: Range<usize>,
-    channels: usize,
-    /// Whether the last channel is alpha.
-    alpha: bool,
-    /// Source rows, each with its channels as planes.
-    ring: &'a [T],
-    /// From plane to plane.
-    stride: usize,
-    /// Rows in the ring.
-    capacity: usize,
-    /// Source rows that have come.
-    received: usize,
-    /// Of each row in the ring, whether it is.
-    opaque: &'a [bool],
-    /// Samples in a line of the result: the width, up to a whole vector.
-    line: usize,
-}
-
-impl<T, W: Weight> Band<'_, T, W> {
-    /// Which source row stands for the one at `padded`.
-    fn row(&self, padded: usize) -> usize {
-        self.down.source(padded).min(self.received - 1) % self.capacity
-    }
-
-    /// Where in the ring it begins.
-    fn source(&self, padded: usize) -> usize {
-        self.row(padded) * self.channels * self.stride
-    }
-
-    /// Whether alpha matters here.
-    fn weighed(&self) -> bool {
-        let pairs = self.down.pairs_of(self.rows.clone());
-        self.alpha && !(2 * pairs.start..2 * pairs.end).all(|row| self.opaque[self.row(row)])
-    }
 }
 
 /// Resizes one picture by Lanczos-3, colour weighted by alpha.
-pub(crate) struct Resampler<T: Sample> {
+pub struct Resampler<T: Sample> {
     /// Samples in a row of the source.
     length: usize,
     target: (u32, u32),
@@ -239,11 +153,14 @@ impl<T: Sample> Resampler<T> {
         }
     }
 
-    /// The resized picture. Rows that never came repeat the last one; without any, there is no picture.
-    pub fn finish(self) -> Result<Raster, MediaError> {
+    /// The resized picture. Rows that never came repeat the last one.
+    ///
+    /// # Errors
+    /// [`PixelError::NoRows`] where no row came.
+    pub fn finish(self) -> Result<Raster, PixelError> {
         let (width, height) = self.target;
         let model = self.model;
-        let samples = self.samples().ok_or_else(|| MediaError::corrupt("there are no rows"))?;
+        let samples = self.samples().ok_or_else(|| PixelError::NoRows)?;
         Ok(Raster { width, height, model, samples: T::samples(samples) })
     }
 
@@ -446,7 +363,7 @@ fn extend<T: Copy>(buffer: &mut Vec<T>, length: usize, value: T) {
 
 /// Most bytes that a [`Resampler`] from `source` to `target` pixels of `bytes_per_sample` (1 or 2) takes, its
 /// output among them.
-pub(crate) fn memory(source: (u32, u32), target: (u32, u32), model: Model, bytes_per_sample: u64) -> u64 {
+pub fn memory(source: (u32, u32), target: (u32, u32), model: Model, bytes_per_sample: u64) -> u64 {
     let channels = model.channels() as u64;
     let output = u64::from(target.0) * u64::from(target.1) * channels * bytes_per_sample;
     if source == target || source.0 == 0 || source.1 == 0 || output == 0 {
@@ -476,7 +393,7 @@ pub(crate) fn memory(source: (u32, u32), target: (u32, u32), model: Model, bytes
 }
 
 /// Resizes a plane.
-pub(crate) fn plane(source: &Plane, target: (u32, u32)) -> Plane {
+fn plane(source: &Plane, target: (u32, u32)) -> Plane {
     let scale = |source: u32, target: u32| f64::from(source) / f64::from(target.max(1));
     plane_scaled(source, target, (scale(source.width, target.0), scale(source.height, target.1)))
 }

@@ -3,20 +3,25 @@
 //! Invariants: a raster's buffer has exactly width × height × channels samples; alpha is never
 //! premultiplied outside of a resize.
 
-use crate::error::MediaError;
+use crate::error::PixelError;
 
 /// What the channels of a pixel mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Model {
+pub enum Model {
+    /// One channel of light.
     Gray,
+    /// Light and alpha.
     GrayAlpha,
+    /// Red, green, blue.
     Rgb,
+    /// Red, green, blue, alpha.
     Rgba,
     /// Inks: 0 is none.
     Cmyk,
 }
 
 impl Model {
+    /// Samples of a pixel.
     pub const fn channels(self) -> usize {
         match self {
             Self::Gray => 1,
@@ -26,6 +31,7 @@ impl Model {
         }
     }
 
+    /// Whether the last channel is alpha.
     pub const fn has_alpha(self) -> bool {
         matches!(self, Self::GrayAlpha | Self::Rgba)
     }
@@ -33,26 +39,36 @@ impl Model {
 
 /// Samples of 8 or 16 bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Samples {
+pub enum Samples {
+    /// Of 8 bits.
     Eight(Vec<u8>),
+    /// Of 16 bits.
     Sixteen(Vec<u16>),
 }
 
 /// A picture in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Raster {
+pub struct Raster {
+    /// Pixels across.
     pub width: u32,
+    /// Pixels down.
     pub height: u32,
+    /// What the channels mean.
     pub model: Model,
+    /// Pixel after pixel, row after row, without gaps.
     pub samples: Samples,
 }
 
 /// A picture of 8-bit sRGB samples in [`Model::Gray`], `GrayAlpha`, `Rgb` or `Rgba`: what encoders take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Canvas {
+pub struct Canvas {
+    /// Pixels across.
     pub width: u32,
+    /// Pixels down.
     pub height: u32,
+    /// What the channels mean.
     pub model: Model,
+    /// Pixel after pixel, row after row, without gaps.
     pub pixels: Vec<u8>,
 }
 
@@ -60,12 +76,10 @@ impl Raster {
     /// The same as a canvas.
     ///
     /// # Errors
-    /// `corrupt_image` for inks and for 16 bits, which a colour conversion leaves none of.
-    pub fn into_canvas(self) -> Result<Canvas, MediaError> {
+    /// [`PixelError::NotConverted`] for inks and for 16 bits, which a colour conversion leaves none of.
+    pub fn into_canvas(self) -> Result<Canvas, PixelError> {
         match (self.samples, self.model) {
-            (_, Model::Cmyk) | (Samples::Sixteen(_), _) => {
-                Err(MediaError::corrupt("the colours were not converted"))
-            }
+            (_, Model::Cmyk) | (Samples::Sixteen(_), _) => Err(PixelError::NotConverted),
             (Samples::Eight(pixels), model) => {
                 Ok(Canvas { width: self.width, height: self.height, model, pixels })
             }
@@ -74,6 +88,7 @@ impl Raster {
 }
 
 impl Canvas {
+    /// Width and height in pixels.
     pub const fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
@@ -221,7 +236,7 @@ fn over_white(sample: u8, alpha: u8) -> u8 {
 
 /// The largest size of the same shape whose longer edge has at most `max_edge` pixels; never larger than
 /// `size`, never 0.
-pub(crate) fn fit(size: (u32, u32), max_edge: u32) -> (u32, u32) {
+pub fn fit(size: (u32, u32), max_edge: u32) -> (u32, u32) {
     let longer = size.0.max(size.1);
     if longer <= max_edge {
         return size;

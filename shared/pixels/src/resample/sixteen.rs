@@ -20,7 +20,7 @@ struct Lanes([f32; BAND]);
 
 /// What the kernels keep from band to band.
 #[derive(Debug, Default)]
-pub(crate) struct Work {
+pub struct Work {
     /// Where the source rows of a band stand.
     rows: Vec<usize>,
     /// A block of columns of them.
@@ -40,13 +40,13 @@ impl Work {
 }
 
 /// Most bytes of [`Work`], for `rows` source rows of `columns` samples in `channels` planes.
-pub(crate) const fn memory(rows: u64, columns: u64, channels: u64) -> u64 {
+pub const fn memory(rows: u64, columns: u64, channels: u64) -> u64 {
     rows * (size_of::<usize>() + size_of::<[f32; BLOCK]>()) as u64
         + channels * columns * size_of::<Lanes>() as u64
 }
 
 /// Makes the rows of a band, in planes.
-pub(crate) fn resize(level: Level, band: &Band<'_, u16, f32>, work: &mut Work, lines: &mut [u16]) {
+pub fn resize(level: Level, band: &Band<'_, u16, f32>, work: &mut Work, lines: &mut [u16]) {
     dispatch!(level, simd => band_of(simd, band, work, lines));
 }
 

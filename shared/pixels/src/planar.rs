@@ -10,9 +10,12 @@ use crate::raster::Raster;
 
 /// One channel of 8 bits, row after row without gaps: exactly `width × height` samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plane {
+pub struct Plane {
+    /// Samples across.
     pub width: u32,
+    /// Samples down.
     pub height: u32,
+    /// The samples.
     pub samples: Vec<u8>,
 }
 
@@ -22,8 +25,10 @@ pub(crate) struct Plane {
 /// `chroma` is Cb and Cr at half the size both ways, rounded up (4:2:0), sited in the middle of the four
 /// luma samples; a grey picture has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Planar {
+pub struct Planar {
+    /// Y', of the size of the picture.
     pub luma: Plane,
+    /// Cb and Cr, or none of a grey picture.
     pub chroma: Option<[Plane; 2]>,
 }
 
@@ -41,18 +46,25 @@ impl Planar {
 
 /// A picture in either form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Pixels {
+pub enum Pixels {
+    /// As planes.
     Planar(Planar),
+    /// Interleaved.
     Raster(Raster),
 }
 
 /// What the numbers of a picture mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Colour<'a> {
+pub enum Colour<'a> {
     /// sRGB, or unknown and taken for it.
     Srgb,
     /// By an ICC profile.
     Icc(Cow<'a, [u8]>),
     /// By code points of ITU-T H.273 (PNG's `cICP`, HEIF's `nclx`).
-    Cicp { primaries: u8, transfer: u8 },
+    Cicp {
+        /// Which red, green and blue (table 2).
+        primaries: u8,
+        /// Which curve (table 3).
+        transfer: u8,
+    },
 }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use fearless_simd::Level;
 
 /// The best level of this processor, found out once.
-pub(crate) fn level() -> Level {
+pub fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(Level::new)
 }

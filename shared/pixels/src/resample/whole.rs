@@ -1,12 +1,15 @@
 //! Resizing pictures that are all there.
 
 use super::{Resampler, Sample};
-use crate::error::MediaError;
+use crate::error::PixelError;
 use crate::raster::{Canvas, Model, Raster, Samples};
 
 impl Canvas {
-    /// Resizes to `size`.
-    pub fn resize(&self, size: (u32, u32)) -> Result<Self, MediaError> {
+    /// Resizes to `size`, colour weighted by alpha.
+    ///
+    /// # Errors
+    /// [`PixelError::NoRows`] for a picture without pixels.
+    pub fn resize(&self, size: (u32, u32)) -> Result<Self, PixelError> {
         let Raster { width, height, model, samples } = resample(&self.pixels, self.size(), size, self.model)?;
         match samples {
             Samples::Eight(pixels) => Ok(Self { width, height, model, pixels }),
@@ -18,7 +21,7 @@ impl Canvas {
 #[cfg(test)]
 impl Raster {
     /// Resizes to `size`, weighting colour by alpha.
-    pub fn resize(self, size: (u32, u32)) -> Result<Self, MediaError> {
+    pub fn resize(self, size: (u32, u32)) -> Result<Self, PixelError> {
         let source = (self.width, self.height);
         if source == size {
             return Ok(self);
@@ -36,7 +39,7 @@ fn resample<T: Sample>(
     source: (u32, u32),
     target: (u32, u32),
     model: Model,
-) -> Result<Raster, MediaError> {
+) -> Result<Raster, PixelError> {
     let mut resampler = Resampler::new(source, target, model);
     for row in samples.chunks_exact((source.0 as usize * model.channels()).max(1)) {
         resampler.push(row);

@@ -13,7 +13,7 @@ use fearless_simd::{Level, Simd, dispatch};
 
 use super::Sample;
 
-pub(crate) struct Shrink<T: Sample> {
+pub struct Shrink<T: Sample> {
     /// Source columns that are read, and columns and rows of a box.
     width: usize,
     across: usize,

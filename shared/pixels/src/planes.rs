@@ -29,7 +29,7 @@ const fn fixed(factor: f64) -> i32 {
 
 impl Planar {
     /// A coloured picture of `size` to be written.
-    pub fn blank(size: (u32, u32)) -> Self {
+    pub(crate) fn blank(size: (u32, u32)) -> Self {
         let plane = |(width, height): (u32, u32)| Plane {
             width,
             height,
@@ -53,7 +53,7 @@ impl Planar {
     }
 
     /// Writes RGB or RGBA rows from row `top` on, which is even.
-    pub fn write_band(&mut self, top: usize, band: &Canvas) {
+    pub(crate) fn write_band(&mut self, top: usize, band: &Canvas) {
         let Some([blue, red]) = &mut self.chroma else { return };
         let (width, half) = (self.luma.width as usize, blue.width as usize);
         let stride = (width * band.model.channels()).max(1);
@@ -92,13 +92,13 @@ impl Planar {
     }
 
     /// The model of [`Planar::to_canvas`].
-    pub const fn model(&self) -> Model {
+    pub(crate) const fn model(&self) -> Model {
         if self.chroma.is_some() { Model::Rgb } else { Model::Gray }
     }
 
     /// Reads rows as RGB from row `top` on, which is even, as many as `rgb` holds. When bands are read in order, one
     /// that was read may be written before the next is.
-    pub fn read_band(&self, top: usize, rgb: &mut [u8], scratch: &mut Scratch) {
+    pub(crate) fn read_band(&self, top: usize, rgb: &mut [u8], scratch: &mut Scratch) {
         let Some(chroma) = &self.chroma else { return };
         dispatch!(level(), simd => read_band(simd, &self.luma, chroma, top, rgb, scratch));
     }

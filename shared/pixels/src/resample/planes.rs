@@ -14,7 +14,7 @@ use super::{BAND, BLOCK, Sample};
 /// A plane begins with repetitions of its first sample and ends with repetitions of its last, see
 /// [`super::axis::Axis`]; planes begin with a cache line, an odd number of them apart, so that the same columns of
 /// many rows don't compete for one place in the cache.
-pub(crate) struct Ring<T> {
+pub struct Ring<T> {
     samples: Vec<T>,
     /// Where the first line begins.
     skip: usize,

@@ -44,7 +44,7 @@ struct Tile([[i16; BLOCK]; BAND]);
 
 /// What the kernels keep from band to band.
 #[derive(Debug, Default)]
-pub(crate) struct Work {
+pub struct Work {
     /// Where the source rows of a band stand.
     rows: Vec<usize>,
     pairs: Vec<Pair>,
@@ -63,14 +63,14 @@ impl Work {
 }
 
 /// Most bytes of [`Work`], for `rows` source rows of `columns` samples in `channels` planes.
-pub(crate) const fn memory(rows: u64, columns: u64, channels: u64) -> u64 {
+pub const fn memory(rows: u64, columns: u64, channels: u64) -> u64 {
     rows * size_of::<usize>() as u64
         + (rows / 2 + 1) * size_of::<Pair>() as u64
         + channels * columns.div_ceil(2) * size_of::<Lanes>() as u64
 }
 
 /// Makes the rows of a band, in planes.
-pub(crate) fn resize(level: Level, band: &Band<'_, u8, i16>, work: &mut Work, lines: &mut [u8]) {
+pub fn resize(level: Level, band: &Band<'_, u8, i16>, work: &mut Work, lines: &mut [u8]) {
     dispatch!(level, simd => band_of(simd, band, work, lines));
 }
 
