@@ -174,7 +174,7 @@ fn decode_sequential(
         let rows = layout.mcus.1;
         let mut sequential = Sequential::new(bytes, &markers, &scan, layout)?;
         run(&mut sequential, rows, &mut painter, threads, sink)?;
-        markers.at = sequential.end()?;
+        markers.seek(sequential.end()?);
         found.cut |= sequential.cut;
         found.extraneous |= sequential.extraneous;
         if found.cut {
@@ -291,7 +291,7 @@ fn decode_progressive(
             }
         }
         scans += 1;
-        markers.at = progressive.scan(&markers, &scan)?;
+        markers.seek(progressive.scan(&markers, &scan)?);
         if progressive.cut {
             break;
         }

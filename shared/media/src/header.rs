@@ -16,6 +16,8 @@ pub(crate) mod webp;
 
 use std::borrow::Cow;
 
+use sluice_jpeg::{Segment, Segments};
+
 use crate::error::MediaError;
 use crate::exif::Exif;
 use crate::sniff;
@@ -255,27 +257,14 @@ fn cut_short() -> MediaError {
 
 /// ITU-T T.81, annex B; the ICC segments as ICC.1, annex B.4.
 fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
-    let bytes = Bytes(data);
     let mut jpeg = JpegHeader::default();
     let mut frame = None;
     let mut progressive = false;
     let mut exif = None;
     let mut icc: Vec<(u8, &[u8])> = Vec::new();
-    let mut at = 2;
-    while let Some(marker) = next_marker(data, &mut at) {
+    for Segment { marker, payload: segment, .. } in Segments::new(data) {
         match marker {
-            0xD9 => {
-                jpeg.complete = true;
-                break;
-            }
-            // Standing alone: TEM, the restarts, another start.
-            0x01 | 0xD0..=0xD8 => continue,
-            _ => {}
-        }
-        let Some(length) = bytes.be16(at).map(usize::from) else { break };
-        let Some(segment) = bytes.get(at + 2, length.saturating_sub(2)) else { break };
-        at += length.max(2);
-        match marker {
+            0xD9 => jpeg.complete = true,
             0xC0..=0xC2 if frame.is_none() => {
                 frame = Some(jpeg_frame(segment, &mut jpeg)?);
                 progressive = marker == 0xC2;
@@ -319,23 +308,6 @@ fn jpeg(data: &[u8]) -> Result<Header<'_>, MediaError> {
     })
 }
 
-/// The next marker at or after `at`, which is moved behind it. Entropy-coded data is passed over, since in it
-/// 0xFF is always followed by 0.
-fn next_marker(data: &[u8], at: &mut usize) -> Option<u8> {
-    loop {
-        *at += memchr::memchr(0xFF, data.get(*at..)?)? + 1;
-        match *data.get(*at)? {
-            0x00 => *at += 1,
-            // A fill byte: the next 0xFF is this one.
-            0xFF => {}
-            marker => {
-                *at += 1;
-                return Some(marker);
-            }
-        }
-    }
-}
-
 fn jpeg_frame(segment: &[u8], jpeg: &mut JpegHeader) -> Result<(u32, u32), MediaError> {
     let &[precision, h1, h0, w1, w0, components, ref specs @ ..] = segment else { return Err(cut_short()) };
     if precision != 8 {
@@ -364,15 +336,6 @@ fn jpeg_frame(segment: &[u8], jpeg: &mut JpegHeader) -> Result<(u32, u32), Media
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn markers_are_found_behind_stuffed_and_fill_bytes() {
-        let mut at = 0;
-        let data = [1, 0xFF, 0x00, 2, 0xFF, 0xFF, 0xFF, 0xD9];
-        assert_eq!(next_marker(&data, &mut at), Some(0xD9));
-        assert_eq!(at, data.len());
-        assert_eq!(next_marker(&data, &mut at), None);
-    }
 
     #[test]
     fn dct_scale_never_falls_below_the_target() {

@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::huffman::Definition;
+use crate::segments::{Segment, Segments};
 use crate::zigzag::ZIGZAG;
 
 /// A component of the frame.
@@ -101,8 +102,7 @@ pub(super) enum Event {
 
 /// Walks over the segments and keeps the tables.
 pub(super) struct Markers<'a> {
-    data: &'a [u8],
-    pub at: usize,
+    segments: Segments<'a>,
     /// By row and column.
     pub quantisation: [Option<[u16; 64]>; 4],
     pub dc: [Option<Definition>; 4],
@@ -118,8 +118,7 @@ pub(super) struct Markers<'a> {
 impl<'a> Markers<'a> {
     pub fn new(data: &'a [u8]) -> Self {
         Self {
-            data,
-            at: 2,
+            segments: Segments::new(data),
             quantisation: [None; 4],
             dc: [const { None }; 4],
             ac: [const { None }; 4],
@@ -130,22 +129,22 @@ impl<'a> Markers<'a> {
         }
     }
 
+    /// Goes on from `at`, behind a scan's data.
+    pub fn seek(&mut self, at: usize) {
+        self.segments.seek(at);
+    }
+
     /// Goes to the next frame or scan header or the end.
     pub fn next(&mut self) -> Result<Event, Refusal> {
         loop {
-            let Some(marker) = self.marker() else { return Ok(Event::End) };
+            let Some(Segment { marker, payload: segment, length }) = self.segments.next() else {
+                return Ok(Event::End);
+            };
+            if length < 2 {
+                return Err(Refusal::Damaged);
+            }
             match marker {
                 0xD9 => return Ok(Event::End),
-                // Standing alone: TEM, the restarts, another start.
-                0x01 | 0xD0..=0xD8 => continue,
-                _ => {}
-            }
-            let Some(rest) = self.data.get(self.at..) else { return Ok(Event::End) };
-            let Some((length, segment)) = rest.split_first_chunk() else { return Ok(Event::End) };
-            let length = usize::from(u16::from_be_bytes(*length)).checked_sub(2).ok_or(Refusal::Damaged)?;
-            let Some(segment) = segment.get(..length) else { return Ok(Event::End) };
-            self.at += length + 2;
-            match marker {
                 0xC0..=0xC2 => {
                     if self.frame.is_some() {
                         return Err(Refusal::Damaged);
@@ -172,22 +171,6 @@ impl<'a> Markers<'a> {
                     }
                 }
                 _ => {}
-            }
-        }
-    }
-
-    /// The next marker, which `at` is moved behind.
-    pub fn marker(&mut self) -> Option<u8> {
-        loop {
-            self.at += memchr::memchr(0xFF, self.data.get(self.at..)?)? + 1;
-            match *self.data.get(self.at)? {
-                0x00 => self.at += 1,
-                // A fill byte: the next 0xFF is this one.
-                0xFF => {}
-                marker => {
-                    self.at += 1;
-                    return Some(marker);
-                }
             }
         }
     }
@@ -292,7 +275,7 @@ impl<'a> Markers<'a> {
             selected,
             spectrum: (start.into(), end.into()),
             approximation: ((approximation >> 4).into(), (approximation & 15).into()),
-            data: self.at,
+            data: self.segments.at(),
         })
     }
 

@@ -289,7 +289,7 @@ fn by_scans(bytes: &[u8]) -> Vec<[i16; 64]> {
     let (mut markers, frame) = start(bytes);
     let mut progressive = Progressive::new(bytes, &frame, [Scale::FULL; 3]);
     while let Event::Scan(scan) = markers.next().unwrap() {
-        markers.at = progressive.scan(&markers, &scan).unwrap();
+        markers.seek(progressive.scan(&markers, &scan).unwrap());
     }
     assert!(!progressive.cut && !progressive.extraneous);
     let layout = Layout::new(&frame, &[Selected::default()]).unwrap();
