@@ -20,19 +20,23 @@ mod sequential;
 #[cfg(test)]
 mod tests;
 
-use std::error::Error;
-use std::fmt;
-use std::sync::mpsc::{self, Receiver, TryRecvError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    error::Error,
+    fmt,
+    sync::mpsc::{self, Receiver, TryRecvError},
+    thread,
+    time::{Duration, Instant},
+};
 
 use fearless_simd::{Level, dispatch};
 
-use self::band::{Band, Block, Layout};
 pub use self::markers::{Component, Frame};
-use self::markers::{Event, Markers, Selected};
-use self::progressive::Progressive;
-use self::sequential::Sequential;
+use self::{
+    band::{Band, Block, Layout},
+    markers::{Event, Markers, Selected},
+    progressive::Progressive,
+    sequential::Sequential,
+};
 use crate::zigzag::ZIGZAG;
 
 /// Bands that one thread hands another at once.

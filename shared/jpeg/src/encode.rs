@@ -13,13 +13,14 @@ mod fdct;
 mod huffman;
 mod markers;
 
-use std::error::Error;
-use std::fmt;
+use std::{error::Error, fmt};
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use self::fdct::{Block, Quantizer, Samples};
-use self::huffman::{CHROMA, LUMA, Writer};
+use self::{
+    fdct::{Block, Quantizer, Samples},
+    huffman::{CHROMA, LUMA, Writer},
+};
 
 /// One channel of 8 bits, row after row without gaps: exactly `width × height` samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,11 @@ mod segments;
 mod simd;
 mod zigzag;
 
-pub use self::decode::{Component, Found, Frame, Refusal, Scale, Sink, memory, scaled};
-pub use self::encode::{EncodeError, Picture, Plane, encode};
-pub use self::segments::{Segment, Segments};
+pub use self::{
+    decode::{Component, Found, Frame, Refusal, Scale, Sink, memory, scaled},
+    encode::{EncodeError, Picture, Plane, encode},
+    segments::{Segment, Segments},
+};
 
 /// Decodes a file, each component at its scale, and gives its rows to `sink`. With more than one of `threads`, a second
 /// one decodes the entropy-coded data; what comes out is the same.

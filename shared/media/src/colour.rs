@@ -1,8 +1,10 @@
 //! To sRGB, with a warning where a profile can't be used: colours are never changed in silence.
 
-use sluice_pixels::colour::{self, UnusableProfile};
-use sluice_pixels::planar::{Colour, Pixels};
-use sluice_pixels::raster::{Canvas, Raster};
+use sluice_pixels::{
+    colour::{self, UnusableProfile},
+    planar::{Colour, Pixels},
+    raster::{Canvas, Raster},
+};
 
 use crate::error::Warning;
 

@@ -20,9 +20,11 @@ use std::io::Read;
 
 use self::frames::Animation;
 pub(crate) use self::still::{Still, Want};
-use crate::error::MediaError;
-use crate::header::{Format, Header};
-use crate::limits::{Limits, MAX_SCANS};
+use crate::{
+    error::MediaError,
+    header::{Format, Header},
+    limits::{Limits, MAX_SCANS},
+};
 
 /// Decodes the first or only frame. `bytes` are all of the file or, where `rest` gives what follows, a PNG's beginning up
 /// to its pixels.

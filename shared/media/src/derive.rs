@@ -12,14 +12,15 @@ use std::thread;
 
 pub(crate) use self::picture::Picture;
 use self::plan::{Step, longer_edge, plan};
-use crate::colour;
-use crate::decode::{self, Want};
-use crate::error::{MediaError, Warning, contained};
-use crate::header::{self, Format, Header, upright};
-use crate::input::{Input, Opened};
-use crate::limits::Limits;
-
 pub use crate::profile::{OutputFormat, Profile, Spec};
+use crate::{
+    colour,
+    decode::{self, Want},
+    error::{MediaError, Warning, contained},
+    header::{self, Format, Header, upright},
+    input::{Input, Opened},
+    limits::Limits,
+};
 
 /// A finished derivative.
 #[derive(Debug, Clone, PartialEq, Eq)]

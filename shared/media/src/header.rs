@@ -18,9 +18,7 @@ use std::borrow::Cow;
 
 use sluice_jpeg::{Segment, Segments};
 
-use crate::error::MediaError;
-use crate::exif::Exif;
-use crate::sniff;
+use crate::{error::MediaError, exif::Exif, sniff};
 
 /// The formats that are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

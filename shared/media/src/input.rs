@@ -4,13 +4,13 @@
 //! other format is collected first, up to a limit: their decoders look back and forth, and what they are made of is
 //! small beside the picture.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::io::{self, ErrorKind, Read};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::{self, ErrorKind, Read},
+};
 
-use crate::error::MediaError;
-use crate::header::png::Png;
-use crate::sniff;
+use crate::{error::MediaError, header::png::Png, sniff};
 
 /// What is read of a stream to tell what it is. The chunks of a PNG that stand before its pixels, profile and EXIF
 /// among them, must lie in it, or else the file is collected like any other.

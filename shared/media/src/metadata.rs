@@ -16,9 +16,11 @@ mod xmp;
 use serde::Serialize;
 
 use self::blocks::Blocks;
-use crate::error::{MediaError, contained};
-use crate::header::{self, Format, Header, orientation, upright};
-use crate::sniff::sniff;
+use crate::{
+    error::{MediaError, contained},
+    header::{self, Format, Header, orientation, upright},
+    sniff::sniff,
+};
 
 /// Characters that a text field keeps.
 const MAX_TEXT: usize = 1_024;

@@ -4,16 +4,18 @@
 //! shape and its transparency. Made at ingest, so it must be cheap: a JPEG is decoded at the DCT scale
 //! next above 100 pixels.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
-use crate::decode::Want;
-use crate::derive::Picture;
-use crate::error::{MediaError, contained};
-use crate::header::Header;
-use crate::limits::Limits;
-use crate::{colour, decode, header};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use sluice_pixels::raster::fit;
+
+use crate::{
+    colour, decode,
+    decode::Want,
+    derive::Picture,
+    error::{MediaError, contained},
+    header,
+    header::Header,
+    limits::Limits,
+};
 
 /// The longest edge that the algorithm takes.
 const MAX_EDGE: u32 = 100;

@@ -4,7 +4,6 @@
 //! code. [`Profile::default`] is what an application gets that says nothing.
 
 use serde::Deserialize;
-
 use sluice_pixels::raster::fit;
 
 /// Most derivatives of one image.

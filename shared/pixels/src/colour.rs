@@ -5,18 +5,22 @@
 //! [`UnusableProfile`]: colours are never changed in silence. A profile that means sRGB in all but name costs nothing:
 //! it is tried on a few colours first and left out if none of them moves.
 
-use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::{
+    fmt::Display,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use moxcms::{
     CicpColorPrimaries, CicpProfile, CmsError, ColorPrimaries, ColorProfile, DataColorSpace, Layout,
     MatrixCoefficients, ToneReprCurve, TransferCharacteristics, TransformExecutor, TransformOptions,
 };
 
-use crate::planar::{Colour, Pixels, Planar, Plane};
-use crate::planes::Scratch;
-use crate::raster::{Canvas, Model, Raster, Samples};
+use crate::{
+    planar::{Colour, Pixels, Planar, Plane},
+    planes::Scratch,
+    raster::{Canvas, Model, Raster, Samples},
+};
 
 /// Rows that are converted at a time, few enough to stay in the second-level cache. Even, so that no chroma row
 /// is in two bands.

@@ -1,7 +1,6 @@
 //! What can't be done with pixels.
 
-use std::error::Error;
-use std::fmt;
+use std::{error::Error, fmt};
 
 /// Why there is no picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

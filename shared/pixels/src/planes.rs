@@ -11,12 +11,13 @@
 
 mod turn;
 
-use fearless_simd::prelude::*;
-use fearless_simd::{dispatch, i16x8, i32x4, u8x16, u16x8};
+use fearless_simd::{dispatch, i16x8, i32x4, prelude::*, u8x16, u16x8};
 
-use crate::planar::{Planar, Plane};
-use crate::raster::{Canvas, Model};
-use crate::simd::level;
+use crate::{
+    planar::{Planar, Plane},
+    raster::{Canvas, Model},
+    simd::level,
+};
 
 /// Bits behind the point.
 const SHIFT: u32 = 16;

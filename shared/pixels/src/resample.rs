@@ -32,13 +32,17 @@ use std::ops::Range;
 
 use fearless_simd::Level;
 
-use self::axis::Axis;
-use self::kernel::{Band, Kernel};
-use self::shrink::Shrink;
-use crate::error::PixelError;
-use crate::planar::{Planar, Plane};
-use crate::raster::{Model, Raster, Samples};
-use crate::simd::level;
+use self::{
+    axis::Axis,
+    kernel::{Band, Kernel},
+    shrink::Shrink,
+};
+use crate::{
+    error::PixelError,
+    planar::{Planar, Plane},
+    raster::{Model, Raster, Samples},
+    simd::level,
+};
 
 /// Output rows that are made at once: as many as 32-bit sums stand in a vector of 256 bits.
 const BAND: usize = 8;

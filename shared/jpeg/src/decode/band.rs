@@ -1,7 +1,9 @@
 //! Coefficients of a row of MCUs: for each component, rows of blocks from left to right.
 
-use super::Refusal;
-use super::markers::{Frame, Selected};
+use super::{
+    Refusal,
+    markers::{Frame, Selected},
+};
 
 /// Blocks that are transformed at once.
 pub(super) const LANES: usize = 8;

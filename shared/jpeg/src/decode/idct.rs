@@ -8,11 +8,12 @@
 
 #![expect(clippy::inline_always, reason = "must be compiled with the instructions of the caller's level")]
 
-use fearless_simd::prelude::*;
-use fearless_simd::{i16x8, i32x8};
+use fearless_simd::{i16x8, i32x8, prelude::*};
 
-use super::Scale;
-use super::band::{Block, LANES};
+use super::{
+    Scale,
+    band::{Block, LANES},
+};
 use crate::zigzag::ZIGZAG;
 
 /// Bits of the constants' fractions.

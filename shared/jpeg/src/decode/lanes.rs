@@ -10,12 +10,13 @@
 #![expect(clippy::inline_always, reason = "the decoders' innermost loop")]
 #![expect(clippy::cast_possible_truncation, reason = "positions in a window, coefficients that wrap")]
 
-use std::cell::Cell;
-use std::slice::IterMut;
+use std::{cell::Cell, slice::IterMut};
 
-use super::band::Block;
-use super::bits::{Reader, Window};
-use super::huffman::{Ac, Dc, Entry, Lookups, Single, special};
+use super::{
+    band::Block,
+    bits::{Reader, Window},
+    huffman::{Ac, Dc, Entry, Lookups, Single, special},
+};
 
 /// Lanes at once.
 pub(super) const COUNT: usize = 2;

@@ -1,9 +1,10 @@
 //! Markers and their segments (ITU-T T.81, annex B), up to each scan's entropy-coded data.
 
-use super::Refusal;
-use super::huffman::Definition;
-use crate::segments::{Segment, Segments};
-use crate::zigzag::ZIGZAG;
+use super::{Refusal, huffman::Definition};
+use crate::{
+    segments::{Segment, Segments},
+    zigzag::ZIGZAG,
+};
 
 /// A component of the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,11 +7,13 @@
 #![expect(clippy::inline_always, reason = "the decoders' innermost loops")]
 #![expect(clippy::cast_possible_truncation, reason = "coefficients of hostile files wrap")]
 
-use super::band::{Band, Layout};
-use super::bits::{Bits, Stop};
-use super::huffman::Codes;
-use super::markers::{Event, Frame, Markers, Scan};
-use super::{Refusal, Scale};
+use super::{
+    Refusal, Scale,
+    band::{Band, Layout},
+    bits::{Bits, Stop},
+    huffman::Codes,
+    markers::{Event, Frame, Markers, Scan},
+};
 use crate::zigzag::ZIGZAG;
 
 /// A coefficient that isn't kept.

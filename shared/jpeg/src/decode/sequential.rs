@@ -2,16 +2,16 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "coefficients of hostile files wrap")]
 
-use std::cmp::Ordering;
-use std::collections::VecDeque;
-use std::ops::Range;
+use std::{cmp::Ordering, collections::VecDeque, ops::Range};
 
-use super::Refusal;
-use super::band::{Band, Block, Layout};
-use super::bits::{MCU, Segment, Stop, Window};
-use super::huffman::{Ac, Dc, Definition};
-use super::lanes::{self, Lane, Mark, Phase, Store};
-use super::markers::{Markers, Scan};
+use super::{
+    Refusal,
+    band::{Band, Block, Layout},
+    bits::{MCU, Segment, Stop, Window},
+    huffman::{Ac, Dc, Definition},
+    lanes::{self, Lane, Mark, Phase, Store},
+    markers::{Markers, Scan},
+};
 
 /// Bytes that a lane decodes in a round, at most.
 const TERRITORY: usize = 8 << 10;

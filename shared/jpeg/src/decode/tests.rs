@@ -9,8 +9,7 @@ use std::path::Path;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
 
-use super::band::LANES;
-use super::*;
+use super::{band::LANES, *};
 
 fn sample(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../media/tests/data").join(name)).unwrap()

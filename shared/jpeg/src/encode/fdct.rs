@@ -7,8 +7,7 @@
 
 #![expect(clippy::many_single_char_names, reason = "8 rows are best told apart by 8 letters")]
 
-use fearless_simd::prelude::*;
-use fearless_simd::{i16x8, i32x4, u8x16, u16x8};
+use fearless_simd::{i16x8, i32x4, prelude::*, u8x16, u16x8};
 
 use super::markers::Steps;
 

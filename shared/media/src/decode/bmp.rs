@@ -7,14 +7,23 @@ mod tests;
 
 use std::borrow::Cow;
 
-use super::memory::resizing;
-use super::still::{Still, Want};
-use crate::error::{MediaError, Warning};
-use crate::header::Header;
-use crate::header::bmp::{Bmp, Encoding};
-use sluice_pixels::planar::{Colour, Pixels};
-use sluice_pixels::raster::Model;
-use sluice_pixels::resample::Resampler;
+use sluice_pixels::{
+    planar::{Colour, Pixels},
+    raster::Model,
+    resample::Resampler,
+};
+
+use super::{
+    memory::resizing,
+    still::{Still, Want},
+};
+use crate::{
+    error::{MediaError, Warning},
+    header::{
+        Header,
+        bmp::{Bmp, Encoding},
+    },
+};
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {

@@ -4,20 +4,24 @@
 //! an interlaced one its indices. Frames may be larger than the canvas, and a few bytes of LZW can be very many pixels:
 //! what is decoded altogether is bounded by the limit on pixels.
 
-use std::borrow::Cow;
-use std::num::NonZeroU64;
+use std::{borrow::Cow, num::NonZeroU64};
 
 use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, DisposalMethod, MemoryLimit, Repeat};
+use sluice_pixels::{
+    planar::{Colour, Pixels},
+    raster::Model,
+    resample::Resampler,
+};
 
-use super::still::{Still, Want};
-use crate::error::{MediaError, Warning};
-use crate::header::Header;
-use crate::limits::Limits;
-use sluice_pixels::planar::{Colour, Pixels};
-use sluice_pixels::raster::Model;
-use sluice_pixels::resample::Resampler;
-
-use super::frames::{Animation, Canvas, Disposal, Frame, Frames, Rect, shown_ms};
+use super::{
+    frames::{Animation, Canvas, Disposal, Frame, Frames, Rect, shown_ms},
+    still::{Still, Want},
+};
+use crate::{
+    error::{MediaError, Warning},
+    header::Header,
+    limits::Limits,
+};
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
@@ -317,11 +321,10 @@ mod tests {
     use std::io::Cursor;
 
     use gif::{Encoder, Frame as Encoded};
-    use image::codecs::gif::GifDecoder;
-    use image::{AnimationDecoder, Delay};
+    use image::{AnimationDecoder, Delay, codecs::gif::GifDecoder};
+    use sluice_pixels::raster::{Raster, Samples};
 
     use super::*;
-    use sluice_pixels::raster::{Raster, Samples};
 
     const LIMITS: Limits = Limits::for_memory(1 << 30);
 

@@ -19,16 +19,25 @@ mod tests;
 
 use std::borrow::Cow;
 
-use self::planes::Matrix;
-use self::rows::{Band, Sink};
+use sluice_pixels::{
+    planar::{Colour, Planar},
+    raster::Model,
+    resample::Resampler,
+};
+
+use self::{
+    planes::Matrix,
+    rows::{Band, Sink},
+};
 use super::still::{Still, Want};
-use crate::error::{MediaError, Warning, contained};
-use crate::header::heif::{Codec, Coded, Container, Mosaic, Nclx};
-use crate::header::{Format, Header};
-use crate::limits::Limits;
-use sluice_pixels::planar::{Colour, Planar};
-use sluice_pixels::raster::Model;
-use sluice_pixels::resample::Resampler;
+use crate::{
+    error::{MediaError, Warning, contained},
+    header::{
+        Format, Header,
+        heif::{Codec, Coded, Container, Mosaic, Nclx},
+    },
+    limits::Limits,
+};
 
 /// The code point for what isn't told (ITU-T H.273).
 const UNSPECIFIED: u8 = 2;

@@ -6,14 +6,18 @@
 use std::num::NonZero;
 
 use sluice_jpeg::{self as codec, Found, Frame, Refusal, Scale, Sink};
+use sluice_pixels::{
+    planar::{Colour, Pixels, Planar, Plane},
+    raster::{Model, Raster, Samples},
+    resample::{self, Resampler},
+};
 
 use super::still::{Still, Want};
-use crate::error::{MediaError, Warning};
-use crate::header::Header;
-use crate::native;
-use sluice_pixels::planar::{Colour, Pixels, Planar, Plane};
-use sluice_pixels::raster::{Model, Raster, Samples};
-use sluice_pixels::resample::{self, Resampler};
+use crate::{
+    error::{MediaError, Warning},
+    header::Header,
+    native,
+};
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {

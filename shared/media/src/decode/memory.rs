@@ -1,8 +1,8 @@
 //! What a resize behind a decoder takes.
 
+use sluice_pixels::{raster::Model, resample};
+
 use crate::header::Header;
-use sluice_pixels::raster::Model;
-use sluice_pixels::resample;
 
 /// Peak bytes of a resize to `target`, its result among them.
 pub(super) fn resizing(header: &Header<'_>, target: (u32, u32)) -> u64 {

@@ -14,26 +14,36 @@ mod apng;
 mod tests;
 mod unfilter;
 
-use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
-use std::sync::mpsc;
-use std::thread;
+use std::{
+    io::{self, BufRead, BufReader, Cursor, ErrorKind, Read},
+    sync::mpsc,
+    thread,
+};
 
 use fearless_simd::Level;
 use flate2::{Decompress, FlushDecompress, Status};
+use sluice_pixels::{
+    planar::{Colour, Pixels},
+    raster::{Model, Samples},
+    resample::Resampler,
+    simd,
+};
 
 use self::unfilter::{Band, SLACK};
-use super::frames::Animation;
-use super::memory::resizing;
-use super::still::{Still, Want};
-use crate::error::{MediaError, Warning};
-use crate::exif::orientation_of;
-use crate::header::Header;
-use crate::header::png::{ColourType, Png};
-use crate::limits::Limits;
-use sluice_pixels::planar::{Colour, Pixels};
-use sluice_pixels::raster::{Model, Samples};
-use sluice_pixels::resample::Resampler;
-use sluice_pixels::simd;
+use super::{
+    frames::Animation,
+    memory::resizing,
+    still::{Still, Want},
+};
+use crate::{
+    error::{MediaError, Warning},
+    exif::orientation_of,
+    header::{
+        Header,
+        png::{ColourType, Png},
+    },
+    limits::Limits,
+};
 
 /// Bytes that are inflated at a time, so that they are still in the cache when their filters are undone.
 const BAND_BYTES: usize = 128 << 10;

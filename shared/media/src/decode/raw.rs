@@ -1,9 +1,10 @@
 //! Decoding raw files: the JPEG that the camera put into them.
 
-use super::jpeg;
-use super::still::{Still, Want};
-use crate::error::MediaError;
-use crate::header::Header;
+use super::{
+    jpeg,
+    still::{Still, Want},
+};
+use crate::{error::MediaError, header::Header};
 
 /// Peak bytes beside the input that [`decode`] takes: those of a JPEG, whose header this is.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {

@@ -1,8 +1,8 @@
 //! What is asked of a decoder, and what it gives.
 
-use crate::error::Warning;
-use crate::limits::Limits;
 use sluice_pixels::planar::{Colour, Pixels};
+
+use crate::{error::Warning, limits::Limits};
 
 /// What is asked of a decoder.
 #[derive(Debug, Clone, Copy)]

@@ -11,20 +11,32 @@
 mod effort;
 mod weight;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicU64, Ordering},
+};
 
-use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::fontdb::{Database, Source};
-use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Size, Tree};
+use resvg::{
+    tiny_skia::{Pixmap, Transform},
+    usvg::{
+        ImageHrefResolver, ImageKind, Options, Size, Tree,
+        fontdb::{Database, Source},
+    },
+};
+use sluice_pixels::{
+    planar::{Colour, Pixels},
+    raster::{Model, Raster, Samples},
+};
 
 use super::still::{Still, Want};
-use crate::error::MediaError;
-use crate::header::svg::{DEFAULT_SIZE, document, source};
-use crate::header::{Format, Header};
-use crate::limits::Limits;
-use sluice_pixels::planar::{Colour, Pixels};
-use sluice_pixels::raster::{Model, Raster, Samples};
+use crate::{
+    error::MediaError,
+    header::{
+        Format, Header,
+        svg::{DEFAULT_SIZE, document, source},
+    },
+    limits::Limits,
+};
 
 /// What stands in for every font, whatever its name: it has Latin, Greek and Cyrillic.
 const FAMILY: &str = "Liberation Sans";

@@ -11,24 +11,31 @@ mod tests;
 
 mod lzw;
 
-use std::borrow::Cow;
-use std::convert::Infallible;
+use std::{borrow::Cow, convert::Infallible};
 
 use fax::decoder::{DecodeStatus, Group3Decoder, Group4Decoder};
 use flate2::{Decompress, FlushDecompress, Status};
+use sluice_pixels::{
+    planar::{Colour, Pixels},
+    raster::{Model, Raster, Samples},
+    resample::{Resampler, Sample},
+};
 use weezl::{BitOrder, LzwStatus};
 
 use self::lzw::Lzw;
-use super::memory::resizing;
-use super::still::{Still, Want};
-use crate::error::{MediaError, Warning, contained};
-use crate::header::Header;
-use crate::header::tiff::{Alpha, Compression, DECOMPRESSOR_BYTES, Photometric, Tiff, Values};
-use crate::limits::MAX_SCANS;
-use crate::native;
-use sluice_pixels::planar::{Colour, Pixels};
-use sluice_pixels::raster::{Model, Raster, Samples};
-use sluice_pixels::resample::{Resampler, Sample};
+use super::{
+    memory::resizing,
+    still::{Still, Want},
+};
+use crate::{
+    error::{MediaError, Warning, contained},
+    header::{
+        Header,
+        tiff::{Alpha, Compression, DECOMPRESSOR_BYTES, Photometric, Tiff, Values},
+    },
+    limits::MAX_SCANS,
+    native,
+};
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
 pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {

@@ -3,16 +3,24 @@
 //! A lossy still is resized while it is decoded: its planes never exist at full size. Lossless coding refers back
 //! to anywhere before, so that the decoder keeps all of its pixels, and gives them out at the end.
 
-use super::still::{Still, Want};
-use crate::error::{MediaError, Warning};
-use crate::header::Header;
-use crate::header::webp::{WebPHeader, chunks, lossless_size, lossy_size};
-use crate::native::webp::{Band, End, Layout, Rows, lossy, raster};
-use sluice_pixels::planar::{Colour, Pixels, Planar, Plane};
-use sluice_pixels::raster::{Model, Raster, Samples};
-use sluice_pixels::resample::Resampler;
+use sluice_pixels::{
+    planar::{Colour, Pixels, Planar, Plane},
+    raster::{Model, Raster, Samples},
+    resample::Resampler,
+};
 
-use super::frames::{Animation, Canvas, Disposal, Frame, Frames, Rect, shown_ms};
+use super::{
+    frames::{Animation, Canvas, Disposal, Frame, Frames, Rect, shown_ms},
+    still::{Still, Want},
+};
+use crate::{
+    error::{MediaError, Warning},
+    header::{
+        Header,
+        webp::{WebPHeader, chunks, lossless_size, lossy_size},
+    },
+    native::webp::{Band, End, Layout, Rows, lossy, raster},
+};
 
 /// Neutral grey in the limited range, for rows that never came.
 const MISSING_LUMA: u8 = 126;
@@ -466,14 +474,18 @@ fn blend(below: &mut [u32], above: &[u32]) -> bool {
 mod tests {
     use std::io::Cursor;
 
-    use image::codecs::webp::{WebPDecoder, WebPEncoder};
-    use image::{AnimationDecoder, DynamicImage, ImageDecoder};
+    use image::{
+        AnimationDecoder, DynamicImage, ImageDecoder,
+        codecs::webp::{WebPDecoder, WebPEncoder},
+    };
+    use sluice_pixels::raster::Canvas as Picture;
 
     use super::*;
-    use crate::encode::webp::Animation as Encoder;
-    use crate::limits::Limits;
-    use crate::native::webp::{Yuv, encode, encode_yuv};
-    use sluice_pixels::raster::Canvas as Picture;
+    use crate::{
+        encode::webp::Animation as Encoder,
+        limits::Limits,
+        native::webp::{Yuv, encode, encode_yuv},
+    };
 
     const LIMITS: Limits = Limits::for_memory(1 << 30);
 

@@ -1,15 +1,21 @@
 //! Moving derivatives: every frame resized, converted and turned like a still, all sizes in one pass over the frames.
 
+use sluice_pixels::{
+    planar::Colour,
+    raster::{Canvas, Model, Raster},
+    resample::Resampler,
+};
+
 use super::plan::Step;
-use crate::decode::frames::{Animation, Frame};
-use crate::encode::webp;
-use crate::error::{MediaError, Warning};
-use crate::header::Header;
-use crate::limits::Limits;
-use crate::{colour, decode, header};
-use sluice_pixels::planar::Colour;
-use sluice_pixels::raster::{Canvas, Model, Raster};
-use sluice_pixels::resample::Resampler;
+use crate::{
+    colour, decode,
+    decode::frames::{Animation, Frame},
+    encode::webp,
+    error::{MediaError, Warning},
+    header,
+    header::Header,
+    limits::Limits,
+};
 
 /// Whether all frames may be decoded. If not, the first one stands for them, with a warning.
 pub(super) fn is_affordable(header: &Header<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {

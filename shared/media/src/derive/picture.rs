@@ -1,11 +1,11 @@
 //! The picture that all derivatives are made of: sRGB, 8 bits, upright.
 
-use crate::encode::avif::Effort;
-use crate::error::MediaError;
-use crate::profile::OutputFormat;
-use crate::{encode, native};
-use sluice_pixels::planar::{Pixels, Planar};
-use sluice_pixels::raster::Canvas;
+use sluice_pixels::{
+    planar::{Pixels, Planar},
+    raster::Canvas,
+};
+
+use crate::{encode, encode::avif::Effort, error::MediaError, native, profile::OutputFormat};
 
 /// A picture on its way to the encoders: sRGB, 8 bits, upright.
 #[derive(Debug, Clone, PartialEq, Eq)]

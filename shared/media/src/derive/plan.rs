@@ -38,8 +38,9 @@ pub(super) fn plan(profile: &Profile, picture: &Picture, moving: bool) -> Vec<St
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use sluice_pixels::planar::{Planar, Plane};
+
+    use super::*;
 
     #[test]
     fn the_same_file_is_written_once() {

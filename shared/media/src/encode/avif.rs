@@ -13,18 +13,24 @@
 //!
 //! Invariants: no threads; time is bounded by [`MAX_PIXELS`].
 
-use avif_serialize::Aviffy;
-use avif_serialize::constants::{ColorPrimaries, MatrixCoefficients, TransferCharacteristics};
-use rav1e::color::{self, ChromaSamplePosition, ColorDescription, PixelRange};
-use rav1e::config::SpeedSettings;
-use rav1e::prelude::{
-    BlockSize, ChromaSampling, Config, Context, EncoderConfig, EncoderStatus, PartitionRange,
-    PredictionModesSetting, SceneDetectionSpeed,
+use avif_serialize::{
+    Aviffy,
+    constants::{ColorPrimaries, MatrixCoefficients, TransferCharacteristics},
+};
+use rav1e::{
+    color::{self, ChromaSamplePosition, ColorDescription, PixelRange},
+    config::SpeedSettings,
+    prelude::{
+        BlockSize, ChromaSampling, Config, Context, EncoderConfig, EncoderStatus, PartitionRange,
+        PredictionModesSetting, SceneDetectionSpeed,
+    },
+};
+use sluice_pixels::{
+    planar::{Planar, Plane},
+    raster::{Canvas, Model},
 };
 
 use crate::error::MediaError;
-use sluice_pixels::planar::{Planar, Plane};
-use sluice_pixels::raster::{Canvas, Model};
 
 /// Most pixels of a picture: what takes about five seconds by [`Effort::Thorough`].
 pub(crate) const MAX_PIXELS: u64 = 2_560 * 2_560;

@@ -1,9 +1,9 @@
 //! Writing JPEG: planes as [`sluice_jpeg`] takes them.
 
 use sluice_jpeg::Picture;
+use sluice_pixels::planar::{Planar, Plane};
 
 use crate::error::MediaError;
-use sluice_pixels::planar::{Planar, Plane};
 
 /// Encodes `picture` at `quality` (1 to 100, on libjpeg's scale).
 ///

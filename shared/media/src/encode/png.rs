@@ -6,9 +6,9 @@
 //! quarter of the time on a photo, but finds nothing that repeats: a graphic becomes 16 times as large.
 
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
+use sluice_pixels::raster::{Canvas, Model};
 
 use crate::error::MediaError;
-use sluice_pixels::raster::{Canvas, Model};
 
 /// Deflate's effort, 1 to 9.
 const LEVEL: u8 = 3;

@@ -12,13 +12,17 @@
 #![expect(clippy::inline_always, reason = "kernels are compiled for the instruction set of their caller")]
 
 use fearless_simd::{Level, Simd, dispatch};
+use sluice_pixels::{
+    planar::Planar,
+    raster::{Canvas, Model},
+    simd,
+};
 
-use crate::error::MediaError;
-use crate::header::webp::chunks;
-use crate::native::webp::{MAX_EDGE, Yuv, encode, encode_yuv};
-use sluice_pixels::planar::Planar;
-use sluice_pixels::raster::{Canvas, Model};
-use sluice_pixels::simd;
+use crate::{
+    error::MediaError,
+    header::webp::chunks,
+    native::webp::{MAX_EDGE, Yuv, encode, encode_yuv},
+};
 
 /// Encodes a still without alpha at `quality` (0 to 100).
 pub(crate) fn planar(picture: &Planar, quality: u8) -> Result<Vec<u8>, MediaError> {
@@ -343,12 +347,10 @@ fn changed(old: &[u8], new: &[u8], width: usize, tolerance: u8) -> Option<Part> 
 mod tests {
     use std::io::Cursor;
 
-    use image::codecs::webp::WebPDecoder;
-    use image::metadata::LoopCount;
-    use image::{AnimationDecoder, ImageDecoder};
+    use image::{AnimationDecoder, ImageDecoder, codecs::webp::WebPDecoder, metadata::LoopCount};
+    use sluice_pixels::planar::Plane;
 
     use super::*;
-    use sluice_pixels::planar::Plane;
 
     fn plane(width: u32, height: u32, sample: impl Fn(u32, u32) -> u8) -> Plane {
         let samples =

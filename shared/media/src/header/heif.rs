@@ -8,8 +8,7 @@
 //! allocate nothing: lists grow by what is there, up to the limits below. What an item refers to is followed a
 //! few steps at most, so that loops end.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{Bytes, Format, Header, cut_short};
 use crate::error::MediaError;

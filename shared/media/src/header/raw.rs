@@ -15,9 +15,11 @@
 //! never taken for a picture.
 
 use super::{Bytes, Format, Header, jpeg};
-use crate::error::MediaError;
-use crate::exif::Exif;
-use crate::ifd::{Ifd, Tiff};
+use crate::{
+    error::MediaError,
+    exif::Exif,
+    ifd::{Ifd, Tiff},
+};
 
 const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;

@@ -9,8 +9,10 @@ use std::borrow::Cow;
 use roxmltree::{Document, Node};
 
 use super::{Format, Header};
-use crate::error::MediaError;
-use crate::xml::{self, Bounds};
+use crate::{
+    error::MediaError,
+    xml::{self, Bounds},
+};
 
 /// The longer edge of the default profile's largest derivative.
 const LEAST_EDGE: f64 = 2_048.0;

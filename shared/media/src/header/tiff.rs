@@ -3,8 +3,7 @@
 //! A directory lists fields, whose values stand elsewhere when they don't fit. They are read where they lie, so that
 //! a count in the file never becomes an allocation.
 
-use std::borrow::Cow;
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 use super::{Format, Header, cut_short};
 use crate::error::MediaError;

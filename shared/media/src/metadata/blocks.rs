@@ -2,13 +2,14 @@
 //!
 //! Walks as the header's do: block by block, nothing copied; only a compressed PNG text is inflated, up to a bound.
 
-use std::borrow::Cow;
-use std::io::Read;
+use std::{borrow::Cow, io::Read};
 
 use super::{iptc, xmp};
-use crate::exif::Exif;
-use crate::header::{Format, Header};
-use crate::ifd::{Ifd, Tiff};
+use crate::{
+    exif::Exif,
+    header::{Format, Header},
+    ifd::{Ifd, Tiff},
+};
 
 const TIFF_XMP: u16 = 700;
 const TIFF_IPTC: u16 = 33_723;

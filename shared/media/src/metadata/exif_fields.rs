@@ -3,8 +3,10 @@
 //! Every field stands alone: one that makes no sense is left out, the others stay.
 
 use super::{Gps, Metadata, clean, fraction_digits, local_time, round, utc_offset};
-use crate::exif::Exif;
-use crate::ifd::{Entry, Ifd};
+use crate::{
+    exif::Exif,
+    ifd::{Entry, Ifd},
+};
 
 const IMAGE_DESCRIPTION: u16 = 270;
 const MAKE: u16 = 271;

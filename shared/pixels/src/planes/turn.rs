@@ -3,11 +3,12 @@
 //! What isn't turned by a quarter is mirrored in place. A quarter turn goes through tiles of 16 × 16 samples
 //! that are transposed in vectors, along strips narrow enough that the rows written stay in the cache.
 
-use fearless_simd::prelude::*;
-use fearless_simd::{dispatch, u8x16};
+use fearless_simd::{dispatch, prelude::*, u8x16};
 
-use crate::planar::{Planar, Plane};
-use crate::simd::level;
+use crate::{
+    planar::{Planar, Plane},
+    simd::level,
+};
 
 /// What an orientation asks for, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,13 +17,12 @@
     reason = "kernels are compiled for a level only where they are inlined into it"
 )]
 
-use fearless_simd::prelude::*;
 use fearless_simd::{
-    Level, Simd, dispatch, f32x8, i8x32, i16x8, i16x16, i16x32, i32x8, i32x16, u8x16, u32x4, u64x2,
+    Level, Simd, dispatch, f32x8, i8x32, i16x8, i16x16, i16x32, i32x8, i32x16, prelude::*, u8x16, u32x4,
+    u64x2,
 };
 
-use super::axis::Axis;
-use super::{BAND, BLOCK, Band, extend};
+use super::{BAND, BLOCK, Band, axis::Axis, extend};
 
 /// Fraction bits of samples between the passes.
 const FRACTION: u32 = 6;

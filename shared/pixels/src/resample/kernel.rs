@@ -4,8 +4,10 @@ use std::ops::{AddAssign, Mul, Range};
 
 use fearless_simd::Level;
 
-use super::axis::{Axis, Weight};
-use super::{eight, sixteen};
+use super::{
+    axis::{Axis, Weight},
+    eight, sixteen,
+};
 
 /// Samples of 8 or 16 bits, as kernels take them.
 pub trait Kernel: Copy + Default + Ord + Into<f64> + Into<Self::Sum> {

@@ -10,8 +10,7 @@
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use super::axis::Axis;
-use super::{BAND, BLOCK, Band, extend};
+use super::{BAND, BLOCK, Band, axis::Axis, extend};
 
 /// A column of a band.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,10 @@
 //! Resizing pictures that are all there.
 
 use super::{Resampler, Sample};
-use crate::error::PixelError;
-use crate::raster::{Canvas, Model, Raster, Samples};
+use crate::{
+    error::PixelError,
+    raster::{Canvas, Model, Raster, Samples},
+};
 
 impl Canvas {
     /// Resizes to `size`, colour weighted by alpha.

@@ -2,8 +2,10 @@
 //! every length of a code beside every size of a value.
 
 use super::*;
-use crate::decode::bits::Bits;
-use crate::decode::huffman::{Ac, Dc, Definition, Single};
+use crate::decode::{
+    bits::Bits,
+    huffman::{Ac, Dc, Definition, Single},
+};
 
 /// The end of a block.
 const END: u8 = 0x00;

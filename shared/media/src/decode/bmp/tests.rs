@@ -1,8 +1,8 @@
 use proptest::prelude::*;
+use sluice_pixels::raster::{Raster, Samples};
 
 use super::*;
 use crate::limits::Limits;
-use sluice_pixels::raster::{Raster, Samples};
 
 const LIMITS: Limits = Limits::for_memory(1 << 30);
 

@@ -9,8 +9,10 @@
 use re_rav1d::{Decoder, PixelLayout, PlanarImageComponent, Settings};
 
 use super::{Channel, Frame, Layout, Store, UNSPECIFIED, largest};
-use crate::error::MediaError;
-use crate::header::heif::{Coded, Nclx};
+use crate::{
+    error::MediaError,
+    header::heif::{Coded, Nclx},
+};
 
 /// Frames that an item may code: four layers, and as many hidden ones.
 const MAX_FRAMES: usize = 8;

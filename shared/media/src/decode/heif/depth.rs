@@ -1,8 +1,8 @@
 //! Samples of 8 and of 16 bits, as decoders keep them.
 
+use sluice_pixels::{raster::Samples, resample::Sample};
+
 use super::Store;
-use sluice_pixels::raster::Samples;
-use sluice_pixels::resample::Sample;
 
 /// Samples as decoders keep them.
 pub(super) trait Depth: Sample + bytemuck::Pod + Into<i32> {

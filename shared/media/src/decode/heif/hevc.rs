@@ -8,16 +8,20 @@
 //! picture is decoded, of intra slices; each slice begins where the one before ended, so that a picture costs
 //! what its size says.
 
-use heifer_hevc_dec::nal::{NalUnit, NalUnitType};
-use heifer_hevc_dec::params::{ParameterSets, Pps, Sps};
-use heifer_hevc_dec::recon::{self, Reconstructor};
-use heifer_hevc_dec::slice::SliceHeader;
-use heifer_hevc_dec::syntax::{Picture, decode_slice_segment};
+use heifer_hevc_dec::{
+    nal::{NalUnit, NalUnitType},
+    params::{ParameterSets, Pps, Sps},
+    recon::{self, Reconstructor},
+    slice::SliceHeader,
+    syntax::{Picture, decode_slice_segment},
+};
 use rust_h265::{DecodeLimits, Decoder, PixelData};
 
 use super::{Channel, Frame, Layout, Store, UNSPECIFIED, largest};
-use crate::error::{MediaError, contained};
-use crate::header::heif::{Coded, Nclx};
+use crate::{
+    error::{MediaError, contained},
+    header::heif::{Coded, Nclx},
+};
 
 /// Most parameter sets and messages of a configuration; there are three sets, and some have a message.
 const MAX_CONFIG_UNITS: usize = 64;

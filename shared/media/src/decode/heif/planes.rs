@@ -6,12 +6,13 @@
 //!
 //! Fixed point with [`FRACTION`] bits: the same result everywhere.
 
-use super::Layout;
-use super::depth::Depth;
-use crate::error::MediaError;
-use crate::header::heif::Nclx;
-use sluice_pixels::planar::{Planar, Plane};
-use sluice_pixels::raster::{Model, Raster, Samples};
+use sluice_pixels::{
+    planar::{Planar, Plane},
+    raster::{Model, Raster, Samples},
+};
+
+use super::{Layout, depth::Depth};
+use crate::{error::MediaError, header::heif::Nclx};
 
 /// Bits behind the point: what 16 bits of sample, three of gain and the sign leave of 32.
 const FRACTION: u32 = 12;

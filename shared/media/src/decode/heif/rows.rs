@@ -1,13 +1,21 @@
 //! From rows of tiles to rows of samples, and from those into a resize.
 
-use super::depth::Depth;
-use super::planes::{self, Matrix};
-use super::{Alpha, Channel, Colours, Faults, Frame, HALVED, Layout, coded, subsampled};
-use crate::error::MediaError;
-use crate::header::heif::{Container, Crop, Mosaic, Nclx, Picture};
-use sluice_pixels::planar::Pixels;
-use sluice_pixels::raster::Model;
-use sluice_pixels::resample::{Resampler, Sample};
+use sluice_pixels::{
+    planar::Pixels,
+    raster::Model,
+    resample::{Resampler, Sample},
+};
+
+use super::{
+    Alpha, Channel, Colours, Faults, Frame, HALVED, Layout, coded,
+    depth::Depth,
+    planes::{self, Matrix},
+    subsampled,
+};
+use crate::{
+    error::MediaError,
+    header::heif::{Container, Crop, Mosaic, Nclx, Picture},
+};
 
 impl Channel {
     fn row<T: Depth>(&self, y: u32) -> &[T] {

@@ -1,11 +1,13 @@
 //! Against pictures that libheif 1.15 and libavif 0.11 decoded, then halved (the rocket quartered) by Lanczos.
 
 use proptest::prelude::*;
+use sluice_pixels::{
+    planar::Pixels,
+    raster::{Raster, Samples},
+};
 
 use super::*;
 use crate::header::Format;
-use sluice_pixels::planar::Pixels;
-use sluice_pixels::raster::{Raster, Samples};
 
 const LIMITS: Limits = Limits::for_memory(1 << 30);
 

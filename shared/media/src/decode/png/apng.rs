@@ -1,11 +1,14 @@
 //! Animated PNG (third edition, 4.9): frames, each a part of the canvas.
 
-use super::{Inflater, Row, model, rows};
-use crate::decode::frames::{Animation, Frame, Frames, Rect, shown_ms};
-use crate::error::MediaError;
-use crate::header::png::Png;
-use crate::limits::Limits;
 use sluice_pixels::raster::Model;
+
+use super::{Inflater, Row, model, rows};
+use crate::{
+    decode::frames::{Animation, Frame, Frames, Rect, shown_ms},
+    error::MediaError,
+    header::png::Png,
+    limits::Limits,
+};
 
 /// How a frame is laid over the ones before it, and what is left of it then (PNG, third edition, 11.3.4.2).
 #[derive(Debug, Clone, Copy)]

@@ -1,12 +1,11 @@
 use std::io::Write;
 
-use flate2::write::ZlibEncoder;
-use flate2::{Compression, Crc};
+use flate2::{Compression, Crc, write::ZlibEncoder};
 use image::{AnimationDecoder, DynamicImage};
 use proptest::prelude::*;
+use sluice_pixels::raster::Raster;
 
 use super::*;
-use sluice_pixels::raster::Raster;
 
 /// Numbers that look random and are always the same.
 struct Noise(u32);

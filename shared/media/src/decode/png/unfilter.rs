@@ -12,8 +12,7 @@
     reason = "what isn't inlined isn't compiled for the processor's instructions"
 )]
 
-use fearless_simd::prelude::*;
-use fearless_simd::{Level, Simd, dispatch, i16x8, u8x16, u16x8, u64x2};
+use fearless_simd::{Level, Simd, dispatch, i16x8, prelude::*, u8x16, u16x8, u64x2};
 
 /// Bytes that a row's last block may reach over its end.
 pub(super) const SLACK: usize = 32;

@@ -5,8 +5,10 @@
 //! prices per pixel, measured on SSE2 and rounded up; memory is that of the layers that are open at once. Both
 //! are known before the first pixel.
 
-use resvg::tiny_skia::{PathSegment, Point, Transform};
-use resvg::usvg::{self, Group, ImageKind, Node, Paint, Path, filter};
+use resvg::{
+    tiny_skia::{PathSegment, Point, Transform},
+    usvg::{self, Group, ImageKind, Node, Paint, Path, filter},
+};
 
 /// What painting takes at most.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

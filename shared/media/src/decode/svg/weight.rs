@@ -9,9 +9,7 @@
 //! References in a circle are refused, but for one to an element around it, which the renderer skips. Nesting,
 //! through references as well, is bounded since the renderer recurses.
 
-use std::cell::Cell;
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::{cell::Cell, collections::HashMap, rc::Rc};
 
 use roxmltree::{Document, Node, NodeId};
 use simplecss::{AttributeOperator, DeclarationTokenizer, Element, PseudoClass, StyleSheet};
