@@ -5,19 +5,21 @@
 //! derivatives, byte for byte, on any number of threads.
 
 mod animate;
+mod decoded;
 mod picture;
 mod plan;
 
 use std::thread;
 
-pub(crate) use self::picture::Picture;
-use self::plan::{Step, longer_edge, plan};
+pub(crate) use self::decoded::Decoded;
+use self::{
+    picture::Picture,
+    plan::{Step, longer_edge, plan},
+};
 pub use crate::profile::{OutputFormat, Profile, Spec};
 use crate::{
-    colour,
-    decode::{self, Want},
     error::{MediaError, Warning, contained},
-    header::{self, Format, Header, upright},
+    formats,
     input::{Input, Opened},
     limits::Limits,
 };
@@ -50,7 +52,7 @@ pub struct Derived {
 
 /// Whether derivatives are made of this content type, as [`crate::sniff`] names it.
 pub fn supports(content_type: &str) -> bool {
-    Format::of(content_type).is_some()
+    formats::supports(content_type)
 }
 
 /// Makes the derivatives of `profile` from an image.
@@ -68,36 +70,24 @@ pub fn derive<'a>(
         if profile.derivatives.is_empty() {
             return Ok(Derived { derivatives: Vec::new(), warnings: Vec::new() });
         }
-        let mut opened = input.open(limits.max_held)?;
+        let mut opened = input.open(limits.max_held, formats::streams)?;
         derive_opened(&mut opened, profile, limits)
     })
 }
 
 fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) -> Result<Derived, MediaError> {
     let (bytes, rest) = opened.parts();
-    let header = Header::parse(bytes)?;
-    let orientation = header::orientation(&header);
-    let displayed = upright((header.width, header.height), orientation);
-    let largest =
-        profile.derivatives.iter().map(|spec| spec.size(displayed)).max_by_key(|size| longer_edge(*size));
-    let largest = largest.unwrap_or((1, 1));
-    // The same the other way round: the size as stored.
-    let target = upright(largest, orientation);
-    limits.check(&header, target, bytes.len())?;
-    let want = Want { target, limits };
+    let decoded = Decoded::of(bytes, rest, limits, |displayed| {
+        let sizes = profile.derivatives.iter().map(|spec| spec.size(displayed));
+        sizes.max_by_key(|size| longer_edge(*size)).unwrap_or((1, 1))
+    })?;
+    let Decoded { image, picture, orientation, mut warnings, .. } = decoded;
 
-    let still = decode::still(bytes, rest, &header, &want)?;
-    // A PNG may say its orientation behind its pixels.
-    let orientation = still.orientation.unwrap_or(orientation);
-    let mut warnings = still.warnings;
-    let pixels = colour::to_srgb(still.pixels, &still.colour, &mut warnings);
-    let picture = Picture::from_pixels(pixels)?.orient(orientation);
-
-    let moving = header.animated && animate::is_affordable(&header, limits, &mut warnings);
+    let moving = image.facts().animated && animate::is_affordable(image.facts(), limits, &mut warnings);
     let steps = plan(profile, &picture, moving);
     let (animated, stills): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step.animated);
     let mut files = encode_stills(picture, &stills, limits.threads)?;
-    files.extend(animate::encode(bytes, &header, orientation, limits, &animated, &mut warnings)?);
+    files.extend(animate::encode(bytes, &image, orientation, limits, &animated, &mut warnings)?);
 
     let derivatives = profile.derivatives.iter().enumerate().filter_map(|(index, spec)| {
         let (step, file) =

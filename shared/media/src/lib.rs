@@ -12,8 +12,8 @@
 //! | [`error`] | why an image was refused, and what its copies could not show |
 //!
 //! Images are JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC, SVG and the preview in a camera's raw file; others are told as
-//! `unsupported_image`. The way of the data: `header` reads what is known before a pixel is decoded, [`limits`] judges it,
-//! `decode` gives the picture at the size of the largest derivative (rows go through [`sluice_pixels::resample`] as they come),
+//! `unsupported_image`. The way of the data: `formats` reads what is known before a pixel is decoded, holds it against [`limits`], and
+//! gives the picture at the size of the largest derivative (rows go through [`sluice_pixels::resample`] as they come),
 //! `colour` makes it sRGB, and from [`mod@derive`] on it is a `picture`: planes as JPEG, WebP and AVIF share them, or RGBA where something
 //! shows through.
 //!
@@ -28,13 +28,15 @@
 //! - `unsafe` is used in `native` alone, which wraps the C codecs. The JPEG codec ([`sluice_jpeg`]), the resize and the colour
 //!   conversions ([`sluice_pixels`]) are safe code over vectors.
 
+mod blocks;
+mod bytes;
 mod colour;
 mod decode;
 pub mod derive;
-mod encode;
 pub mod error;
 mod exif;
-mod header;
+mod facts;
+mod formats;
 mod ifd;
 pub mod input;
 pub mod limits;

@@ -8,12 +8,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sluice_pixels::raster::fit;
 
 use crate::{
-    colour, decode,
-    decode::Want,
-    derive::Picture,
+    derive::Decoded,
     error::{MediaError, contained},
-    header,
-    header::Header,
     limits::Limits,
 };
 
@@ -37,16 +33,10 @@ pub struct Placeholder {
 /// As for [`crate::derive::derive`].
 pub fn thumbhash(bytes: &[u8], limits: &Limits) -> Result<Placeholder, MediaError> {
     contained(|| {
-        let header = Header::parse(bytes)?;
-        let orientation = header::orientation(&header);
-        let target = fit((header.width, header.height), MAX_EDGE);
-        limits.check(&header, target, bytes.len())?;
-        let still = decode::still(bytes, None, &header, &Want { target, limits })?;
-        let pixels = colour::to_srgb(still.pixels, &still.colour, &mut Vec::new());
-        let picture = Picture::from_pixels(pixels)?.orient(still.orientation.unwrap_or(orientation));
+        let Decoded { size, picture, .. } = Decoded::of(bytes, None, limits, |size| fit(size, MAX_EDGE))?;
         let (width, height) = picture.size();
         let hash = thumbhash::rgba_to_thumb_hash(width as usize, height as usize, &picture.rgba());
-        let (width, height) = header::upright((header.width, header.height), orientation);
+        let (width, height) = size;
         Ok(Placeholder { thumbhash: STANDARD.encode(hash), width, height })
     })
 }

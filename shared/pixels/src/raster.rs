@@ -95,6 +95,7 @@ impl Canvas {
 
     /// Turns and mirrors the stored picture so that it stands as it was taken. `orientation` is EXIF's,
     /// 1 to 8; anything else counts as 1.
+    #[must_use]
     pub fn orient(self, orientation: u8) -> Self {
         if !(2..=8).contains(&orientation) {
             return self;
@@ -110,6 +111,7 @@ impl Canvas {
     }
 
     /// The same without an alpha channel that is 255 everywhere.
+    #[must_use]
     pub fn without_opaque_alpha(self) -> Self {
         let (model, channels) = match self.model {
             Model::GrayAlpha => (Model::Gray, 2),

@@ -164,7 +164,7 @@ impl<T: Sample> Resampler<T> {
     pub fn finish(self) -> Result<Raster, PixelError> {
         let (width, height) = self.target;
         let model = self.model;
-        let samples = self.samples().ok_or_else(|| PixelError::NoRows)?;
+        let samples = self.samples().ok_or(PixelError::NoRows)?;
         Ok(Raster { width, height, model, samples: T::samples(samples) })
     }
 
@@ -415,6 +415,7 @@ fn plane_scaled(source: &Plane, target: (u32, u32), scale: (f64, f64)) -> Plane 
 
 impl Planar {
     /// Resizes to `target` pixels. Chroma keeps its place between the luma samples: its scale is luma's.
+    #[must_use]
     pub fn resize(&self, target: (u32, u32)) -> Self {
         let (width, height) = self.size();
         let scale =

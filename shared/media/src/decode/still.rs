@@ -11,6 +11,23 @@ pub(crate) struct Want<'l> {
     /// picture's own on either edge.
     pub target: (u32, u32),
     pub limits: &'l Limits,
+    /// Tells what a picture within the picture is, if it may be decoded.
+    pub embedded: fn(&[u8], &Limits) -> Option<Embedded>,
+}
+
+impl<'l> Want<'l> {
+    /// A picture of `target` pixels, without those that it may hold.
+    pub fn new(target: (u32, u32), limits: &'l Limits) -> Self {
+        Self { target, limits, embedded: |_, _| None }
+    }
+}
+
+/// A picture within a picture, whose header passed the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Embedded {
+    /// The IANA media type.
+    pub content_type: &'static str,
+    pub pixels: u64,
 }
 
 /// The first or only frame of an image, resized to [`Want::target`], as stored (not oriented) and in the

@@ -8,25 +8,24 @@ use sluice_pixels::{
 
 use super::plan::Step;
 use crate::{
-    colour, decode,
+    colour,
     decode::frames::{Animation, Frame},
-    encode::webp,
     error::{MediaError, Warning},
-    header,
-    header::Header,
+    facts::{Facts, upright},
+    formats::{Image, webp::encode as webp},
     limits::Limits,
 };
 
 /// Whether all frames may be decoded. If not, the first one stands for them, with a warning.
-pub(super) fn is_affordable(header: &Header<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {
-    let affordable = u64::from(header.frames).saturating_mul(header.pixels()) <= limits.max_pixels;
+pub(super) fn is_affordable(facts: &Facts<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {
+    let affordable = u64::from(facts.frames).saturating_mul(facts.pixels()) <= limits.max_pixels;
     if !affordable {
         warnings.push(Warning::new(
             "animation_flattened",
             format!(
                 "{} frames of {} pixels are more than {} pixels, only the first frame is shown",
-                header.frames,
-                header.pixels(),
+                facts.frames,
+                facts.pixels(),
                 limits.max_pixels
             ),
         ));
@@ -37,19 +36,19 @@ pub(super) fn is_affordable(header: &Header<'_>, limits: &Limits, warnings: &mut
 /// Writes `steps`, which go from large to small, all of them moving.
 ///
 /// An animation that breaks off plays as far as it goes, with a warning.
-pub(super) fn encode(
-    bytes: &[u8],
-    header: &Header<'_>,
+pub(super) fn encode<'a>(
+    bytes: &'a [u8],
+    image: &Image<'a>,
     orientation: u8,
     limits: &Limits,
     steps: &[&Step],
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Vec<u8>>, MediaError> {
     let Some(largest) = steps.first() else { return Ok(Vec::new()) };
-    let Animation { mut frames, icc, loops } = decode::animation(bytes, header, limits)?;
-    let colour = icc.map_or(Colour::Srgb, Colour::Icc);
     // The size as stored.
-    let target = header::upright(largest.size, orientation);
+    let target = upright(largest.size, orientation);
+    let Animation { mut frames, icc, loops } = image.animation(bytes, target, limits)?;
+    let colour = icc.map_or(Colour::Srgb, Colour::Icc);
     let mut encoders = steps
         .iter()
         .map(|step| webp::Animation::new(step.size, step.quality, loops))
@@ -63,7 +62,7 @@ pub(super) fn encode(
             Err(error) => {
                 warnings.push(Warning::new(
                     "truncated",
-                    format!("the animation stops after {shown} of {} frames: {error}", header.frames),
+                    format!("the animation stops after {shown} of {} frames: {error}", image.facts().frames),
                 ));
                 break;
             }

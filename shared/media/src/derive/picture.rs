@@ -5,7 +5,12 @@ use sluice_pixels::{
     raster::Canvas,
 };
 
-use crate::{encode, encode::avif::Effort, error::MediaError, native, profile::OutputFormat};
+use crate::{
+    error::MediaError,
+    formats::{heif, jpeg, png, webp},
+    native,
+    profile::OutputFormat,
+};
 
 /// A picture on its way to the encoders: sRGB, 8 bits, upright.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,19 +70,19 @@ impl Picture {
     /// The file of it.
     pub fn encode(&self, format: OutputFormat, quality: u8) -> Result<Vec<u8>, MediaError> {
         match (self, format) {
-            (Self::Opaque(planar), OutputFormat::Jpeg) => encode::jpeg::encode(planar, quality),
+            (Self::Opaque(planar), OutputFormat::Jpeg) => jpeg::encode::encode(planar, quality),
             (Self::Transparent(canvas), OutputFormat::Jpeg) => {
-                encode::jpeg::encode(&Planar::from_canvas(&canvas.flattened()), quality)
+                jpeg::encode::encode(&Planar::from_canvas(&canvas.flattened()), quality)
             }
-            (Self::Opaque(planar), OutputFormat::WebP) => encode::webp::planar(planar, quality),
+            (Self::Opaque(planar), OutputFormat::WebP) => webp::encode::planar(planar, quality),
             (Self::Transparent(canvas), OutputFormat::WebP) => native::webp::encode(canvas, quality),
-            (Self::Opaque(planar), OutputFormat::Png) => encode::png::encode(&planar.to_canvas()),
-            (Self::Transparent(canvas), OutputFormat::Png) => encode::png::encode(canvas),
+            (Self::Opaque(planar), OutputFormat::Png) => png::encode::encode(&planar.to_canvas()),
+            (Self::Transparent(canvas), OutputFormat::Png) => png::encode::encode(canvas),
             (Self::Opaque(planar), OutputFormat::Avif) => {
-                encode::avif::planar(planar, quality, Effort::Quick)
+                heif::encode::planar(planar, quality, heif::encode::Effort::Quick)
             }
             (Self::Transparent(canvas), OutputFormat::Avif) => {
-                encode::avif::canvas(canvas, quality, Effort::Quick)
+                heif::encode::canvas(canvas, quality, heif::encode::Effort::Quick)
             }
         }
     }

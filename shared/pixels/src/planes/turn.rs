@@ -44,6 +44,7 @@ impl Planar {
     ///
     /// The last chroma sample of an odd edge covers one pixel. Mirrored it would come first and everything stand a
     /// pixel off, so chroma is then moved by half a sample.
+    #[must_use]
     pub fn orient(self, orientation: u8) -> Self {
         let Some(turn) = Turn::of(orientation) else { return self };
         let luma = self.luma.turn(turn);
