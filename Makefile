@@ -47,7 +47,7 @@ check: install ## Formatting, lints, documentation, dependencies, the template; 
 	$(SAM) validate --lint
 	$(VENV)/bin/cfn-lint template.yaml
 	@echo "==> the image engine in the arithmetic of what is deployed"
-	cargo test --profile release-arithmetic --package sluice-media
+	cargo test --profile release-arithmetic --package sluice-jpeg --package sluice-pixels --package sluice-media
 	@infra/local/aarch64.sh
 
 fuzz: ## Fuzz what reads a stranger's bytes: make fuzz FUZZ_SECONDS=60

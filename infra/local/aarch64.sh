@@ -9,7 +9,7 @@ target=aarch64-unknown-linux-gnu
 runner=
 
 test_and_start() {
-  cargo test --target "$target" --package sluice-media --lib
+  cargo test --target "$target" --package sluice-jpeg --package sluice-pixels --package sluice-media --lib
   local names
   names=${FUNCTIONS:-$(ls functions)}
   echo "==> every function, linked for $target and started"

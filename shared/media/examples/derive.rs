@@ -1,13 +1,14 @@
 //! Makes the derivatives of a file: `derive FILE DIRECTORY`. Prints what was found and how long it took.
 
-use std::path::PathBuf;
-use std::time::Instant;
-use std::{env, fs, io};
+use std::{env, fs, io, path::PathBuf, time::Instant};
 
-use sluice_media::derive::{Profile, derive};
-use sluice_media::limits::Limits;
-use sluice_media::placeholder::thumbhash;
-use sluice_media::{metadata, sniff};
+use sluice_media::{
+    derive::{Profile, derive},
+    limits::Limits,
+    metadata,
+    placeholder::thumbhash,
+    sniff,
+};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args_os().skip(1);

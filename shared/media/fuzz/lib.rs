@@ -1,12 +1,14 @@
 //! What every target does with its bytes.
 
-use std::panic;
-use std::sync::Once;
+use std::{panic, sync::Once};
 
-use sluice_media::derive::{OutputFormat, Profile, Spec};
-use sluice_media::input::Input;
-use sluice_media::limits::Limits;
-use sluice_media::{MediaError, derive, placeholder, sniff};
+use sluice_media::{
+    MediaError, derive,
+    derive::{OutputFormat, Profile, Spec},
+    input::Input,
+    limits::Limits,
+    placeholder, sniff,
+};
 
 /// Small enough that a mutated header can't make a case slow.
 fn limits() -> Limits {
@@ -33,7 +35,11 @@ pub fn decode(types: &[&str], bytes: &[u8]) {
     let whole = derive::derive(Input::from(bytes), &profile, &limits());
     let threaded = Limits { threads: 2, ..limits() };
     let streamed = Input::stream(bytes.len() as u64, bytes);
-    assert_eq!(whole, derive::derive(streamed, &profile, &threaded), "a stream or a thread changes the picture");
+    assert_eq!(
+        whole,
+        derive::derive(streamed, &profile, &threaded),
+        "a stream or a thread changes the picture"
+    );
     for error in [whole.err(), placeholder::thumbhash(bytes, &limits()).err()].into_iter().flatten() {
         assert!(error.is_permanent(), "{error}");
         assert!(!matches!(error, MediaError::Encode { .. }), "{error}");

@@ -4,16 +4,25 @@
 //! arrive; each smaller one is then made from the next larger. The same bytes and the same profile give the same
 //! derivatives, byte for byte, on any number of threads.
 
+mod animate;
+mod decoded;
+mod picture;
+mod plan;
+
 use std::thread;
 
-use crate::error::{MediaError, Warning, contained};
-use crate::header::{Format, Header};
-use crate::input::{Input, Opened};
-use crate::limits::Limits;
-use crate::picture::{Picture, Want};
-use crate::{animate, colour, decode, metadata};
-
+pub(crate) use self::decoded::Decoded;
+use self::{
+    picture::Picture,
+    plan::{Step, longer_edge, plan},
+};
 pub use crate::profile::{OutputFormat, Profile, Spec};
+use crate::{
+    error::{MediaError, Warning, contained},
+    formats,
+    input::{Input, Opened},
+    limits::Limits,
+};
 
 /// A finished derivative.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +52,7 @@ pub struct Derived {
 
 /// Whether derivatives are made of this content type, as [`crate::sniff`] names it.
 pub fn supports(content_type: &str) -> bool {
-    Format::of(content_type).is_some()
+    formats::supports(content_type)
 }
 
 /// Makes the derivatives of `profile` from an image.
@@ -61,36 +70,24 @@ pub fn derive<'a>(
         if profile.derivatives.is_empty() {
             return Ok(Derived { derivatives: Vec::new(), warnings: Vec::new() });
         }
-        let mut opened = input.open(limits.max_held)?;
+        let mut opened = input.open(limits.max_held, formats::streams)?;
         derive_opened(&mut opened, profile, limits)
     })
 }
 
 fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) -> Result<Derived, MediaError> {
     let (bytes, rest) = opened.parts();
-    let header = Header::parse(bytes)?;
-    let orientation = metadata::orientation(&header);
-    let upright = metadata::upright((header.width, header.height), orientation);
-    let largest =
-        profile.derivatives.iter().map(|spec| spec.size(upright)).max_by_key(|size| longer_edge(*size));
-    let largest = largest.unwrap_or((1, 1));
-    // The same the other way round: the size as stored.
-    let target = metadata::upright(largest, orientation);
-    limits.check(&header, target, bytes.len())?;
-    let want = Want { target, limits };
+    let decoded = Decoded::of(bytes, rest, limits, |displayed| {
+        let sizes = profile.derivatives.iter().map(|spec| spec.size(displayed));
+        sizes.max_by_key(|size| longer_edge(*size)).unwrap_or((1, 1))
+    })?;
+    let Decoded { image, picture, orientation, mut warnings, .. } = decoded;
 
-    let still = decode::still(bytes, rest, &header, &want)?;
-    // A PNG may say its orientation behind its pixels.
-    let orientation = still.orientation.unwrap_or(orientation);
-    let mut warnings = still.warnings;
-    let pixels = colour::to_srgb(still.pixels, &still.colour, &mut warnings);
-    let picture = Picture::from_pixels(pixels)?.orient(orientation);
-
-    let moving = header.animated && animate::is_affordable(&header, limits, &mut warnings);
+    let moving = image.facts().animated && animate::is_affordable(image.facts(), limits, &mut warnings);
     let steps = plan(profile, &picture, moving);
     let (animated, stills): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step.animated);
     let mut files = encode_stills(picture, &stills, limits.threads)?;
-    files.extend(animate::encode(bytes, &header, orientation, limits, &animated, &mut warnings)?);
+    files.extend(animate::encode(bytes, &image, orientation, limits, &animated, &mut warnings)?);
 
     let derivatives = profile.derivatives.iter().enumerate().filter_map(|(index, spec)| {
         let (step, file) =
@@ -105,39 +102,6 @@ fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) ->
         })
     });
     Ok(Derived { derivatives: derivatives.collect(), warnings })
-}
-
-fn longer_edge(size: (u32, u32)) -> u32 {
-    size.0.max(size.1)
-}
-
-/// One file to write. A small original has the same one under several names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub size: (u32, u32),
-    pub format: OutputFormat,
-    pub quality: u8,
-    pub animated: bool,
-    /// Whose derivative it is: indexes into the profile.
-    specs: Vec<usize>,
-}
-
-/// The files to write, from large to small.
-fn plan(profile: &Profile, picture: &Picture, moving: bool) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    for (index, spec) in profile.derivatives.iter().enumerate() {
-        let format = spec.format(picture.is_transparent());
-        let animated = moving && format == OutputFormat::WebP;
-        let size = spec.size(picture.size());
-        let step = Step { size, format, quality: spec.quality, animated, specs: vec![index] };
-        let file = |step: &Step| (step.size, step.format, step.quality, step.animated);
-        match steps.iter_mut().find(|known| file(known) == file(&step)) {
-            Some(known) => known.specs.push(index),
-            None => steps.push(step),
-        }
-    }
-    steps.sort_by_key(|step| std::cmp::Reverse(longer_edge(step.size)));
-    steps
 }
 
 /// Writes `steps`, which go from large to small, each from the next larger picture. The largest is written beside the
@@ -167,19 +131,4 @@ fn encode_stills(picture: Picture, steps: &[&Step], threads: usize) -> Result<Ve
         files.extend(rest?);
         Ok(files)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::picture::{Planar, Plane};
-
-    #[test]
-    fn the_same_file_is_written_once() {
-        let luma = Plane { width: 300, height: 200, samples: vec![0; 300 * 200] };
-        let picture = Picture::Opaque(Planar { luma, chroma: None });
-        let steps = plan(&Profile::default(), &picture, false);
-        let written: Vec<_> = steps.iter().map(|step| (step.size, step.specs.clone())).collect();
-        assert_eq!(written, [((300, 200), vec![1, 2]), ((256, 171), vec![0])]);
-    }
 }

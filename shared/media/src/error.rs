@@ -4,10 +4,12 @@
 //! bytes give the same answer every time, so a worker marks the asset failed at once and never retries.
 //! Codes are stable, clients see them in an asset's `failure.code` and `warnings[].code`.
 
-use std::any::Any;
-use std::error::Error;
-use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    any::Any,
+    error::Error,
+    fmt::Display,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// Why no derivative, header or placeholder could be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -137,6 +139,12 @@ impl MediaError {
 
     pub(crate) fn encode(reason: impl Display) -> Self {
         Self::Encode { reason: format!("{reason}") }
+    }
+}
+
+impl From<sluice_pixels::PixelError> for MediaError {
+    fn from(error: sluice_pixels::PixelError) -> Self {
+        Self::corrupt(error)
     }
 }
 

@@ -4,13 +4,13 @@
 //! other format is collected first, up to a limit: their decoders look back and forth, and what they are made of is
 //! small beside the picture.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::io::{self, ErrorKind, Read};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::{self, ErrorKind, Read},
+};
 
 use crate::error::MediaError;
-use crate::header::png::Png;
-use crate::sniff;
 
 /// What is read of a stream to tell what it is. The chunks of a PNG that stand before its pixels, profile and EXIF
 /// among them, must lie in it, or else the file is collected like any other.
@@ -34,9 +34,9 @@ pub enum Input<'a> {
 /// An input that is known enough to be decoded.
 pub(crate) enum Opened<'a> {
     Whole(Cow<'a, [u8]>),
-    /// A still PNG to decode by rows.
-    Png {
-        /// From the first byte to behind the beginning of the first `IDAT`.
+    /// What is decoded as it comes: a still PNG.
+    Streamed {
+        /// Its beginning, with all of its header.
         head: Vec<u8>,
         /// What follows.
         rest: Box<dyn Read + Send + 'a>,
@@ -58,11 +58,15 @@ impl<'a> Input<'a> {
     }
 
     /// Finds out what it is, and collects it into at most `max_held` bytes of memory unless it can be decoded as it
-    /// comes.
+    /// comes, which `streams` tells of its beginning.
     ///
     /// # Errors
     /// `image_too_large` for a file of more bytes, `read_failed` (not permanent) when the reader fails.
-    pub(crate) fn open(self, max_held: u64) -> Result<Opened<'a>, MediaError> {
+    pub(crate) fn open(
+        self,
+        max_held: u64,
+        streams: impl Fn(&[u8]) -> bool,
+    ) -> Result<Opened<'a>, MediaError> {
         match self {
             Self::Whole(bytes) => Ok(Opened::Whole(bytes)),
             Self::Stream { size, reader } => {
@@ -70,7 +74,7 @@ impl<'a> Input<'a> {
                 let mut head = Vec::new();
                 collect(&mut reader, &mut head, size.min(HEAD_BYTES as u64))?;
                 if streams(&head) && size > head.len() as u64 {
-                    return Ok(Opened::Png { head, rest: Box::new(reader) });
+                    return Ok(Opened::Streamed { head, rest: Box::new(reader) });
                 }
                 if size > max_held {
                     return Err(MediaError::TooManyBytes { bytes: size, limit: max_held });
@@ -83,11 +87,11 @@ impl<'a> Input<'a> {
 }
 
 impl Opened<'_> {
-    /// All bytes, or those up to a PNG's pixels with what gives the rest.
+    /// All bytes, or the first ones with what gives the rest.
     pub fn parts(&mut self) -> (&[u8], Option<&mut (dyn Read + Send)>) {
         match self {
             Self::Whole(bytes) => (bytes, None),
-            Self::Png { head, rest, .. } => (head, Some(&mut **rest)),
+            Self::Streamed { head, rest, .. } => (head, Some(&mut **rest)),
         }
     }
 }
@@ -118,14 +122,6 @@ impl fmt::Debug for Input<'_> {
         };
         f.debug_struct(kind).field("size", &self.size()).finish_non_exhaustive()
     }
-}
-
-/// Whether `head` begins a PNG that is decoded as it comes: everything but the pixels lies in `head`, and it
-/// doesn't move.
-fn streams(head: &[u8]) -> bool {
-    sniff::sniff(head).content_type == "image/png"
-        && Png::read(head)
-            .is_ok_and(|png| png.data.is_some() && png.animation.is_none_or(|(frames, _)| frames <= 1))
 }
 
 /// Reads until `bytes` has `length` of them.
@@ -182,7 +178,7 @@ mod tests {
     }
 
     fn open(bytes: &[u8], size: u64, max_held: u64) -> Result<Opened<'_>, MediaError> {
-        Input::stream(size, Drip(bytes)).open(max_held)
+        Input::stream(size, Drip(bytes)).open(max_held, crate::formats::streams)
     }
 
     #[test]
@@ -221,7 +217,7 @@ mod tests {
         for (bytes, streams) in [(&still, true), (&moving, false), (&late, false)] {
             let size = bytes.len() as u64;
             match open(bytes, size, size).unwrap() {
-                Opened::Png { head, mut rest, .. } => {
+                Opened::Streamed { head, mut rest, .. } => {
                     assert!(streams);
                     let mut all = head;
                     rest.read_to_end(&mut all).unwrap();

@@ -12,9 +12,9 @@
 //! | [`error`] | why an image was refused, and what its copies could not show |
 //!
 //! Images are JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC, SVG and the preview in a camera's raw file; others are told as
-//! `unsupported_image`. The way of the data: `header` reads what is known before a pixel is decoded, [`limits`] judges it,
-//! `decode` gives the picture at the size of the largest derivative (rows go through `resample` as they come), `colour`
-//! makes it sRGB, and from [`mod@derive`] on it is a `picture`: planes as JPEG, WebP and AVIF share them, or RGBA where something
+//! `unsupported_image`. The way of the data: `formats` reads what is known before a pixel is decoded, holds it against [`limits`], and
+//! gives the picture at the size of the largest derivative (rows go through [`sluice_pixels::resample`] as they come),
+//! `colour` makes it sRGB, and from [`mod@derive`] on it is a `picture`: planes as JPEG, WebP and AVIF share them, or RGBA where something
 //! shows through.
 //!
 //! # Invariants
@@ -25,29 +25,25 @@
 //!   alone. This needs `panic = "unwind"`.
 //! - No result depends on whether overflow is checked: `make check` and `make fuzz` run both arithmetics.
 //! - No metadata of an original reaches a derivative.
-//! - `unsafe` is used in `native` alone, which wraps the C codecs. The JPEG codec, the resize and the colour conversions are
-//!   safe code over vectors.
+//! - `unsafe` is used in `native` alone, which wraps the C codecs. The JPEG codec ([`sluice_jpeg`]), the resize and the colour
+//!   conversions ([`sluice_pixels`]) are safe code over vectors.
 
-mod animate;
+mod blocks;
+mod bytes;
 mod colour;
 mod decode;
 pub mod derive;
-mod encode;
 pub mod error;
-mod header;
+mod exif;
+mod facts;
+mod formats;
 mod ifd;
 pub mod input;
-mod jpeg;
 pub mod limits;
 pub mod metadata;
 mod native;
-mod picture;
 pub mod placeholder;
-mod planes;
 pub mod profile;
-mod raster;
-mod resample;
-mod simd;
 pub mod sniff;
 mod xml;
 

@@ -8,18 +8,17 @@
 //! Metadata Working Group's guidelines (2.0, chapter 5) for readers that don't track who wrote last. The
 //! orientation is EXIF's alone.
 
-mod blocks;
-mod exif;
+mod exif_fields;
 mod iptc;
 mod xmp;
 
 use serde::Serialize;
 
-use self::blocks::Blocks;
-pub(crate) use self::exif::Exif;
-use crate::error::{MediaError, contained};
-use crate::header::{self, Format, Header};
-use crate::sniff::sniff;
+use crate::{
+    error::{MediaError, contained},
+    facts::{Facts, upright},
+    formats::{self, Image},
+};
 
 /// Characters that a text field keeps.
 const MAX_TEXT: usize = 1_024;
@@ -147,10 +146,7 @@ impl Metadata {
 /// # Errors
 /// `unsupported_image` or `corrupt_image`, both permanent.
 pub fn inspect(bytes: &[u8]) -> Result<ImageHeader, MediaError> {
-    contained(|| {
-        let header = Header::parse(bytes)?;
-        Ok(image_header(&header, orientation(&header)))
-    })
+    contained(|| Ok(image_header(Image::parse(bytes)?.facts())))
 }
 
 /// Reads what an image says of itself. Never fails: bytes that are no image give nothing.
@@ -162,29 +158,24 @@ pub fn read(bytes: &[u8]) -> Metadata {
 
 fn read_contained(bytes: &[u8]) -> Metadata {
     let mut metadata = Metadata::default();
-    let blocks = match Header::parse(bytes) {
-        Ok(header) => {
-            let facts = image_header(&header, orientation(&header));
-            metadata.width = Some(facts.width);
-            metadata.height = Some(facts.height);
-            metadata.orientation = Some(facts.orientation);
-            metadata.animated = Some(facts.animated);
-            metadata.frames = Some(facts.frames);
-            if header.format == Format::Svg {
-                let (title, description) = header::svg::texts(bytes);
-                metadata.title = title.and_then(|text| clean(&text));
-                metadata.description = description.and_then(|text| clean(&text));
-                return metadata;
-            }
-            Blocks::of(bytes, &header)
-        }
-        Err(_) => match sniff(bytes).content_type {
-            "image/tiff" => Blocks::tiff(bytes),
-            raw if header::raw::is_raw(raw) => Blocks::tiff(bytes),
-            _ => return metadata,
-        },
+    let blocks = if let Ok(image) = Image::parse(bytes) {
+        let header = image_header(image.facts());
+        metadata.width = Some(header.width);
+        metadata.height = Some(header.height);
+        metadata.orientation = Some(header.orientation);
+        metadata.animated = Some(header.animated);
+        metadata.frames = Some(header.frames);
+        image.blocks(bytes)
+    } else {
+        let Some(blocks) = formats::salvage(bytes) else { return metadata };
+        blocks
     };
     blocks.exif.fill(&mut metadata);
+    metadata.complete(Found {
+        title: blocks.title.and_then(|text| clean(&text)),
+        description: blocks.description.and_then(|text| clean(&text)),
+        ..Found::default()
+    });
     for found in [blocks.xmp.as_deref().map(xmp::read), blocks.iptc.map(iptc::read)].into_iter().flatten() {
         metadata.complete(found);
     }
@@ -231,29 +222,11 @@ impl Metadata {
     }
 }
 
-fn image_header(header: &Header<'_>, orientation: u8) -> ImageHeader {
-    let (width, height) = upright((header.width, header.height), orientation);
-    let content_type = header.format.content_type();
-    ImageHeader { content_type, width, height, orientation, animated: header.animated, frames: header.frames }
-}
-
-/// The orientation of an image, 1 when it says none.
-pub(crate) fn orientation(header: &Header<'_>) -> u8 {
-    match (&header.raw, header.orientation) {
-        (Some(raw), _) => raw.orientation,
-        (None, Some(orientation)) => orientation,
-        (None, None) => header.exif.and_then(|tiff| Exif::new(tiff).orientation()).unwrap_or(1),
-    }
-}
-
-/// The orientation that EXIF fields say, if they can be read.
-pub(crate) fn orientation_of(exif: &[u8]) -> Option<u8> {
-    Exif::new(exif).orientation()
-}
-
-/// A stored size as displayed, or the other way round: orientations 5 to 8 swap the edges.
-pub(crate) const fn upright(size: (u32, u32), orientation: u8) -> (u32, u32) {
-    if orientation >= 5 { (size.1, size.0) } else { size }
+fn image_header(facts: &Facts<'_>) -> ImageHeader {
+    let orientation = facts.orientation();
+    let (width, height) = upright(facts.size(), orientation);
+    let &Facts { content_type, animated, frames, .. } = facts;
+    ImageHeader { content_type, width, height, orientation, animated, frames }
 }
 
 /// Text without control characters and surrounding space, at most [`MAX_TEXT`] characters of it.

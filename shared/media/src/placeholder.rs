@@ -4,15 +4,14 @@
 //! shape and its transparency. Made at ingest, so it must be cheap: a JPEG is decoded at the DCT scale
 //! next above 100 pixels.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sluice_pixels::raster::fit;
 
-use crate::error::{MediaError, contained};
-use crate::header::Header;
-use crate::limits::Limits;
-use crate::picture::{Picture, Want};
-use crate::raster::fit;
-use crate::{colour, decode, metadata};
+use crate::{
+    derive::Decoded,
+    error::{MediaError, contained},
+    limits::Limits,
+};
 
 /// The longest edge that the algorithm takes.
 const MAX_EDGE: u32 = 100;
@@ -34,16 +33,10 @@ pub struct Placeholder {
 /// As for [`crate::derive::derive`].
 pub fn thumbhash(bytes: &[u8], limits: &Limits) -> Result<Placeholder, MediaError> {
     contained(|| {
-        let header = Header::parse(bytes)?;
-        let orientation = metadata::orientation(&header);
-        let target = fit((header.width, header.height), MAX_EDGE);
-        limits.check(&header, target, bytes.len())?;
-        let still = decode::still(bytes, None, &header, &Want { target, limits })?;
-        let pixels = colour::to_srgb(still.pixels, &still.colour, &mut Vec::new());
-        let picture = Picture::from_pixels(pixels)?.orient(still.orientation.unwrap_or(orientation));
+        let Decoded { size, picture, .. } = Decoded::of(bytes, None, limits, |size| fit(size, MAX_EDGE))?;
         let (width, height) = picture.size();
         let hash = thumbhash::rgba_to_thumb_hash(width as usize, height as usize, &picture.rgba());
-        let (width, height) = metadata::upright((header.width, header.height), orientation);
+        let (width, height) = size;
         Ok(Placeholder { thumbhash: STANDARD.encode(hash), width, height })
     })
 }

@@ -4,8 +4,7 @@
 //! code. [`Profile::default`] is what an application gets that says nothing.
 
 use serde::Deserialize;
-
-use crate::raster::fit;
+use sluice_pixels::raster::fit;
 
 /// Most derivatives of one image.
 const MAX_DERIVATIVES: usize = 16;

@@ -87,7 +87,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 #[test]
 fn the_domain_and_the_media_know_neither_aws_nor_a_runtime() {
     let graph = Graph::read();
-    for name in ["sluice-core", "sluice-media"] {
+    for name in ["sluice-core", "sluice-jpeg", "sluice-pixels", "sluice-media"] {
         let foreign: Vec<_> = graph
             .all_below(name)
             .into_iter()
@@ -99,8 +99,16 @@ fn the_domain_and_the_media_know_neither_aws_nor_a_runtime() {
             })
             .collect();
         assert!(foreign.is_empty(), "{name} is built with {foreign:?}");
+    }
+}
+
+#[test]
+fn the_libraries_know_nothing_of_ours() {
+    let graph = Graph::read();
+    for name in ["sluice-core", "sluice-jpeg", "sluice-pixels"] {
         assert!(graph.ours(name).is_empty(), "{name} is built with {:?}", graph.ours(name));
     }
+    assert_eq!(graph.ours("sluice-media"), set(&["sluice-jpeg", "sluice-pixels"]));
 }
 
 #[test]

@@ -15,7 +15,7 @@ const INSTEAD_OF_SHORTER_MS: u32 = 100;
 const LONGEST_FRAME_MS: u32 = 655_350;
 
 /// For how long a frame is shown that claims `milliseconds`.
-pub(super) fn shown_ms(milliseconds: u32) -> u32 {
+pub(crate) fn shown_ms(milliseconds: u32) -> u32 {
     if milliseconds < SHORTEST_FRAME_MS { INSTEAD_OF_SHORTER_MS } else { milliseconds.min(LONGEST_FRAME_MS) }
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Animation<'a> {
 
 /// What becomes of a frame before the next one is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Disposal {
+pub(crate) enum Disposal {
     #[default]
     Keep,
     /// Its part becomes transparent, as browsers do whatever the background colour.
@@ -95,7 +95,7 @@ pub(super) enum Disposal {
 }
 
 /// What frames are drawn onto.
-pub(super) struct Canvas {
+pub(crate) struct Canvas {
     size: (u32, u32),
     /// Each the bytes R, G, B, A.
     pixels: Vec<u32>,

@@ -3,47 +3,55 @@
 //! Each component is decoded at the DCT scale that its plane of the target needs and goes row by row through its
 //! own resize. Files of other kinds (CMYK, RGB) and damaged ones go to libjpeg, which gives whole rasters.
 
+mod header;
+
 use std::num::NonZero;
 
-use crate::error::{MediaError, Warning};
-use crate::header::Header;
-use crate::jpeg::decode::{self as codec, Found, Frame, Refusal, Scale, Sink};
-use crate::native;
-use crate::picture::{Colour, Pixels, Planar, Plane, Still, Want};
-use crate::raster::{Model, Raster, Samples};
-use crate::resample::{self, Resampler};
-use crate::simd;
+use sluice_jpeg::{self as codec, Found, Frame, Refusal, Scale, Sink};
+use sluice_pixels::{
+    planar::{Colour, Pixels, Planar, Plane},
+    raster::{Model, Raster, Samples},
+    resample::{self, Resampler},
+};
+
+pub(crate) use self::header::{Jpeg, blocks, parse};
+use super::still::{Still, Want};
+use crate::{
+    error::{MediaError, Warning},
+    facts::Header,
+    native,
+};
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
-pub(super) fn memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
-    let Some(frame) = header.jpeg.as_ref().and_then(|jpeg| jpeg.frame.as_ref()) else {
+pub(crate) fn memory(header: &Header<'_, Jpeg<'_>>, target: (u32, u32)) -> u64 {
+    let Some(frame) = header.head.frame.as_ref() else {
         return libjpeg_memory(header, target);
     };
     // Chroma is halved in most files, and in every target.
-    let size = (header.width, header.height);
+    let size = header.facts.size();
     let rows = resample::memory(size, target, Model::Gray, 1)
         + 2 * resample::memory(Planar::chroma_size(size), Planar::chroma_size(target), Model::Gray, 1);
     codec::memory(frame, scales(frame, target), 2) + rows
 }
 
 /// libjpeg's coefficients, its picture and the resized one.
-fn libjpeg_memory(header: &Header<'_>, target: (u32, u32)) -> u64 {
-    let (width, height) = header.decoded_size(target);
-    let samples = u64::from(header.bytes_per_pixel);
-    let coefficients = header.jpeg.as_ref().map_or(0, |jpeg| jpeg.coefficient_bytes);
+fn libjpeg_memory(header: &Header<'_, Jpeg<'_>>, target: (u32, u32)) -> u64 {
+    let (width, height) = reduced(header.facts.size(), target);
+    let samples = u64::from(header.facts.bytes_per_pixel);
+    let coefficients = header.head.coefficient_bytes;
     let area = |width: u32, height: u32| u64::from(width) * u64::from(height) * samples;
     coefficients + area(width, height) + area(target.0, target.1)
 }
 
 /// Decodes to the target.
-pub(super) fn decode<'a>(
+pub(crate) fn decode<'a>(
     bytes: &'a [u8],
-    header: &Header<'a>,
+    header: &Header<'a, Jpeg<'a>>,
     want: &Want<'_>,
 ) -> Result<Still<'a>, MediaError> {
     let threads = NonZero::new(want.limits.threads).unwrap_or(NonZero::<usize>::MIN);
-    let complete = header.jpeg.as_ref().is_none_or(|jpeg| jpeg.complete);
-    let own = header.jpeg.as_ref().and_then(|jpeg| jpeg.frame.as_ref());
+    let complete = header.head.complete;
+    let own = header.head.frame.as_ref();
     let (pixels, cut, faults) = match own.map(|frame| planes(bytes, frame, want.target, threads)) {
         Some(Ok((planar, found))) => (Pixels::Planar(planar?), found.cut, u32::from(found.extraneous)),
         // It is tried again from the start: what came out so far is no part of the answer.
@@ -68,7 +76,7 @@ pub(super) fn decode<'a>(
             format!("the image data is damaged ({faults} faults), parts of it may look wrong"),
         ));
     }
-    let colour = header.icc.clone().map_or(Colour::Srgb, Colour::Icc);
+    let colour = header.facts.icc.clone().map_or(Colour::Srgb, Colour::Icc);
     Ok(Still { pixels, colour, orientation: None, warnings })
 }
 
@@ -117,7 +125,7 @@ fn planes(
         })
         .collect();
     let mut planes = Planes { resamplers };
-    let found = codec::decode(bytes, scales, threads.get(), simd::level(), &mut planes)?;
+    let found = codec::decode(bytes, scales, threads.get(), &mut planes)?;
     Ok((finish(planes.resamplers), found))
 }
 
@@ -171,11 +179,33 @@ fn scales(frame: &Frame, target: (u32, u32)) -> [Scale; 3] {
     scales
 }
 
+/// The size that libjpeg gives of a frame of `size` when at least `target` is wanted.
+fn reduced(size: (u32, u32), target: (u32, u32)) -> (u32, u32) {
+    let eighths = u64::from(dct_eighths(size, target));
+    let scale = |edge: u32| u32::try_from((u64::from(edge) * eighths).div_ceil(8)).unwrap_or(edge);
+    (scale(size.0), scale(size.1))
+}
+
+/// The smallest DCT scale, in eighths, that doesn't fall below `target` on either edge.
+fn dct_eighths(size: (u32, u32), target: (u32, u32)) -> u8 {
+    (1..8u8)
+        .find(|&eighths| {
+            let reaches =
+                |edge: u32, wanted: u32| u64::from(edge) * u64::from(eighths) >= u64::from(wanted) * 8;
+            reaches(size.0, target.0) && reaches(size.1, target.1)
+        })
+        .unwrap_or(8)
+}
+
 /// By libjpeg, resized, and how much of it was made up.
-fn raster(bytes: &[u8], header: &Header<'_>, target: (u32, u32)) -> Result<(Raster, u32), MediaError> {
-    let decoded = native::jpeg::decode(bytes, header.dct_eighths(target))?;
+fn raster(
+    bytes: &[u8],
+    header: &Header<'_, Jpeg<'_>>,
+    target: (u32, u32),
+) -> Result<(Raster, u32), MediaError> {
+    let decoded = native::jpeg::decode(bytes, dct_eighths(header.facts.size(), target))?;
     let mut raster = decoded.raster;
-    let adobe = header.jpeg.as_ref().is_some_and(|jpeg| jpeg.adobe);
+    let adobe = header.head.adobe;
     if let (Model::Cmyk, true, Samples::Eight(inks)) = (raster.model, adobe, &mut raster.samples) {
         // Adobe's writers store light in place of ink.
         for ink in inks {
@@ -211,8 +241,8 @@ mod tests {
         threads: usize,
     ) -> Result<(Pixels, Vec<Warning>), MediaError> {
         let limits = Limits { threads, ..Limits::for_memory(1 << 30) };
-        let header = Header::parse(bytes).unwrap();
-        decode(bytes, &header, &Want { target, limits: &limits }).map(|still| (still.pixels, still.warnings))
+        let header = parse(bytes).unwrap();
+        decode(bytes, &header, &Want::new(target, &limits)).map(|still| (still.pixels, still.warnings))
     }
 
     #[test]
@@ -250,6 +280,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn dct_scale_never_falls_below_the_target() {
+        assert_eq!(dct_eighths((4096, 3072), (2048, 1536)), 4);
+        assert_eq!(dct_eighths((4095, 3072), (2048, 1536)), 5);
+        assert_eq!(dct_eighths((800, 600), (100, 75)), 1);
+        assert_eq!(dct_eighths((800, 600), (101, 76)), 2);
+        assert_eq!(dct_eighths((800, 600), (800, 600)), 8);
+        assert_eq!(reduced((4095, 3072), (2048, 1536)), (2560, 1920));
     }
 
     #[test]
@@ -314,7 +354,7 @@ mod tests {
     #[test]
     fn memory_is_that_of_a_band_and_the_target() {
         let bytes = sample("photo-12mp-exif6-gps.jpg");
-        let header = Header::parse(&bytes).unwrap();
+        let header = parse(&bytes).unwrap();
         let needed = memory(&header, (1536, 2048));
         assert!((5 << 20..14 << 20).contains(&needed), "{needed}");
     }

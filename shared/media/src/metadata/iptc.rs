@@ -5,23 +5,6 @@
 
 use super::{Found, clean, clean_list, moment};
 
-/// The IIM of a JPEG's APP13 payload or a TIFF's tag 34377, both lists of Photoshop resources ("Adobe
-/// Photoshop File Formats Specification", image resource blocks).
-pub(super) fn in_resources(mut rest: &[u8]) -> Option<&[u8]> {
-    loop {
-        let block = rest.strip_prefix(b"8BIM")?;
-        let (id, named) = block.split_at_checked(2)?;
-        // The name is counted with its length byte, and padded to an even number.
-        let name = (usize::from(*named.first()?) + 2) & !1;
-        let (length, data) = named.get(name..)?.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        if id == [0x04, 0x04] {
-            return Some(&data[..length.min(data.len())]);
-        }
-        rest = data.get(length.checked_add(length & 1)?..)?;
-    }
-}
-
 /// The datasets of one IIM.
 struct Datasets<'a>(&'a [u8]);
 
@@ -135,16 +118,5 @@ mod tests {
         assert_eq!(date_and_time(b"20240229", b"235959").as_deref(), Some("2024-02-29T23:59:59"));
         assert_eq!(date_and_time(b"20230229", b"235959"), None);
         assert_eq!(date_and_time("2024é29".as_bytes(), b"235959"), None);
-    }
-
-    #[test]
-    fn the_resource_is_found_behind_others() {
-        let mut resources = b"8BIM\x04\x25\0\0\0\0\0\x03abc\0".to_vec();
-        resources.extend(b"8BIM\x04\x04\x03abc\0\0\0\x02xy");
-        assert_eq!(in_resources(&resources), Some(&b"xy"[..]));
-        for length in 0..resources.len() {
-            let _ = in_resources(&resources[..length]);
-        }
-        assert_eq!(in_resources(b"8BIM\x04\x25\0\0\xFF\xFF\xFF\xFF"), None);
     }
 }

@@ -6,13 +6,14 @@
 use roxmltree::Node;
 
 use super::{Found, Gps, clean, clean_list, moment, round};
-use crate::xml::{self, Bounds};
+use crate::{
+    blocks::MAX_XMP_BYTES,
+    xml::{self, Bounds},
+};
 
-/// Bytes of a packet: a JPEG's segment holds 64 KiB, other containers any number.
-pub(super) const MAX_BYTES: usize = 1 << 20;
 /// Editors' histories make packets of some thousand elements.
 const BOUNDS: Bounds = Bounds {
-    bytes: MAX_BYTES,
+    bytes: MAX_XMP_BYTES,
     elements: 20_000,
     depth: 64,
     attributes: 256,

@@ -4,17 +4,19 @@
 //! can read past. The first unwinds out of C (built with `-fexceptions`, declared `C-unwind`) and must
 //! be caught by the caller; the second counts, so that a damaged picture can be told from a sound one.
 
-use std::cell::Cell;
-use std::ffi::{CStr, c_int};
+use std::{
+    cell::Cell,
+    ffi::{CStr, c_int},
+};
 
 use mozjpeg::{ColorSpace, Decompress};
 use mozjpeg_sys::{
     JWRN_EXTRANEOUS_DATA, JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_JPEG_EOF, JWRN_MUST_RESYNC,
     jpeg_common_struct, jpeg_error_mgr, jpeg_std_error,
 };
+use sluice_pixels::raster::{Model, Raster, Samples};
 
 use crate::error::{MediaError, contained};
-use crate::raster::{Model, Raster, Samples};
 
 /// A decoded JPEG.
 pub(crate) struct Decoded {

@@ -1,13 +1,18 @@
-use std::io::Cursor;
-use std::time::Duration;
+use std::{io::Cursor, time::Duration};
 
-use image::codecs::gif::{GifEncoder, Repeat};
-use image::codecs::webp::WebPDecoder;
-use image::metadata::LoopCount;
-use image::{AnimationDecoder, Delay, Frame, RgbaImage};
-use sluice_media::derive::{Profile, derive};
-use sluice_media::inspect;
-use sluice_media::limits::Limits;
+use image::{
+    AnimationDecoder, Delay, Frame, RgbaImage,
+    codecs::{
+        gif::{GifEncoder, Repeat},
+        webp::WebPDecoder,
+    },
+    metadata::LoopCount,
+};
+use sluice_media::{
+    derive::{Profile, derive},
+    inspect,
+    limits::Limits,
+};
 
 use crate::support::{assert_close, derived, limits, sample, seen};
 

@@ -1,10 +1,14 @@
 //! Bytes of every kind: nothing here may panic, and every refusal is permanent.
 
 use proptest::prelude::*;
-use sluice_media::derive::{OutputFormat, Profile, Spec, derive};
-use sluice_media::limits::Limits;
-use sluice_media::placeholder::thumbhash;
-use sluice_media::{inspect, metadata, sniff};
+use sluice_media::{
+    derive::{OutputFormat, Profile, Spec, derive},
+    inspect,
+    limits::Limits,
+    metadata,
+    placeholder::thumbhash,
+    sniff,
+};
 
 use crate::support::{Around, derived, exif, jpeg, limits, png, quarters, sample, seen, webp};
 

@@ -1,8 +1,10 @@
-use sluice_media::MediaError;
-use sluice_media::derive::{Profile, derive};
-use sluice_media::inspect;
-use sluice_media::limits::Limits;
-use sluice_media::placeholder::thumbhash;
+use sluice_media::{
+    MediaError,
+    derive::{Profile, derive},
+    inspect,
+    limits::Limits,
+    placeholder::thumbhash,
+};
 
 use crate::support::{limits, sample};
 

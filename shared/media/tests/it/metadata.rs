@@ -293,8 +293,9 @@ fn hostile_packets_give_nothing_and_take_no_time() {
 }
 
 mod hostile {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]

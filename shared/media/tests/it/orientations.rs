@@ -1,7 +1,9 @@
 use image::{DynamicImage, Rgb, RgbImage, imageops};
-use sluice_media::derive::{OutputFormat, derive};
-use sluice_media::inspect;
-use sluice_media::placeholder::thumbhash;
+use sluice_media::{
+    derive::{OutputFormat, derive},
+    inspect,
+    placeholder::thumbhash,
+};
 
 use crate::support::{
     Around, QUARTERS, assert_close, derived, exif, jpeg, limits, only, png, quarter_colours, quarters, seen,

@@ -1,10 +1,13 @@
 //! Raw files, built as the cameras build them: their embedded picture is what is shown.
 
 use proptest::prelude::*;
-use sluice_media::derive::{Profile, derive};
-use sluice_media::metadata::read;
-use sluice_media::sniff::{Kind, sniff};
-use sluice_media::{inspect, placeholder::thumbhash};
+use sluice_media::{
+    derive::{Profile, derive},
+    inspect,
+    metadata::read,
+    placeholder::thumbhash,
+    sniff::{Kind, sniff},
+};
 
 use crate::support::{
     Around, Field, QUARTERS, assert_close, derived, exif, jpeg, limits, quarter_colours, quarters, seen, tiff,

@@ -1,9 +1,10 @@
 //! Derivatives against an independent decode and resize of the same file.
 
-use image::imageops::{self, FilterType};
-use image::{DynamicImage, RgbaImage};
-use sluice_media::derive::OutputFormat;
-use sluice_media::placeholder::thumbhash;
+use image::{
+    DynamicImage, RgbaImage,
+    imageops::{self, FilterType},
+};
+use sluice_media::{derive::OutputFormat, placeholder::thumbhash};
 
 use crate::support::{Around, assert_close, derived, limits, only, png, quarters, sample, seen};
 

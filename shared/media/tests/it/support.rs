@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use image::codecs::png::PngEncoder;
-use image::codecs::webp::WebPEncoder;
-use image::{DynamicImage, ImageEncoder, Rgb, RgbImage, RgbaImage};
+use image::{
+    DynamicImage, ImageEncoder, Rgb, RgbImage, RgbaImage,
+    codecs::{png::PngEncoder, webp::WebPEncoder},
+};
 use jpeg_encoder::{ColorType, Encoder};
-use sluice_media::derive::{Derived, OutputFormat, Profile, Spec, derive};
-use sluice_media::limits::Limits;
+use sluice_media::{
+    derive::{Derived, OutputFormat, Profile, Spec, derive},
+    limits::Limits,
+};
 
 /// A file of `tests/data`.
 pub fn sample(name: &str) -> Vec<u8> {

@@ -1,15 +1,19 @@
 //! Drawings: shown at a useful size, nothing fetched, nothing grown past its bounds.
 
-use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use image::{DynamicImage, Rgba};
 use proptest::prelude::*;
-use sluice_media::MediaError;
-use sluice_media::derive::{OutputFormat, Profile, derive};
-use sluice_media::limits::Limits;
-use sluice_media::metadata::read;
-use sluice_media::placeholder::thumbhash;
+use sluice_media::{
+    MediaError,
+    derive::{OutputFormat, Profile, derive},
+    limits::Limits,
+    metadata::read,
+    placeholder::thumbhash,
+};
 
 use crate::support::{Around, assert_close, derived, jpeg, limits, only, png, quarters, sample, seen};
 

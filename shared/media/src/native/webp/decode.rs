@@ -6,11 +6,13 @@
 //! header isn't installed by libwebp, which is why `libwebp-sys`, that vendors its source, is pinned to
 //! the very version that [`Io`] was copied from.
 
-use std::any::Any;
-use std::ffi::{c_int, c_void};
-use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr;
+use std::{
+    any::Any,
+    ffi::{c_int, c_void},
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    ptr,
+};
 
 use libwebp_sys as ffi;
 

@@ -7,10 +7,10 @@
 use std::ffi::c_int;
 
 use libwebp_sys as ffi;
+use sluice_pixels::raster::{Canvas, Model};
 
 use super::edge;
 use crate::error::MediaError;
-use crate::raster::{Canvas, Model};
 
 /// Encodes a still at `quality` (0 to 100), with its alpha if it has any.
 pub(crate) fn encode(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, MediaError> {
@@ -141,8 +141,7 @@ impl Drop for Writer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_EDGE;
-    use super::*;
+    use super::{super::MAX_EDGE, *};
 
     fn canvas(model: Model, width: u32, height: u32) -> Canvas {
         let length = width as usize * height as usize * model.channels();

@@ -1,8 +1,0 @@
-//! From finished pictures to the bytes of a derivative. JPEG is [`crate::jpeg::encode`].
-//!
-//! Encoders get pixels only: no EXIF, no XMP, no profile can reach a derivative, because nothing here has a way to write
-//! one.
-
-pub(crate) mod avif;
-pub(crate) mod png;
-pub(crate) mod webp;

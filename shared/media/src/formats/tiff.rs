@@ -1,0 +1,39 @@
+//! TIFF (6.0) and `BigTIFF`: the first full picture.
+
+mod decode;
+mod header;
+
+pub(crate) use self::header::Tiff as Head;
+use crate::{
+    blocks::Blocks,
+    decode::{
+        format::Format,
+        still::{Still, Want},
+    },
+    error::MediaError,
+    facts::Header,
+};
+
+impl<'a> Format<'a> for Head<'a> {
+    const TYPES: &'static [&'static str] = &["image/tiff"];
+
+    fn parse(bytes: &'a [u8]) -> Result<Header<'a, Self>, MediaError> {
+        header::parse(bytes)
+    }
+
+    fn memory(header: &Header<'a, Self>, target: (u32, u32)) -> u64 {
+        decode::memory(header, target)
+    }
+
+    fn decode(bytes: &'a [u8], header: &Header<'a, Self>, want: &Want<'_>) -> Result<Still<'a>, MediaError> {
+        decode::decode(bytes, header, want)
+    }
+
+    fn blocks(bytes: &'a [u8], _header: &Header<'a, Self>) -> Blocks<'a> {
+        Blocks::tiff(bytes)
+    }
+
+    fn salvage(bytes: &'a [u8]) -> Option<Blocks<'a>> {
+        Some(Blocks::tiff(bytes))
+    }
+}

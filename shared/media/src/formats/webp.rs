@@ -1,0 +1,48 @@
+//! WebP (RFC 9649), still and moving.
+
+mod decode;
+pub(crate) mod encode;
+mod header;
+
+use std::borrow::Cow;
+
+pub(crate) use self::header::WebP as Head;
+use crate::{
+    blocks::Blocks,
+    decode::{
+        format::Format,
+        frames::Animation,
+        still::{Still, Want},
+    },
+    error::MediaError,
+    facts::Header,
+    limits::Limits,
+};
+
+impl<'a> Format<'a> for Head<'a> {
+    const TYPES: &'static [&'static str] = &["image/webp"];
+
+    fn parse(bytes: &'a [u8]) -> Result<Header<'a, Self>, MediaError> {
+        header::parse(bytes)
+    }
+
+    fn memory(header: &Header<'a, Self>, target: (u32, u32)) -> u64 {
+        decode::memory(header, target)
+    }
+
+    fn decode(bytes: &'a [u8], header: &Header<'a, Self>, want: &Want<'_>) -> Result<Still<'a>, MediaError> {
+        decode::decode(bytes, header, want)
+    }
+
+    fn animation(
+        bytes: &'a [u8],
+        header: &Header<'a, Self>,
+        _limits: &Limits,
+    ) -> Result<Animation<'a>, MediaError> {
+        Ok(decode::animation(bytes, header))
+    }
+
+    fn blocks(_bytes: &'a [u8], header: &Header<'a, Self>) -> Blocks<'a> {
+        Blocks { xmp: header.head.xmp.map(Cow::Borrowed), ..Blocks::of(&header.facts) }
+    }
+}

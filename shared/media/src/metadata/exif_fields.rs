@@ -1,0 +1,132 @@
+//! The fields of EXIF: what cameras write (CIPA DC-008).
+//!
+//! Every field stands alone: one that makes no sense is left out, the others stay.
+
+use super::{Gps, Metadata, clean, fraction_digits, local_time, round, utc_offset};
+use crate::{
+    exif::Exif,
+    ifd::{Entry, Ifd},
+};
+
+const IMAGE_DESCRIPTION: u16 = 270;
+const MAKE: u16 = 271;
+const MODEL: u16 = 272;
+const DATE_TIME: u16 = 306;
+const ARTIST: u16 = 315;
+const COPYRIGHT: u16 = 0x8298;
+const RATING: u16 = 0x4746;
+
+const EXPOSURE_TIME: u16 = 0x829A;
+const F_NUMBER: u16 = 0x829D;
+const SENSITIVITY: u16 = 0x8827;
+const DATE_TIME_ORIGINAL: u16 = 0x9003;
+const DATE_TIME_DIGITIZED: u16 = 0x9004;
+const OFFSET_TIME: u16 = 0x9010;
+const OFFSET_TIME_ORIGINAL: u16 = 0x9011;
+const OFFSET_TIME_DIGITIZED: u16 = 0x9012;
+const FOCAL_LENGTH: u16 = 0x920A;
+const SUB_SEC_TIME: u16 = 0x9290;
+const SUB_SEC_TIME_ORIGINAL: u16 = 0x9291;
+const SUB_SEC_TIME_DIGITIZED: u16 = 0x9292;
+const LENS_MODEL: u16 = 0xA434;
+
+const GPS_LATITUDE_REF: u16 = 1;
+const GPS_LATITUDE: u16 = 2;
+const GPS_LONGITUDE_REF: u16 = 3;
+const GPS_LONGITUDE: u16 = 4;
+const GPS_ALTITUDE_REF: u16 = 5;
+const GPS_ALTITUDE: u16 = 6;
+
+impl Exif<'_> {
+    /// Writes the fields that are known.
+    pub(super) fn fill(&self, metadata: &mut Metadata) {
+        metadata.camera_make = text(self.main, MAKE);
+        metadata.camera_model = text(self.main, MODEL);
+        metadata.lens = text(self.photo, LENS_MODEL);
+        metadata.exposure = self.exposure();
+        metadata.f_number = positive(self.photo, F_NUMBER);
+        metadata.iso = uint(self.photo, SENSITIVITY).filter(|iso| *iso > 0);
+        metadata.focal_length = positive(self.photo, FOCAL_LENGTH);
+        metadata.taken_at = self.taken_at();
+        metadata.gps = self.gps();
+        metadata.description = text(self.main, IMAGE_DESCRIPTION);
+        metadata.artist = text(self.main, ARTIST);
+        metadata.copyright = text(self.main, COPYRIGHT);
+        metadata.rating = uint(self.main, RATING)
+            .and_then(|stars| i8::try_from(stars).ok())
+            .filter(|stars| (1..=5).contains(stars));
+    }
+
+    fn exposure(&self) -> Option<String> {
+        let seconds = entry(self.photo, EXPOSURE_TIME)?.rational(0)?;
+        if seconds <= 0.0 {
+            None
+        } else if seconds < 0.3 {
+            Some(format!("1/{}", (1.0 / seconds).round()))
+        } else {
+            Some(round(seconds, 10.0).to_string())
+        }
+    }
+
+    fn gps(&self) -> Option<Gps> {
+        let coordinate = |tag, reference, opposite: u8, limit: f64| {
+            let entry = entry(self.gps, tag)?;
+            let [degrees, minutes, seconds] = [entry.rational(0)?, entry.rational(1)?, entry.rational(2)?];
+            let unsigned = degrees + minutes / 60.0 + seconds / 3_600.0;
+            let opposite = ascii(self.gps, reference)?.first()?.to_ascii_uppercase() == opposite;
+            let signed = if opposite { -unsigned } else { unsigned };
+            (unsigned <= limit).then(|| round(signed, 1e7))
+        };
+        let latitude = coordinate(GPS_LATITUDE, GPS_LATITUDE_REF, b'S', 90.0)?;
+        let longitude = coordinate(GPS_LONGITUDE, GPS_LONGITUDE_REF, b'W', 180.0)?;
+        let altitude = entry(self.gps, GPS_ALTITUDE).and_then(|entry| entry.rational(0)).map(|metres| {
+            // 1 and, since EXIF 3.0, 3 mean below the reference.
+            let below = matches!(uint(self.gps, GPS_ALTITUDE_REF), Some(1 | 3));
+            round(if below { -metres } else { metres }, 1e3)
+        });
+        Some(Gps { latitude, longitude, altitude })
+    }
+
+    /// Original time first, then digitized, then the file's own.
+    fn taken_at(&self) -> Option<String> {
+        [
+            (self.photo, DATE_TIME_ORIGINAL, SUB_SEC_TIME_ORIGINAL, OFFSET_TIME_ORIGINAL),
+            (self.photo, DATE_TIME_DIGITIZED, SUB_SEC_TIME_DIGITIZED, OFFSET_TIME_DIGITIZED),
+            (self.main, DATE_TIME, SUB_SEC_TIME, OFFSET_TIME),
+        ]
+        .into_iter()
+        .find_map(|(ifd, time, fraction, offset)| {
+            let moment = ascii(ifd, time).and_then(local_time)?;
+            let fraction = ascii(self.photo, fraction).map(fraction_digits).unwrap_or_default();
+            // Cameras that know one offset often write only `OffsetTime`.
+            let offset =
+                ascii(self.photo, offset).or_else(|| ascii(self.photo, OFFSET_TIME)).and_then(utc_offset);
+            Some(format!("{moment}{fraction}{}", offset.unwrap_or_default()))
+        })
+    }
+}
+
+fn entry(ifd: Option<Ifd<'_>>, tag: u16) -> Option<Entry<'_>> {
+    ifd?.get(tag)
+}
+
+fn ascii(ifd: Option<Ifd<'_>>, tag: u16) -> Option<&[u8]> {
+    entry(ifd, tag)?.text()
+}
+
+fn uint(ifd: Option<Ifd<'_>>, tag: u16) -> Option<u32> {
+    entry(ifd, tag)?.uint(0)
+}
+
+fn positive(ifd: Option<Ifd<'_>>, tag: u16) -> Option<f64> {
+    entry(ifd, tag)?.rational(0).map(|value| round(value, 1e3)).filter(|value| *value > 0.0)
+}
+
+/// Text as writers really write it: UTF-8 where EXIF asks for ASCII, or else Latin-1.
+fn text(ifd: Option<Ifd<'_>>, tag: u16) -> Option<String> {
+    let bytes = ascii(ifd, tag)?;
+    match std::str::from_utf8(bytes) {
+        Ok(text) => clean(text),
+        Err(_) => clean(&bytes.iter().copied().map(char::from).collect::<String>()),
+    }
+}
