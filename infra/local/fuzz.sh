@@ -45,7 +45,7 @@ seed svg $samples/*.svg
 seed raw $samples/*.tif $samples/*.jpg
 
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(codec sniff metadata jpeg png gif_webp tiff_bmp heif svg raw)
+[ ${#targets[@]} -gt 0 ] || targets=(codec sniff metadata jpeg png gif_webp tiff_bmp heif svg raw via_image)
 failed=()
 run() { # TARGET ARITHMETIC
   local target=$1 arithmetic=$2 checks=true

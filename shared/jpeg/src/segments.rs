@@ -103,7 +103,7 @@ mod tests {
         let file = b"\xFF\xD8\xFF\xE1\0\x04ab\xFF\xDA\0\x02\x11\xFF\0\xFF\xD3\x22\xFF\xD9\xFF\xE2\0\x02";
         let found: Vec<_> = Segments::new(file).map(|segment| (segment.marker, segment.payload)).collect();
         assert_eq!(found, [(0xE1, &b"ab"[..]), (0xDA, b""), (0xD9, b"")]);
-        // Cut within a segment, and with a length that is none.
+        // Cut within a segment, and with a length that can't be one.
         assert_eq!(Segments::new(&file[..7]).count(), 0);
         let short = Segments::new(b"\xFF\xD8\xFF\xE1\0\x01\xFF\xD9").next();
         assert_eq!(short, Some(Segment { marker: 0xE1, payload: &[], length: 1 }));

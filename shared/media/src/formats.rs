@@ -15,6 +15,7 @@ pub(crate) mod png;
 mod raw;
 mod svg;
 mod tiff;
+mod via_image;
 pub(crate) mod webp;
 
 use std::io::Read;
@@ -124,6 +125,7 @@ formats! {
     raw: Raw,
     svg: Svg,
     tiff: Tiff,
+    via_image: Other,
     webp: WebP,
 }
 

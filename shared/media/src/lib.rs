@@ -11,11 +11,17 @@
 //! | [`limits`] | what an image may demand, checked before it is decoded |
 //! | [`error`] | why an image was refused, and what its copies could not show |
 //!
-//! Images are JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC, SVG and the preview in a camera's raw file; others are told as
-//! `unsupported_image`. The way of the data: `formats` reads what is known before a pixel is decoded, holds it against [`limits`], and
-//! gives the picture at the size of the largest derivative (rows go through [`sluice_pixels::resample`] as they come),
-//! `colour` makes it sRGB, and from [`mod@derive`] on it is a `picture`: planes as JPEG, WebP and AVIF share them, or RGBA where something
+//! Images are JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC, SVG, PNM, QOI, ICO, farbfeld and the preview in a camera's raw
+//! file; everything else is refused as `unsupported_image`.
+//!
+//! The way of the data: `formats` reads what is known before a pixel is decoded, holds it against [`limits`], and gives the
+//! picture at the size of the largest derivative (rows go through [`sluice_pixels::resample`] as they come). `colour` makes it
+//! sRGB, and from then on it is a picture of [`mod@derive`]: planes as JPEG, WebP and AVIF share them, or RGBA where something
 //! shows through.
+//!
+//! Storeys, from the lowest: `bytes`, [`error`], `ifd`, [`input`], [`limits`], [`sniff`], `xml`; `blocks`, `exif`, `facts`;
+//! `decode` (what decoders share) and `native`; `formats`; `colour`, [`profile`]; [`mod@derive`], [`metadata`],
+//! [`placeholder`]. A module imports from its own storey and from below; a test of the repository holds it to that.
 //!
 //! # Invariants
 //! - No IO but the reader that is given, no clock, no AWS: what a function does depends on its arguments only, so the same

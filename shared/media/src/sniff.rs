@@ -69,6 +69,8 @@ const SIGNATURES: &[(usize, &[u8], &str, Kind)] = &[
     (0, b"\0\0\0\x0CJXL \r\n\x87\n", "image/jxl", Kind::Image),
     (0, b"\0\0\0\x0CjP  \r\n\x87\n", "image/jp2", Kind::Image),
     (0, b"\0\0\x01\0", "image/vnd.microsoft.icon", Kind::Image),
+    (0, b"qoif", "image/qoi", Kind::Image),
+    (0, b"farbfeld", "image/x-farbfeld", Kind::Image),
     (0, b"8BPS\0", "image/vnd.adobe.photoshop", Kind::Image),
     (0, b"fLaC", "audio/flac", Kind::Audio),
     (0, b"ID3", "audio/mpeg", Kind::Audio),
@@ -112,6 +114,7 @@ pub fn sniff(head: &[u8]) -> Sniffed {
         .or_else(|| transport_stream(head))
         .or_else(|| zip(head))
         .or_else(|| bitmap(head))
+        .or_else(|| netpbm(head))
         .or_else(|| bzip2(head))
         .or_else(|| program(head))
         .or_else(|| script(head))
@@ -345,6 +348,37 @@ fn bzip2(head: &[u8]) -> Option<Sniffed> {
     let level = head.starts_with(b"BZh") && matches!(head.get(3), Some(b'1'..=b'9'));
     let block = at(head, 4, b"1AY&SY") || at(head, 4, b"\x17\x72\x45\x38\x50\x90");
     (level && block).then(|| is("application/x-bzip2", Kind::Archive))
+}
+
+/// Netpbm's formats (<https://netpbm.sourceforge.net/doc/>). A letter and a digit also begin texts, so they count where the
+/// header goes on as it must: with the size and, but for bits, the largest sample; with its fields in a `P7`. Where samples are
+/// written in digits, nothing but digits follows.
+fn netpbm(head: &[u8]) -> Option<Sniffed> {
+    let (&[b'P', sort @ b'1'..=b'7'], mut rest) = head.split_first_chunk::<2>()? else { return None };
+    let found = is("image/x-portable-anymap", Kind::Image);
+    if sort == b'7' {
+        let start = &head[..head.len().min(1_024)];
+        return (rest.starts_with(b"\n") && contains(start, b"WIDTH ") && contains(start, b"HEIGHT "))
+            .then_some(found);
+    }
+    let numbers = if matches!(sort, b'1' | b'4') { 2 } else { 3 };
+    for _ in 0..numbers {
+        let before = rest.len();
+        rest = rest.trim_ascii_start();
+        while rest.starts_with(b"#") {
+            rest = rest.get(memchr::memchr(b'\n', rest)?..)?.trim_ascii_start();
+        }
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 || rest.len() == before {
+            return None;
+        }
+        rest = &rest[digits..];
+    }
+    if !rest.first()?.is_ascii_whitespace() {
+        return None;
+    }
+    let sample = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace();
+    (sort > b'3' || rest.iter().all(sample)).then_some(found)
 }
 
 /// Readers accept a PDF's header anywhere in the first 1,024 bytes (ISO 32000-1, annex H.3, note 13).
@@ -594,5 +628,36 @@ mod tests {
                 let _ = sniff(&bytes[..length]);
             }
         }
+    }
+
+    #[test]
+    fn a_letter_and_a_digit_are_no_picture_alone() {
+        for picture in [
+            &b"P1\n2 1\n0 1\n"[..],
+            b"P2 # said by hand\n2 1 # and here\n15\n0 15",
+            b"P3\n1 1\n255\n1 2 3\n",
+            b"P4\n9 1\n\xAA\x80",
+            b"P5\n1 1\n255\n\xFF",
+            b"P6 1 1 255\n\xFFab",
+            b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\n\xFF",
+        ] {
+            let Sniffed { content_type, kind } = sniff(picture);
+            assert_eq!((content_type, kind), ("image/x-portable-anymap", Kind::Image));
+        }
+        for text in [
+            &b"P1 is the first"[..],
+            b"P2 12 30 pm",
+            b"P1 12 30 pm",
+            b"P5",
+            b"P6\n1 1\n",
+            b"P7\nWIDTH",
+            b"P8\n1 1\n255\n",
+            b"P612 1 255\n",
+            b"P3 1 1 255 red",
+        ] {
+            assert_eq!(sniff(text).content_type, "text/plain", "{}", text.escape_ascii());
+        }
+        assert_eq!(sniff(b"qoif\0\0\0\x01").content_type, "image/qoi");
+        assert_eq!(sniff(b"farbfeld\0\0\0\x01").content_type, "image/x-farbfeld");
     }
 }

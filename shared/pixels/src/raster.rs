@@ -16,7 +16,7 @@ pub enum Model {
     Rgb,
     /// Red, green, blue, alpha.
     Rgba,
-    /// Inks: 0 is none.
+    /// Inks: 0 is no ink.
     Cmyk,
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{blocks::Blocks, error::MediaError, facts::Header, limits::Limits};
 
-/// A format, in the person of what only its headers say.
+/// A format; it is implemented by what only the format's headers have.
 ///
 /// `bytes` are always those that the header was read from.
 pub(crate) trait Format<'a>: Sized {

@@ -174,7 +174,7 @@ impl<'a> Png<'a> {
         if self.depth == 16 { 2 * self.channels() } else { self.channels() }
     }
 
-    /// The ICC profile, decompressed as far as [`MAX_PROFILE_BYTES`]; one that is larger or broken is none.
+    /// The ICC profile, decompressed as far as [`MAX_PROFILE_BYTES`]; one that is larger or broken is left out.
     pub fn profile(&self) -> Option<Vec<u8>> {
         let chunk = self.profile?;
         let name = memchr::memchr(0, chunk.get(..80.min(chunk.len()))?)?;

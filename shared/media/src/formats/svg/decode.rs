@@ -153,7 +153,7 @@ struct Pictures {
 }
 
 impl Pictures {
-    /// Takes a picture if its header passes the limits; a drawing within a drawing is none. What is left out isn't
+    /// Takes a picture if its header passes the limits; a drawing within a drawing is not shown. What is left out isn't
     /// shown, as a browser does with a picture that doesn't load.
     fn admit(&self, data: Arc<Vec<u8>>, want: &Want<'_>) -> Option<ImageKind> {
         let Embedded { content_type, pixels } = (want.embedded)(&data, want.limits)?;

@@ -26,7 +26,7 @@ const MISSING_CHROMA: u8 = 128;
 /// The same in the full range.
 const MISSING: u8 = 128;
 
-/// Pictures below this many pixels are decoded before a second thread would be of use.
+/// Pictures below this many pixels are decoded before a second thread would help.
 const PIXELS_FOR_THREADS: u64 = 1 << 20;
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.

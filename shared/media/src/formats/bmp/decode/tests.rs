@@ -100,7 +100,7 @@ fn colours_and_fields() {
         [0xFF_u32, 0xFF00, 0x00FF_0000, 0xFF00_0000].iter().flat_map(|mask| mask.to_le_bytes()).collect();
     let bytes = file(56, (2, 1), 32, 3, &masks, &[1, 2, 3, 4, 5, 6, 7, 0]);
     assert_eq!(samples(&bytes), [1, 2, 3, 4, 5, 6, 7, 0]);
-    // Alpha that is 0 everywhere is none.
+    // Alpha that is 0 everywhere counts as no alpha.
     let bytes = file(56, (2, 1), 32, 3, &masks, &[1, 2, 3, 0, 5, 6, 7, 0]);
     assert_eq!(samples(&bytes), [1, 2, 3, 5, 6, 7]);
 }

@@ -77,7 +77,7 @@ pub(super) fn decode(item: &Coded<'_>) -> Result<Frame, MediaError> {
     })
 }
 
-/// What is told of all frames.
+/// What the sequence header says of all frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sequence {
     size: (u32, u32),
@@ -236,7 +236,7 @@ fn sequence_header(payload: &[u8]) -> Option<Sequence> {
     Some(Sequence { size, signal: color_config(&mut bits, profile)? })
 }
 
-/// Timing, decoder models and levels: nothing of use here, but in the way.
+/// Timing, decoder models and levels: not used here, but they stand in between.
 fn operating_points(bits: &mut Bits<'_>) -> Option<()> {
     let mut delay_bits = None;
     if bits.flag()? {
