@@ -109,7 +109,7 @@ pub fn scaled(frame: &Frame, component: usize, scale: Scale) -> (u32, u32) {
     )
 }
 
-/// Bytes that [`decode`] takes beside the file and what the sink keeps.
+/// Bytes that [`decode`](crate::decode()) takes beside the file and what the sink keeps.
 pub fn memory(frame: &Frame, scales: [Scale; 3], threads: usize) -> u64 {
     let components = 0..frame.components().len();
     let (mcus, rows) = (u64::from(frame.mcus().0), u64::from(frame.mcus().1));

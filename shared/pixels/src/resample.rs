@@ -8,11 +8,11 @@
 //! | step | done | kept |
 //! |---|---|---|
 //! | rows come, channels are parted into planes | once per row | a ring of source rows, of the source's depth |
-//! | down, then across, for [`BAND`] output rows at once | once per band | a few KiB, and the band between the passes |
+//! | down, then across, for 8 output rows at once | once per band | a few KiB, and the band between the passes |
 //! | channels are joined | once per band | the output |
 //!
-//! A reduction by [`SHRINK_FROM`] or more would need a long ring and long windows: there, boxes of whole source
-//! samples are averaged first (`shrink`), so that Lanczos is left with a scale from [`SHRINK_TO`] to less than
+//! A reduction by 8 or more would need a long ring and long windows: there, boxes of whole source
+//! samples are averaged first (`shrink`), so that Lanczos is left with a scale from 4 to less than
 //! twice that. Its stop band is far above what is left of the box's error, as libvips found, too.
 //!
 //! Invariants: memory is what [`memory`] says, from the sizes alone; rows that never come repeat the last one;
