@@ -457,7 +457,7 @@ const PROGRAMS: [&[&str]; 7] = [
 ];
 
 /// The names of other formats that have several; those of a line are of one kind.
-const SAME_FORMATS: [&[&str]; 15] = [
+const SAME_FORMATS: [&[&str]; 16] = [
     &["image/jpeg", "image/jpg", "image/pjpeg"],
     &["image/png", "image/apng", "image/vnd.mozilla.apng", "image/x-png"],
     &["image/heic", "image/heif", "image/heic-sequence", "image/heif-sequence"],
@@ -465,6 +465,12 @@ const SAME_FORMATS: [&[&str]; 15] = [
     &["image/tiff", "image/tif"],
     &["image/vnd.microsoft.icon", "image/x-icon", "image/ico"],
     &["image/vnd.adobe.photoshop", "image/x-photoshop"],
+    &[
+        "image/x-portable-anymap",
+        "image/x-portable-pixmap",
+        "image/x-portable-graymap",
+        "image/x-portable-bitmap",
+    ],
     &["video/mp4", "video/x-m4v"],
     &["video/x-msvideo", "video/avi", "video/msvideo"],
     &["audio/ogg", "audio/opus", "audio/vorbis"],
