@@ -77,8 +77,9 @@ pub struct Verdict {
 
 /// More steps than any run needs that gets anywhere.
 const MOST_STEPS: u64 = 100_000;
-/// More rounds of the sweeper than any asset needs to come to its end.
-const MOST_ROUNDS: usize = 60;
+/// More rounds of the sweeper than all assets of a run need to come to their ends: one that waits for a week is looked at each
+/// day of it, and there may be a dozen of them.
+const MOST_ROUNDS: usize = 240;
 
 /// Strangers come in one of so many seeds.
 const STRANGERS: u64 = 8;
