@@ -146,7 +146,7 @@ async fn sync_sends_what_changed_oldest_change_first() {
     let messages = received(&world, &mut seen);
     let ids: Vec<_> = messages.iter().filter_map(|message| message["asset"]["asset_id"].as_str()).collect();
     assert_eq!(ids, [second.id().to_string(), first.id().to_string()]);
-    assert_eq!(messages[1]["asset"]["stage"], "failed");
+    assert_eq!(messages[1]["asset"]["stage"], "cancelled");
     let at = world.clock.now().minus(Duration::from_secs(10));
     assert_eq!(messages[2], json!({"type": "synced", "at": at}));
 

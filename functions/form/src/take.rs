@@ -22,7 +22,7 @@ use sluice_core::{
         MultipartStore, NewObject, OriginalStore, TaskRepository,
     },
     right::{Right, has_right},
-    task::{Refusal, Task, TaskStatus, task_not_found},
+    task::{Refusal, Task, TaskStatus},
 };
 
 use crate::form::{File, Form};
@@ -69,7 +69,8 @@ where
     /// That of the first file, where none could be taken.
     pub async fn take(&self, principal: &Principal, form: Form, attempt: Option<&Attempt>) -> Result<Taken> {
         let Form { files, folder, message_id, .. } = form;
-        let wish = Wish { folder, message_id, ..Wish::default() };
+        let id = attempt.map_or_else(|| self.intake.ids.task_id(), Attempt::task_id);
+        let wish = Wish { folder, message_id, task: Some(id), ..Wish::default() };
         let answers: Vec<(String, Result<Asset>)> = stream::iter(files)
             .enumerate()
             .map(|(nth, file)| {
@@ -96,7 +97,7 @@ where
             return Err(error);
         }
         let task = Task {
-            id: attempt.map_or_else(|| self.intake.ids.task_id(), Attempt::task_id),
+            id,
             owner: principal.owner.clone(),
             assets: assets.iter().map(Asset::id).collect(),
             refused,
@@ -171,8 +172,9 @@ where
     /// `task_not_found` unless it is the owner's.
     pub async fn task(&self, owner: &OwnerId, id: &str) -> Result<Taken> {
         let task = self.tasks.get(id.parse()?).await?;
-        let task =
-            task.filter(|task| has_right(owner, &task.owner, Right::Read)).ok_or_else(task_not_found)?;
+        let task = task
+            .filter(|task| has_right(owner, &task.owner, Right::Read))
+            .ok_or_else(Error::task_not_found)?;
         let mut assets = Vec::with_capacity(task.assets.len());
         for id in &task.assets {
             assets.extend(self.intake.table.get(*id).await?);

@@ -470,9 +470,7 @@ fn of_job(world: &World) -> Asset {
     let new = NewAsset {
         id: world.ids.asset_id(),
         owner: build::owner("alice"),
-        folder: terms.folder,
-        message_id: None,
-        upload_job: terms.upload_job,
+        placement: terms.placement,
         grant: build::grant(now),
     };
     let asset = Asset::create(new, now);

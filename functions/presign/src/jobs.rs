@@ -110,7 +110,7 @@ where
             message_id: wanted.message_id,
             upload_job: Some(request_id.clone()),
             metadata: wanted.metadata,
-            made: None,
+            ..Wish::default()
         };
         let terms = self.gate.admit(principal, &wish).await?;
         let earlier = self.jobs.get(owner, &request_id).await?;

@@ -9,10 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
     Error, Result, arrival,
-    asset::{
-        Asset, Effect, Event, Failure, Ingest, JobName, Need, Placeholder, Stage, StoredObject, Unread,
-        Warning,
-    },
+    asset::{Asset, Effect, Event, Failure, Ingest, JobName, Need, Stage, StoredObject, Unread, Warning},
     change,
     effects::{free, order_jobs},
     gate::{Found, Gate},
@@ -247,7 +244,7 @@ where
                 let there = head.is_some_and(|head| head.size == size && head.etag == object.etag);
                 Ok(if there { Standing::Keeps(Box::new(original)) } else { Standing::Lost })
             }
-            Stage::Failed => Ok(Standing::Lost),
+            Stage::Failed | Stage::Cancelled => Ok(Standing::Lost),
             Stage::Uploading | Stage::Processing => Ok(Standing::Unfinished),
         }
     }
@@ -270,19 +267,17 @@ where
             kind: content.kind,
             sha256: content.sha256,
             metadata: serde_json::Map::new(),
+            dimensions: None,
             placeholder: None,
             warnings,
             jobs,
         };
         if let Some(bytes) = content.image {
             let limits = self.limits.decode;
-            let (metadata, placeholder) = blocking(move || image::describe(&bytes, &limits)).await?;
-            ingest.metadata = metadata;
-            ingest.placeholder = placeholder.map(|made| Placeholder {
-                thumbhash: made.thumbhash,
-                width: made.width,
-                height: made.height,
-            });
+            let image = blocking(move || image::describe(&bytes, &limits)).await?;
+            ingest.dimensions = image.dimensions;
+            ingest.metadata = image.metadata;
+            ingest.placeholder = image.placeholder;
         }
         Ok(ingest)
     }

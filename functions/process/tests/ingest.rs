@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_core::{
     ErrorKind,
-    asset::{Asset, Event, Grant, JobName, Stage},
+    asset::{Asset, Dimensions, Event, Grant, JobName, Stage},
     gate::{Gate, GateAnswer, GatePolicy},
     names::Kind,
     ports::{Clock, JobOrder},
@@ -81,7 +81,7 @@ async fn the_event_alone_brings_a_photo_on_its_way() {
     assert_eq!((read.stage(), read.kind()), (Stage::Processing, Kind::Image));
     assert_eq!(read.content_type().unwrap().as_str(), "image/gif");
     assert_eq!(read.sha256(), Some(build::digest(GIF)));
-    assert_eq!(read.placeholder().map(|made| (made.width, made.height)), Some((1, 1)));
+    assert_eq!(read.dimensions(), Some(Dimensions { width: 1, height: 1 }));
     assert_eq!(world.queue.drain(), [image_order(&asset)]);
 }
 

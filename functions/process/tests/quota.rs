@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use sluice_core::{
-    asset::{Asset, Event, Overdue},
+    asset::{Asset, Event, Overdue, Placement},
     change,
     gate::{Gate, GatePolicy, Terms},
     intake::{Intake, Opening},
@@ -40,9 +40,7 @@ async fn open(world: &World, chance: &Chance, updated: Option<Asset>) {
         size,
         content_type: "text/plain".parse().unwrap(),
         sha256: None,
-        folder: Folder::of_user(&owner),
-        message_id: None,
-        upload_job: None,
+        placement: Placement::of_folder(Folder::of_user(&owner)),
         quota: QUOTA,
         made: None,
     };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use sluice_core::{
     Error, Result,
     asset::{Asset, Failure, Grant},
+    cancel::upload_cancelled,
     find,
     finish::{Completion, Finisher},
     gate::{Gate, Principal, Terms},
@@ -187,7 +188,7 @@ pub(crate) fn why_over(asset: &Asset, upload_id: &UploadId) -> Error {
         return Error::conflict("already_uploaded", "the upload is complete");
     }
     match asset.failure_code() {
-        Some(Failure::CANCELLED) => Error::conflict(Failure::CANCELLED, "the upload was cancelled"),
+        _ if asset.is_cancelled() => upload_cancelled(),
         Some(Failure::EXPIRED) => {
             Error::conflict(Failure::EXPIRED, "the upload was not finished in its time")
         }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use sluice_core::{
     Error, Result,
     asset::Failure,
+    cancel::UPLOAD_CANCELLED,
     gate::Wish,
     ids::ETag,
     intake::Wanted,
@@ -124,5 +125,5 @@ pub fn refused(status: StatusCode, code: &str, message: &str, request: &Request)
 
 /// Whether the upload was there and won't be again.
 fn is_over(error: &Error) -> bool {
-    matches!(error.code(), "upload_gone" | Failure::CANCELLED | Failure::EXPIRED)
+    matches!(error.code(), "upload_gone" | UPLOAD_CANCELLED | Failure::EXPIRED)
 }

@@ -4,9 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sluice_core::{
-    ids::AssetId,
+    ids::{AssetId, TaskId},
     ports::{Clock, IdGenerator},
-    task::TaskId,
     time::Timestamp,
 };
 use uuid::Uuid;

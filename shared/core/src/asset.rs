@@ -14,7 +14,8 @@
 //! | bytes are there | `pending` | `queued` | `processing` |
 //! | a worker has begun | `pending` | `running` | `processing` |
 //! | every required job is done | `sent` (later `seen`) | `done` | `done` |
-//! | a required job failed, or the upload ended | `pending` | `failed` | `failed` |
+//! | a required job failed, or the upload's time ended | `pending` | `failed` | `failed` |
+//! | the upload was cancelled | `pending` | `cancelled` | `cancelled` |
 
 mod leftovers;
 mod transition;
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use transition::{Effect, Event, Ingest, Outcome, Overdue, Transition};
 
 use crate::{
-    ids::{AssetId, ETag, MessageId, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
+    ids::{AssetId, ETag, MessageId, ObjectVersionId, OwnerId, RequestId, Sha256, TaskId, UploadId, Version},
     names::{ContentType, DerivedKey, Filename, Folder, Kind, ObjectKey},
     time::Timestamp,
     upload::{Parts, SizeRange},
@@ -59,6 +60,8 @@ pub enum ProcessingStatus {
     Done,
     /// Something required failed.
     Failed,
+    /// The upload was cancelled: there is nothing to work on.
+    Cancelled,
 }
 
 /// What a user is shown.
@@ -73,12 +76,14 @@ pub enum Stage {
     Done,
     /// A red mark and what can be done about it.
     Failed,
+    /// Nothing any more: its user didn't want it.
+    Cancelled,
 }
 
 impl Stage {
     /// Whether it is the last one.
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Done | Self::Failed)
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
 
@@ -157,8 +162,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The failure of an upload that its user cancelled.
-    pub const CANCELLED: &str = "upload_cancelled";
     /// The failure of an upload whose grant ended before the bytes came.
     pub const EXPIRED: &str = "upload_expired";
     /// The failure of work that nobody finished in its time.
@@ -186,6 +189,20 @@ pub struct Warning {
     pub message: String,
 }
 
+/// Whether there is a picture to show in a file's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cover {
+    /// It is among the derivatives.
+    Available,
+    /// It is being made, or will be once the bytes are there.
+    Pending,
+    /// None is made of such a file.
+    None,
+    /// None could be made of this file.
+    Impossible,
+}
+
 /// A converted form of the original.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Derivative {
@@ -210,9 +227,14 @@ pub struct Derivative {
 pub struct Placeholder {
     /// A `ThumbHash`, base64 (<https://evanw.github.io/thumbhash/>).
     pub thumbhash: String,
-    /// Of the original as shown, in pixels.
+}
+
+/// How large a picture is as it is shown: turned as its orientation says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dimensions {
+    /// In pixels.
     pub width: u32,
-    /// Of the original as shown, in pixels.
+    /// In pixels.
     pub height: u32,
 }
 
@@ -402,6 +424,29 @@ pub struct Unread<'a> {
     pub announced: Option<Sha256>,
 }
 
+/// What an asset belongs to: said before its first version is granted, and the same for all its versions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Placement {
+    /// Where it lies.
+    pub folder: Folder,
+    /// The application's message that it belongs to.
+    pub message_id: Option<MessageId>,
+    /// The upload job that it came by.
+    pub upload_job: Option<RequestId>,
+    /// The task of the form that it came by.
+    pub task: Option<TaskId>,
+    /// What its client told beside the file when it announced it.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub custom: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Placement {
+    /// A folder, and nothing else.
+    pub fn of_folder(folder: Folder) -> Self {
+        Self { folder, message_id: None, upload_job: None, task: None, custom: serde_json::Map::new() }
+    }
+}
+
 /// What a new asset is made of.
 #[derive(Debug, Clone)]
 pub struct NewAsset {
@@ -409,12 +454,8 @@ pub struct NewAsset {
     pub id: AssetId,
     /// Whose it is.
     pub owner: OwnerId,
-    /// Where it lands.
-    pub folder: Folder,
-    /// The application's message that it belongs to.
-    pub message_id: Option<MessageId>,
-    /// The upload job that it came by.
-    pub upload_job: Option<RequestId>,
+    /// What it belongs to.
+    pub placement: Placement,
     /// The leave to upload its first version.
     pub grant: Grant,
 }
@@ -424,16 +465,12 @@ pub struct NewAsset {
 pub struct NewCopy {
     /// Its id.
     pub id: AssetId,
-    /// Where it lies.
-    pub folder: Folder,
+    /// What it belongs to.
+    pub placement: Placement,
     /// Its own name.
     pub filename: Filename,
     /// The type that the client said.
     pub content_type: ContentType,
-    /// The application's message that it belongs to.
-    pub message_id: Option<MessageId>,
-    /// The upload job that it came by.
-    pub upload_job: Option<RequestId>,
 }
 
 /// The one record of a file. Status fields are read by methods and written by [`Asset::apply`] alone.
@@ -441,10 +478,8 @@ pub struct NewCopy {
 pub struct Asset {
     id: AssetId,
     owner: OwnerId,
-    folder: Folder,
+    placement: Placement,
     key: ObjectKey,
-    message_id: Option<MessageId>,
-    upload_job: Option<RequestId>,
     filename: Filename,
     declared_type: ContentType,
     size: u64,
@@ -476,6 +511,7 @@ pub struct Asset {
     jobs: BTreeMap<JobName, Job>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     derivatives: Vec<Derivative>,
+    dimensions: Option<Dimensions>,
     placeholder: Option<Placeholder>,
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     metadata: serde_json::Map<String, serde_json::Value>,
@@ -516,14 +552,10 @@ impl Asset {
         id: AssetId;
         /// Whose it is.
         owner: &OwnerId, ref;
-        /// Where it lies.
-        folder: &Folder, ref;
+        /// What it belongs to.
+        placement: &Placement, ref;
         /// Its object key, constant for life.
         key: &ObjectKey, ref;
-        /// The application's message that it belongs to.
-        message_id: Option<&MessageId>, opt;
-        /// The upload job that it came by.
-        upload_job: Option<&RequestId>, opt;
         /// Its name as the user wrote it.
         filename: &Filename, ref;
         /// The type that the client said.
@@ -562,6 +594,8 @@ impl Asset {
         jobs: &BTreeMap<JobName, Job>, ref;
         /// What was made of the current version.
         derivatives: &[Derivative], ref;
+        /// How large its picture is.
+        dimensions: Option<Dimensions>;
         /// What can be painted at once.
         placeholder: Option<&Placeholder>, opt;
         /// What the file says of itself.
@@ -574,6 +608,26 @@ impl Asset {
         created_at: Timestamp;
         /// When it last changed.
         updated_at: Timestamp;
+    }
+
+    /// Where it lies.
+    pub const fn folder(&self) -> &Folder {
+        &self.placement.folder
+    }
+
+    /// The application's message that it belongs to.
+    pub const fn message_id(&self) -> Option<&MessageId> {
+        self.placement.message_id.as_ref()
+    }
+
+    /// The upload job that it came by.
+    pub const fn upload_job(&self) -> Option<&RequestId> {
+        self.placement.upload_job.as_ref()
+    }
+
+    /// Whether its owner called its only upload off.
+    pub fn is_cancelled(&self) -> bool {
+        self.stage == Stage::Cancelled
     }
 
     /// The digest of the bytes as somebody found it: S3, or who read them. What the client said is no digest.
@@ -693,6 +747,25 @@ impl Asset {
     pub fn awaited_ingest(&self) -> Option<Version> {
         let version = self.update.as_ref().map_or(self.version, Update::version);
         self.unread(version).map(|unread| unread.version)
+    }
+
+    /// Whether there is a picture to show in its place. Until the content was read that is guessed from the type that the client
+    /// said.
+    pub fn cover(&self) -> Cover {
+        if self.derivatives.iter().any(|made| Kind::of(&made.content_type) == Kind::Image) {
+            return Cover::Available;
+        }
+        if !self.is_ingested() {
+            let expected = !self.stage.is_terminal() && Kind::of(&self.declared_type) == Kind::Image;
+            return if expected { Cover::Pending } else { Cover::None };
+        }
+        match self.jobs.get(&JobName::Image).map(|job| job.status) {
+            Some(JobStatus::Queued | JobStatus::Running) if self.stage != Stage::Failed => Cover::Pending,
+            Some(JobStatus::Done) => Cover::None,
+            Some(_) => Cover::Impossible,
+            None if self.kind == Kind::Image => Cover::Impossible,
+            None => Cover::None,
+        }
     }
 
     /// Whether something is still on its way: clients ask again until it isn't.

@@ -32,3 +32,11 @@ pub async fn cancel_upload(
 pub fn already_uploaded() -> Error {
     Error::conflict("already_uploaded", "the file is already there; a cancel can't take it back")
 }
+
+/// The code of [`upload_cancelled`].
+pub const UPLOAD_CANCELLED: &str = "upload_cancelled";
+
+/// The error of whoever goes on with an upload that was cancelled.
+pub fn upload_cancelled() -> Error {
+    Error::conflict(UPLOAD_CANCELLED, "the upload was cancelled")
+}

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::{
     asset::{
-        Asset, Failure, Grant, GrantMode, MessageStatus, Placeholder, ProcessingStatus, Stage, Update,
-        Warning,
+        Asset, Cover, Dimensions, Failure, Grant, GrantMode, MessageStatus, Placeholder, ProcessingStatus,
+        Stage, Update, Warning,
     },
     error::Result,
     ids::{AssetId, MessageId, OwnerId, RequestId, Sha256, UploadId, Version},
@@ -46,11 +46,21 @@ pub struct AssetDocument {
     pub progress: u8,
     /// The asset whose bytes this one shares, if its content was there before.
     pub duplicate_of: Option<AssetId>,
+    /// Of its picture as it is shown, in pixels: turned as its orientation says.
+    pub width: Option<u32>,
+    /// Of its picture as it is shown, in pixels.
+    pub height: Option<u32>,
+    /// Whether there is a picture to show in its place.
+    pub cover: Cover,
     pub placeholder: Option<Placeholder>,
     pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// What its client told beside the file when it announced the upload job that it came by.
+    pub custom: serde_json::Map<String, serde_json::Value>,
     pub derivatives: Vec<DerivativeDocument>,
     /// A short-lived link to the original, as soon as its bytes are there: what is shown where there is no preview.
     pub media_url: Option<String>,
+    /// Until when that link can be followed.
+    pub expires_at: Option<Timestamp>,
     pub warnings: Vec<Warning>,
     pub failure: Option<Failure>,
     /// A further version on its way, or why the last one didn't come to be shown. Until it is taken everything else in the
@@ -74,6 +84,8 @@ pub struct DerivativeDocument {
     pub name: String,
     /// A short-lived link.
     pub url: String,
+    /// Until when it can be followed.
+    pub expires_at: Timestamp,
     pub content_type: ContentType,
     pub width: u32,
     pub height: u32,
@@ -139,9 +151,11 @@ impl AssetDocument {
         let content_type = asset.content_type().unwrap_or_else(|| asset.declared_type()).clone();
         let mut derivatives = Vec::with_capacity(asset.derivatives().len());
         for made in asset.derivatives() {
+            let Link { url, expires_at } = links.derivative(&made.key).await?;
             derivatives.push(DerivativeDocument {
                 name: made.name.clone(),
-                url: links.derivative(&made.key).await?.url,
+                url,
+                expires_at,
                 content_type: made.content_type.clone(),
                 width: made.width,
                 height: made.height,
@@ -149,10 +163,11 @@ impl AssetDocument {
                 version: made.version,
             });
         }
-        let media_url = match original_link(asset, &content_type, Disposition::Inline) {
-            Some(link) => Some(links.original(link).await?.url),
-            None => None,
+        let (media_url, expires_at) = match original_link(asset, &content_type, Disposition::Inline) {
+            Some(link) => links.original(link).await.map(|link| (Some(link.url), Some(link.expires_at)))?,
+            None => (None, None),
         };
+        let (width, height) = asset.dimensions().map(|Dimensions { width, height }| (width, height)).unzip();
         let upload = || asset.open_grant().and_then(UploadDocument::of);
         let poll = (!asset.is_settled()).then_some(POLL);
         Ok(Self {
@@ -174,10 +189,15 @@ impl AssetDocument {
             stage: asset.stage(),
             progress: asset.progress(),
             duplicate_of: asset.duplicate_of(),
+            width,
+            height,
+            cover: asset.cover(),
             placeholder: asset.placeholder().cloned(),
             metadata: asset.metadata().clone(),
+            custom: asset.placement().custom.clone(),
             derivatives,
             media_url,
+            expires_at,
             warnings: asset.warnings().to_vec(),
             failure: asset.failure().cloned(),
             update: asset.update().map(|update| UpdateDocument::of(update, upload())),

@@ -84,6 +84,11 @@ impl Error {
         Self::new(ErrorKind::NotFound, "asset_not_found", "no such asset")
     }
 
+    /// A task that doesn't exist or isn't the caller's.
+    pub fn task_not_found() -> Self {
+        Self::new(ErrorKind::NotFound, "task_not_found", "no such task")
+    }
+
     /// An upload that doesn't exist or isn't the caller's.
     pub fn upload_not_found() -> Self {
         Self::new(ErrorKind::NotFound, "upload_not_found", "no such upload")

@@ -6,7 +6,7 @@
 
 use crate::{
     asset::{Asset, Effect, Event, Failure, Grant, GrantMode, Leftover, StoredObject, Transition},
-    cancel::{already_uploaded, cancel_upload},
+    cancel::{already_uploaded, cancel_upload, upload_cancelled},
     change,
     effects::order_ingest,
     error::{Error, Result},
@@ -221,7 +221,7 @@ where
                 cancel_upload(&self.table, &self.originals, &self.clock, asset).await
             }
             _ if came_by(&asset, upload_id.as_str()) => Err(already_uploaded()),
-            _ if asset.failure_code() == Some(Failure::CANCELLED) || asset.is_update_cancelled() => {
+            _ if asset.is_cancelled() || asset.is_update_cancelled() => {
                 // cancelled before: free once more what a late part may have left
                 self.originals.abort(asset.key(), &upload_id).await
             }
@@ -307,8 +307,7 @@ fn settled(asset: Asset, completion: &Completion) -> Result<Asset> {
 
 /// Whether the bytes of this version came, though they may have been refused: the document says so then.
 fn came(asset: &Asset, version: Version) -> bool {
-    let is_refusal =
-        |failure: &Failure| ![Failure::CANCELLED, Failure::EXPIRED].contains(&failure.code.as_str());
+    let is_refusal = |failure: &Failure| failure.code != Failure::EXPIRED;
     let failure = match asset.update() {
         Some(update) if update.version() == version => update.failure.as_ref(),
         _ if asset.version() == version => asset.failure(),
@@ -328,8 +327,7 @@ fn why_over(asset: &Asset, version: Version) -> Error {
         Some(Failure::EXPIRED) => {
             Error::conflict(Failure::EXPIRED, "the upload was not finished in its time")
         }
-        Some(Failure::CANCELLED) => Error::conflict(Failure::CANCELLED, "the upload was cancelled"),
-        _ if asset.is_update_cancelled() => Error::conflict(Failure::CANCELLED, "the upload was cancelled"),
+        _ if asset.is_cancelled() || asset.is_update_cancelled() => upload_cancelled(),
         _ => Error::upload_not_found(),
     }
 }

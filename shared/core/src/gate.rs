@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    asset::Placement,
     error::{Error, ErrorKind, Result},
     idempotency::Made,
-    ids::{MessageId, OwnerId, RequestId, Sha256},
+    ids::{MessageId, OwnerId, RequestId, Sha256, TaskId},
     names::{ContentType, Filename, Folder, Kind},
     ports::GateFunction,
     upload::{MAX_OBJECT_SIZE, SizeRange},
@@ -90,6 +91,8 @@ pub struct Wish {
     pub message_id: Option<String>,
     /// The upload job that it comes by.
     pub upload_job: Option<RequestId>,
+    /// The task of the form that it comes by.
+    pub task: Option<TaskId>,
     /// What else the client told, for the operator's own function.
     pub metadata: Map<String, Value>,
     /// How what it makes is named, where the request may come again.
@@ -107,12 +110,8 @@ pub struct Terms {
     pub content_type: ContentType,
     /// The digest that the client says.
     pub sha256: Option<Sha256>,
-    /// Where it lands.
-    pub folder: Folder,
-    /// The application's message that it belongs to.
-    pub message_id: Option<MessageId>,
-    /// The upload job that it comes by.
-    pub upload_job: Option<RequestId>,
+    /// What it belongs to.
+    pub placement: Placement,
     /// What its owner may have.
     pub quota: Quota,
     /// How what it makes is named, where the request may come again.
@@ -217,7 +216,7 @@ impl GatePolicy {
     }
 
     fn check(&self, principal: &Principal, terms: &Terms) -> Result<()> {
-        let root = terms.folder.root();
+        let root = terms.placement.folder.root();
         let own = Folder::of_user(&principal.owner);
         if root != own.as_str() && !principal.roots.contain(root) {
             return Err(folder_forbidden(root));
@@ -342,23 +341,23 @@ impl<G: GateFunction> Gate<G> {
             by_policy?;
             return Ok(terms);
         };
-        if terms.folder.root().starts_with("users/")
-            && terms.folder.root() != Folder::of_user(&principal.owner).as_str()
+        if terms.placement.folder.root().starts_with("users/")
+            && terms.placement.folder.root() != Folder::of_user(&principal.owner).as_str()
         {
-            return Err(folder_forbidden(terms.folder.root()));
+            return Err(folder_forbidden(terms.placement.folder.root()));
         }
         let request = GateRequest {
             phase: GatePhase::Grant,
             owner: &principal.owner,
             roots: &principal.roots,
-            root: terms.folder.root(),
-            folder: &terms.folder,
+            root: terms.placement.folder.root(),
+            folder: &terms.placement.folder,
             filename: &terms.filename,
             content_type: &terms.content_type,
             kind: Kind::of(&terms.content_type),
             size: wish.size,
-            message_id: terms.message_id.as_ref(),
-            upload_job: terms.upload_job.as_ref(),
+            message_id: terms.placement.message_id.as_ref(),
+            upload_job: terms.placement.upload_job.as_ref(),
             metadata: &wish.metadata,
             refused_by_policy: by_policy.as_ref().err().map(Error::code),
         };
@@ -431,9 +430,13 @@ impl<G: GateFunction> Gate<G> {
             size: wish.size.map_or(SizeRange::at_most(most), SizeRange::exactly),
             content_type,
             sha256: said(wish.sha256.as_ref()).map(str::parse).transpose()?,
-            folder,
-            message_id: said(wish.message_id.as_ref()).map(str::parse).transpose()?,
-            upload_job: wish.upload_job.clone(),
+            placement: Placement {
+                folder,
+                message_id: said(wish.message_id.as_ref()).map(str::parse).transpose()?,
+                upload_job: wish.upload_job.clone(),
+                task: wish.task,
+                custom: Map::new(),
+            },
             quota: self.policy.quota,
             made: wish.made.clone(),
             filename,
@@ -648,7 +651,7 @@ mod tests {
         let ask = |roots: &str, folder: &str| {
             let wish = Wish { folder: Some(folder.to_owned()), ..wish("a.png", "image/png", 1) };
             admit(None, policy("{}"), &alice(roots), &wish)
-                .map(|terms| terms.folder.to_string())
+                .map(|terms| terms.placement.folder.to_string())
                 .map_err(|error| error.code())
         };
         assert_eq!(ask("", "trips").unwrap(), "users/alice/trips");

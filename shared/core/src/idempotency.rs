@@ -12,9 +12,8 @@ use uuid::{Builder, Uuid};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    ids::{AssetId, OwnerId, Sha256},
+    ids::{AssetId, OwnerId, Sha256, TaskId},
     ports::{Clock, IdGenerator, IdempotencyRepository},
-    task::TaskId,
     time::Timestamp,
 };
 

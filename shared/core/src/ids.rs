@@ -53,45 +53,59 @@ macro_rules! text_newtype {
 }
 pub(crate) use text_newtype;
 
-/// An asset's id: a UUID version 7 (RFC 9562), so that ids sort by the time they were made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct AssetId(Uuid);
+/// An id that is a UUID version 7 (RFC 9562), so that ids sort by the time they were made. As text it has one spelling, the
+/// hyphenated lower-case form; any other is `$absent`, the error of one that doesn't exist.
+macro_rules! uuid_newtype {
+    ($(#[$doc:meta])* $name:ident, $absent:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Uuid);
 
-impl AssetId {
-    /// From the generator's UUID.
-    pub const fn new(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
+        impl $name {
+            /// From the generator's UUID.
+            pub const fn new(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self> {
+                let uuid = Uuid::try_parse(text).map_err(|_| $absent())?;
+                if uuid.hyphenated().to_string() == text { Ok(Self(uuid)) } else { Err($absent()) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+            fn try_from(text: String) -> Result<Self> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+    };
 }
 
-impl FromStr for AssetId {
-    type Err = Error;
-
-    /// Takes the hyphenated lower-case form only, so that one asset has one spelling.
-    fn from_str(text: &str) -> Result<Self> {
-        let uuid = Uuid::try_parse(text).map_err(|_| Error::asset_not_found())?;
-        if uuid.hyphenated().to_string() == text { Ok(Self(uuid)) } else { Err(Error::asset_not_found()) }
-    }
+uuid_newtype! {
+    /// An asset's id.
+    AssetId, Error::asset_not_found
 }
 
-impl TryFrom<String> for AssetId {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<AssetId> for String {
-    fn from(id: AssetId) -> String {
-        id.to_string()
-    }
-}
-
-impl fmt::Display for AssetId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
+uuid_newtype! {
+    /// A task's id.
+    TaskId, Error::task_not_found
 }
 
 text_newtype! {
@@ -369,11 +383,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_asset_id_has_one_spelling() {
+    fn an_id_has_one_spelling() {
         let text = "0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f";
         assert_eq!(text.parse::<AssetId>().unwrap().to_string(), text);
+        assert_eq!(text.parse::<TaskId>().unwrap().to_string(), text);
         for other in ["", "x", &text.to_uppercase(), &text.replace('-', ""), &format!("{{{text}}}")] {
             assert_eq!(other.parse::<AssetId>().unwrap_err().code(), "asset_not_found", "{other}");
+            assert_eq!(other.parse::<TaskId>().unwrap_err().code(), "task_not_found", "{other}");
         }
     }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::{
-    asset::{Asset, Event, Grant, GrantMode, NewAsset, NewCopy, Stage, Transition},
+    asset::{Asset, Event, Grant, GrantMode, NewAsset, NewCopy, Placement, Stage, Transition},
     change::{self, Written, uncontended, written},
     effects::free_uploads,
     error::{Error, ErrorKind, Result},
@@ -190,12 +190,12 @@ where
         let unknown = ContentType::octet_stream();
         let found = Found {
             owner,
-            folder: &terms.folder,
+            folder: &terms.placement.folder,
             filename: &terms.filename,
             announced: &terms.content_type,
             content_type: keeper.content_type().unwrap_or(&unknown),
             size: keeper.size(),
-            message_id: terms.message_id.as_ref(),
+            message_id: terms.placement.message_id.as_ref(),
         };
         gate.admit_content(found).await?;
         if is_at_place(&keeper, terms) {
@@ -254,11 +254,9 @@ where
         }
         let new = NewCopy {
             id,
-            folder: terms.folder.clone(),
+            placement: terms.placement.clone(),
             filename: terms.filename.clone(),
             content_type: terms.content_type.clone(),
-            message_id: terms.message_id.clone(),
-            upload_job: terms.upload_job.clone(),
         };
         let asset = Asset::copy(new, keeper, self.clock.now());
         self.create(asset, &terms.quota).await.map_err(|(error, _)| error)
@@ -293,19 +291,12 @@ where
     }
 
     async fn open_as(&self, id: AssetId, owner: &OwnerId, terms: &Terms, opening: Opening) -> Result<Asset> {
-        let key = ObjectKey::new(&terms.folder, id, &terms.filename);
+        let key = ObjectKey::new(&terms.placement.folder, id, &terms.filename);
         let target = Target { key, version: Version::FIRST, replaces: None };
         let size = self.within_quota(owner, terms).await?;
         let grant = self.grant(&target, terms, size, opening).await?;
         let upload_id = grant.upload_id().cloned();
-        let new = NewAsset {
-            id,
-            owner: owner.clone(),
-            folder: terms.folder.clone(),
-            message_id: terms.message_id.clone(),
-            upload_job: terms.upload_job.clone(),
-            grant,
-        };
+        let new = NewAsset { id, owner: owner.clone(), placement: terms.placement.clone(), grant };
         let asset = Asset::create(new, self.clock.now());
         match self.create(asset, &terms.quota).await {
             Ok(asset) => Ok(asset),
@@ -441,7 +432,7 @@ enum Recorded {
 
 /// Under what the content index names the asset that shows a content under this name, in this folder, for this message.
 fn place(sha256: Sha256, terms: &Terms) -> Sha256 {
-    let Terms { folder, filename, message_id, .. } = terms;
+    let Terms { placement: Placement { folder, message_id, .. }, filename, .. } = terms;
     let message = message_id.as_ref().map(ToString::to_string).unwrap_or_default();
     // no name holds a control character
     Sha256::of(format!("{sha256}\n{folder}\n{filename}\n{message}").as_bytes())
@@ -450,6 +441,6 @@ fn place(sha256: Sha256, terms: &Terms) -> Sha256 {
 /// Whether an asset has the name, folder and message of these terms.
 fn is_at_place(asset: &Asset, terms: &Terms) -> bool {
     *asset.filename() == terms.filename
-        && *asset.folder() == terms.folder
-        && asset.message_id() == terms.message_id.as_ref()
+        && *asset.folder() == terms.placement.folder
+        && asset.message_id() == terms.placement.message_id.as_ref()
 }

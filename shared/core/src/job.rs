@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    asset::{Asset, Failure, Outcome, Stage},
+    asset::{Asset, Outcome, Placement, Stage},
     change::uncontended,
     error::{Error, ErrorKind, Result},
     gate::Terms,
@@ -38,9 +38,9 @@ use crate::{
 
 /// How long a job waits for its upload to start.
 pub const START_WITHIN: Duration = Duration::from_hours(1);
-/// The most that a job keeps of what its client told beside the file, in bytes of JSON: a frame of the WebSocket (32 KB)
-/// holds the job's whole document.
-pub const MAX_METADATA_BYTES: usize = 16 * 1024;
+/// The most that a job keeps of what its client told beside the file, in bytes of JSON: its asset has that too, in each of its
+/// documents.
+pub const MAX_METADATA_BYTES: usize = 4 * 1024;
 /// How often a change is tried against other writers.
 const ROUNDS: usize = 8;
 
@@ -159,8 +159,8 @@ impl UploadJob {
             size: terms.size,
             content_type: terms.content_type,
             sha256: terms.sha256,
-            folder: terms.folder,
-            message_id: terms.message_id,
+            folder: terms.placement.folder,
+            message_id: terms.placement.message_id,
             max_open_uploads: terms.quota.open_uploads,
             max_stored_bytes: terms.quota.stored_bytes,
             metadata,
@@ -242,9 +242,13 @@ impl UploadJob {
             size: self.size,
             content_type: self.content_type.clone(),
             sha256: self.sha256,
-            folder: self.folder.clone(),
-            message_id: self.message_id.clone(),
-            upload_job: Some(self.request_id.clone()),
+            placement: Placement {
+                folder: self.folder.clone(),
+                message_id: self.message_id.clone(),
+                upload_job: Some(self.request_id.clone()),
+                task: None,
+                custom: self.metadata.clone(),
+            },
             quota: Quota { open_uploads: self.max_open_uploads, stored_bytes: self.max_stored_bytes },
             made: None,
         }
@@ -334,14 +338,15 @@ impl UploadJob {
             return;
         }
         // an upload that was called off before it was ever this job's, which may have its id from an earlier one
-        let stray = self.status == UploadJobStatus::Queued && asset.stage() == Stage::Failed;
+        let ended = matches!(asset.stage(), Stage::Failed | Stage::Cancelled);
+        let stray = self.status == UploadJobStatus::Queued && ended;
         if stray || self.asset_id > Some(asset.id()) {
             return;
         }
         self.take_up(asset.id());
-        match (asset.stage(), asset.failure_code()) {
-            (Stage::Failed, Some(Failure::CANCELLED)) => self.status = UploadJobStatus::Cancelled,
-            (Stage::Failed, _) => self.status = UploadJobStatus::Expired,
+        match asset.stage() {
+            Stage::Cancelled => self.status = UploadJobStatus::Cancelled,
+            Stage::Failed => self.status = UploadJobStatus::Expired,
             _ => {
                 self.status = UploadJobStatus::Uploading;
                 self.progress = self.progress.max(asset.progress().min(99));

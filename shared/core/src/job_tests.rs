@@ -30,9 +30,10 @@ fn terms(size: SizeRange) -> Terms {
         size,
         content_type: "video/mp4".parse().unwrap(),
         sha256: None,
-        folder: "users/alice".parse().unwrap(),
-        message_id: Some("message".parse().unwrap()),
-        upload_job: None,
+        placement: Placement {
+            message_id: Some("message".parse().unwrap()),
+            ..Placement::of_folder("users/alice".parse().unwrap())
+        },
         quota: Quota { open_uploads: Some(3), stored_bytes: None },
         made: None,
     }
@@ -68,14 +69,7 @@ fn asset(n: u8) -> Asset {
         quota: Quota::UNLIMITED,
         idle: false,
     };
-    let new = NewAsset {
-        id: id(n),
-        owner: "alice".parse().unwrap(),
-        folder: terms.folder,
-        message_id: terms.message_id,
-        upload_job: terms.upload_job,
-        grant,
-    };
+    let new = NewAsset { id: id(n), owner: "alice".parse().unwrap(), placement: terms.placement, grant };
     Asset::create(new, now())
 }
 
@@ -199,9 +193,10 @@ fn other_assets_are_not_followed() {
             NewAsset {
                 id: asset.id(),
                 owner: owner.parse().unwrap(),
-                folder: asset.folder().clone(),
-                message_id: None,
-                upload_job: request.map(|text| text.parse().unwrap()),
+                placement: Placement {
+                    upload_job: request.map(|text| text.parse().unwrap()),
+                    ..Placement::of_folder(asset.folder().clone())
+                },
                 grant: asset.grant().unwrap().clone(),
             },
             now(),
@@ -243,7 +238,13 @@ fn an_id_is_taken_over_where_no_file_came_of_it() {
 fn what_the_gate_let_through_is_kept() {
     for size in [SizeRange::exactly(0), SizeRange::exactly(1 << 40), SizeRange::at_most(5)] {
         let job = UploadJob::create(new_job(size), None, now()).unwrap();
-        let expected = Terms { upload_job: Some("job 1".parse().unwrap()), ..terms(size) };
+        let plain = terms(size);
+        let placement = Placement {
+            upload_job: Some("job 1".parse().unwrap()),
+            custom: Map::from_iter([("album".to_owned(), Value::from("summer"))]),
+            ..plain.placement
+        };
+        let expected = Terms { placement, ..plain };
         assert_eq!(format!("{:?}", job.terms()), format!("{expected:?}"));
         let text = serde_json::to_string(&job).unwrap();
         assert_eq!(serde_json::from_str::<UploadJob>(&text).unwrap(), job);

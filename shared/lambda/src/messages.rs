@@ -152,7 +152,7 @@ impl ServerMessage {
 mod tests {
     use serde_json::{Value, json};
     use sluice_core::{
-        asset::{Asset, Event, Grant, GrantMode, Ingest, NewAsset, StoredObject},
+        asset::{Asset, Event, Grant, GrantMode, Ingest, NewAsset, Placement, StoredObject},
         ids::Version,
         names::{DerivedKey, Folder, Kind},
         ports::{Link, LinkSigner, OriginalLink},
@@ -195,10 +195,8 @@ mod tests {
         };
         let new = NewAsset {
             id: "0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f".parse().unwrap(),
-            folder: Folder::of_user(&owner),
+            placement: Placement::of_folder(Folder::of_user(&owner)),
             owner,
-            message_id: None,
-            upload_job: None,
             grant,
         };
         let asset = Asset::create(new, now);
@@ -218,6 +216,7 @@ mod tests {
             kind: Kind::Image,
             sha256: None,
             metadata,
+            dimensions: None,
             placeholder: None,
             warnings: Vec::new(),
             jobs: Vec::new(),

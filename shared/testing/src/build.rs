@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sluice_core::{
     asset::{
-        Asset, Derivative, Event, Grant, GrantMode, Ingest, JobName, Lease, Need, NewAsset, Placeholder,
-        StoredObject, Warning,
+        Asset, Derivative, Dimensions, Event, Grant, GrantMode, Ingest, JobName, Lease, Need, NewAsset,
+        Placeholder, Placement, StoredObject, Warning,
     },
     gate::Terms,
     ids::{AssetId, ETag, OwnerId, Sha256, UploadId, Version},
@@ -60,8 +60,8 @@ pub fn multipart_grant(now: Timestamp, upload_id: &UploadId, num_parts: u16) -> 
 /// A new asset in its owner's own folder.
 pub fn asset(id: AssetId, owner: &str, grant: Grant, now: Timestamp) -> Asset {
     let owner = self::owner(owner);
-    let folder = Folder::of_user(&owner);
-    Asset::create(NewAsset { id, owner, folder, message_id: None, upload_job: None, grant }, now)
+    let placement = Placement::of_folder(Folder::of_user(&owner));
+    Asset::create(NewAsset { id, owner, placement, grant }, now)
 }
 
 /// The bytes of an asset's open grant as S3 tells of them.
@@ -80,9 +80,15 @@ pub fn everything(id: AssetId, owner: &str, now: Timestamp) -> Asset {
     };
     let owner = self::owner(owner);
     let folder = Folder::resolve(&owner, "trips/2026").expect("a folder");
-    let message_id = Some("message 1".parse().expect("an id"));
-    let upload_job = Some("job 1".parse().expect("an id"));
-    let asset = Asset::create(NewAsset { id, owner, folder, message_id, upload_job, grant }, now);
+    let custom = serde_json::json!({ "album": { "id": 7, "share": -0.5 } });
+    let placement = Placement {
+        folder,
+        message_id: Some("message 1".parse().expect("an id")),
+        upload_job: Some("job 1".parse().expect("an id")),
+        task: Some("0190a6d4-7c5e-7b3a-8f2d-1c2b3a4d5e6f".parse().expect("an id")),
+        custom: custom.as_object().cloned().unwrap_or_default(),
+    };
+    let asset = Asset::create(NewAsset { id, owner, placement, grant }, now);
 
     let etag: ETag = "0123456789abcdef0123456789abcdef-3".parse().expect("an entity tag");
     let version = asset.version();
@@ -100,11 +106,8 @@ pub fn everything(id: AssetId, owner: &str, now: Timestamp) -> Asset {
     let warning = |code: &str| Warning { code: code.to_owned(), message: "for people".to_owned() };
     let read = Ingest {
         metadata: metadata.as_object().cloned().unwrap_or_default(),
-        placeholder: Some(Placeholder {
-            thumbhash: "3OcRJYB4d3h/iIeHeEh3eIhw+j2w".to_owned(),
-            width: 3,
-            height: 2,
-        }),
+        dimensions: Some(Dimensions { width: 3, height: 2 }),
+        placeholder: Some(Placeholder { thumbhash: "3OcRJYB4d3h/iIeHeEh3eIhw+j2w".to_owned() }),
         warnings: vec![warning("type_mismatch")],
         ..ingest(version, digest(b"bytes"))
     };
@@ -149,9 +152,7 @@ pub fn new_job(owner: &str, request_id: &str) -> NewUploadJob {
         size: SizeRange::exactly(SIZE),
         content_type: "video/mp4".parse().expect("a type"),
         sha256: None,
-        folder: Folder::of_user(&owner),
-        message_id: None,
-        upload_job: None,
+        placement: Placement::of_folder(Folder::of_user(&owner)),
         quota: Quota::UNLIMITED,
         made: None,
     };
@@ -173,6 +174,7 @@ pub fn ingest(version: Version, sha256: Sha256) -> Ingest {
         kind: Kind::Image,
         sha256: Some(sha256),
         metadata: serde_json::Map::new(),
+        dimensions: None,
         placeholder: None,
         warnings: Vec::new(),
         jobs: vec![(JobName::Image, Need::Required)],

@@ -7,10 +7,10 @@ use std::{
 
 use sluice_core::{
     Error, Result,
-    ids::{OwnerId, RequestId, Sha256},
+    ids::{OwnerId, RequestId, Sha256, TaskId},
     job::UploadJob,
     ports::{Page, Saved, TaskRepository, UploadJobRepository},
-    task::{Task, TaskId},
+    task::Task,
 };
 
 /// Upload jobs, and the way to them by their tokens. Clones are the same.

@@ -16,7 +16,9 @@ use sluice_core::{
     Error, ErrorKind, Result,
     asset::{Asset, Grant},
     idempotency::KeyRecord,
-    ids::{AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, RequestId, Sha256, UploadId, Version},
+    ids::{
+        AssetId, ConnectionId, ETag, ObjectVersionId, OwnerId, RequestId, Sha256, TaskId, UploadId, Version,
+    },
     job::UploadJob,
     names::{ContentType, DerivedKey, ObjectKey},
     ports::{
@@ -26,7 +28,7 @@ use sluice_core::{
         Page, Saved, SignedForm, SignedPart, SignedRequest, StagingStore, Stitched, TaskRepository,
         TicketRepository, TusUploadRepository, UploadJobRepository, UploadSigner,
     },
-    task::{Task, TaskId},
+    task::Task,
     time::Timestamp,
     tus::{Lock, StagingKey, TusUpload},
     upload::{PartTag, UploadedPart},

@@ -11,9 +11,8 @@ use std::{
 };
 
 use sluice_core::{
-    ids::AssetId,
+    ids::{AssetId, TaskId},
     ports::{Clock, IdGenerator},
-    task::TaskId,
     time::Timestamp,
 };
 

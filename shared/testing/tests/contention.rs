@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sluice_core::{
     Result,
-    asset::{Asset, Event},
+    asset::{Asset, Event, Placement},
     change,
     gate::Terms,
     ids::OwnerId,
@@ -26,9 +26,7 @@ async fn open(world: &World, owner: &OwnerId, opening: Opening) -> Result<Asset>
         size: SizeRange::exactly(build::SIZE),
         content_type: "image/jpeg".parse().unwrap(),
         sha256: None,
-        folder: Folder::of_user(owner),
-        message_id: None,
-        upload_job: None,
+        placement: Placement::of_folder(Folder::of_user(owner)),
         quota: Quota { open_uploads: Some(5), ..Quota::UNLIMITED },
         made: None,
     };

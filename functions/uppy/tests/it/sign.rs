@@ -93,7 +93,7 @@ async fn an_abort_cancels_the_asset_and_lets_uppy_free_the_parts() {
     }
     assert!(world.originals.open_uploads().is_empty());
     let asset = world.table.assets().remove(0);
-    assert_eq!((asset.stage(), asset.failure_code()), (Stage::Failed, Some("upload_cancelled")));
+    assert_eq!((asset.stage(), asset.failure_code()), (Stage::Cancelled, None));
     let more = json!({ "method": "PUT", "key": key, "uploadId": id, "partNumber": 1 });
     assert_eq!(sign(&world, "alice", &more).await.unwrap_err(), (410, "upload_cancelled".to_owned()));
 }

@@ -65,9 +65,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_core::{
     Error, Result,
     asset::Asset,
-    ids::{AssetId, ConnectionId, OwnerId, RequestId, Sha256},
+    ids::{AssetId, ConnectionId, OwnerId, RequestId, Sha256, TaskId},
     job::UploadJob,
-    task::TaskId,
     time::Timestamp,
 };
 

@@ -2,8 +2,9 @@
 
 use sluice_core::{
     Error, Result,
+    ids::TaskId,
     ports::TaskRepository,
-    task::{TASK_TTL, Task, TaskId},
+    task::{TASK_TTL, Task},
 };
 
 use super::{DynamoTable, schema, schema::Item};

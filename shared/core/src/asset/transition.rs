@@ -9,13 +9,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     asset::{
-        Asset, Derivative, Failure, Grant, GrantMode, Job, JobName, JobStatus, Kept, Lease, Leftover,
-        MessageStatus, Need, NewAsset, NewCopy, Placeholder, ProcessingStatus, Stage, StoredObject, Update,
-        Warning,
+        Asset, Derivative, Dimensions, Failure, Grant, GrantMode, Job, JobName, JobStatus, Kept, Lease,
+        Leftover, MessageStatus, Need, NewAsset, NewCopy, Placeholder, Placement, ProcessingStatus, Stage,
+        StoredObject, Update, Warning,
     },
     error::{Error, Result},
-    ids::{Sha256, Version},
-    names::{ContentType, Kind, ObjectKey},
+    ids::{AssetId, OwnerId, Sha256, Version},
+    names::{ContentType, Filename, Kind, ObjectKey},
     time::Timestamp,
     upload::SizeRange,
     usage::UsageChange,
@@ -167,6 +167,8 @@ pub struct Ingest {
     pub sha256: Option<Sha256>,
     /// What the file says of itself.
     pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// How large its picture is.
+    pub dimensions: Option<Dimensions>,
     /// What can be painted at once.
     pub placeholder: Option<Placeholder>,
     /// What the user should know.
@@ -230,66 +232,48 @@ const fn changed() -> Step {
 impl Asset {
     /// A new asset: granted, its bytes on their way.
     pub fn create(new: NewAsset, now: Timestamp) -> Self {
-        let NewAsset { id, owner, folder, message_id, upload_job, grant } = new;
-        let first_look = next_look(&grant, now);
+        let NewAsset { id, owner, placement, grant } = new;
+        let names = (grant.filename.clone(), grant.content_type.clone());
         Self {
-            key: ObjectKey::new(&folder, id, &grant.filename),
-            id,
-            owner,
-            folder,
-            message_id,
-            upload_job,
-            filename: grant.filename.clone(),
-            declared_type: grant.content_type.clone(),
             size: grant.size.exact().unwrap_or(0),
             version: grant.version,
             granted: grant.version,
-            revision: 1,
-            message_status: MessageStatus::Pending,
-            processing_status: ProcessingStatus::Queued,
             stage: Stage::Uploading,
-            progress: 0,
-            object: None,
-            update: None,
-            kept: Vec::new(),
-            leftovers: Vec::new(),
-            superseded: None,
-            content_type: None,
-            kind: Kind::Other,
             sha256: grant.sha256,
-            duplicate_of: None,
-            jobs: BTreeMap::new(),
-            derivatives: Vec::new(),
-            placeholder: None,
-            metadata: serde_json::Map::new(),
-            warnings: Vec::new(),
-            failure: None,
-            drives: 0,
-            driven_at: None,
-            due: Some(first_look),
-            free_by: None,
-            look_at: None,
+            due: Some(next_look(&grant, now)),
             signed_until: signed_until(&grant),
             grant: Some(grant),
-            created_at: now,
-            updated_at: now,
+            ..Self::empty(id, owner, placement, names, now)
         }
     }
 
     /// A new asset that shows the bytes of another of the same owner: done at once, without a byte sent. What its owner
     /// should know of the other's sending isn't told of it.
     pub fn copy(new: NewCopy, original: &Self, now: Timestamp) -> Self {
-        let NewCopy { id, folder, filename, content_type, message_id, upload_job } = new;
-        let mut copy = Self {
-            key: ObjectKey::new(&folder, id, &filename),
+        let NewCopy { id, placement, filename, content_type } = new;
+        let owner = original.owner.clone();
+        let mut copy =
+            Self { size: original.size, ..Self::empty(id, owner, placement, (filename, content_type), now) };
+        copy.show(original);
+        copy
+    }
+
+    /// A new asset of which nothing has come, nor is to.
+    fn empty(
+        id: AssetId,
+        owner: OwnerId,
+        placement: Placement,
+        (filename, declared_type): (Filename, ContentType),
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            key: ObjectKey::new(&placement.folder, id, &filename),
             id,
-            owner: original.owner.clone(),
-            folder,
-            message_id,
-            upload_job,
+            owner,
+            placement,
             filename,
-            declared_type: content_type,
-            size: original.size,
+            declared_type,
+            size: 0,
             version: Version::FIRST,
             granted: Version::FIRST,
             revision: 1,
@@ -297,6 +281,7 @@ impl Asset {
             processing_status: ProcessingStatus::Queued,
             stage: Stage::Processing,
             progress: 0,
+            grant: None,
             object: None,
             update: None,
             kept: Vec::new(),
@@ -304,10 +289,11 @@ impl Asset {
             superseded: None,
             content_type: None,
             kind: Kind::Other,
-            sha256: original.sha256,
+            sha256: None,
             duplicate_of: None,
             jobs: BTreeMap::new(),
             derivatives: Vec::new(),
+            dimensions: None,
             placeholder: None,
             metadata: serde_json::Map::new(),
             warnings: Vec::new(),
@@ -318,12 +304,9 @@ impl Asset {
             free_by: None,
             look_at: None,
             signed_until: None,
-            grant: None,
             created_at: now,
             updated_at: now,
-        };
-        copy.show(original);
-        copy
+        }
     }
 
     /// Applies an event.
@@ -528,6 +511,7 @@ impl Asset {
         self.duplicate_of = None;
         self.jobs.clear();
         self.derivatives.clear();
+        self.dimensions = None;
         self.placeholder = None;
         self.metadata.clear();
         self.warnings.clear();
@@ -575,10 +559,11 @@ impl Asset {
             }
             (None, Stage::Uploading) => {
                 self.close_grant();
-                self.fail(Failure::permanent(Failure::CANCELLED, "the upload was cancelled"));
+                self.processing_status = ProcessingStatus::Cancelled;
+                self.stage = Stage::Cancelled;
                 self.grant = None;
             }
-            (None, Stage::Failed) if self.object.is_none() => {
+            (None, Stage::Failed | Stage::Cancelled) if self.object.is_none() => {
                 self.close_grant();
                 if self.grant.take().is_none() {
                     return Ok(unchanged());
@@ -616,6 +601,7 @@ impl Asset {
         self.kind = ingest.kind;
         self.sha256 = ingest.sha256;
         self.metadata.clone_from(&ingest.metadata);
+        self.dimensions = ingest.dimensions;
         self.placeholder.clone_from(&ingest.placeholder);
         self.warnings.extend(ingest.warnings.iter().cloned());
         let version = self.version;
@@ -667,6 +653,7 @@ impl Asset {
         self.kind = original.kind;
         self.sha256 = original.sha256;
         self.metadata.clone_from(&original.metadata);
+        self.dimensions = original.dimensions;
         self.placeholder.clone_from(&original.placeholder);
         let version = self.version;
         let shown = original.derivatives.iter().map(|made| Derivative { version, ..made.clone() });

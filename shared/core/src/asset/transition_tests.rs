@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    asset::Cover,
     ids::Sha256,
     upload::SizeRange,
     usage::{Quota, Usage},
@@ -46,9 +47,7 @@ fn granted_as(id: &str) -> Asset {
         NewAsset {
             id: id.parse().unwrap(),
             owner,
-            folder,
-            message_id: None,
-            upload_job: None,
+            placement: Placement::of_folder(folder),
             grant: grant(Version::FIRST),
         },
         now(),
@@ -78,6 +77,7 @@ fn ingested(version: Version, jobs: &[(JobName, Need)]) -> Event {
         kind: Kind::Image,
         sha256: Some(Sha256::new([7; 32])),
         metadata: serde_json::Map::new(),
+        dimensions: Some(Dimensions { width: 3, height: 2 }),
         placeholder: None,
         warnings: Vec::new(),
         jobs: jobs.to_vec(),
@@ -249,7 +249,12 @@ fn one_order_has_a_job_until_its_lease_ends_or_it_gives_it_back() {
 fn a_cancel_frees_the_parts_and_never_an_assembled_object() {
     let cancelled = granted().apply(&Event::UploadCancelled, now()).unwrap();
     assert_eq!(cancelled.effects, [left_upload()]);
-    assert_eq!(cancelled.asset.failure_code(), Some(Failure::CANCELLED));
+    assert_eq!(row(&cancelled.asset), (Pending, ProcessingStatus::Cancelled, Stage::Cancelled));
+    assert_eq!(
+        (cancelled.asset.failure(), cancelled.asset.is_settled()),
+        (None, true),
+        "no fault of anybody's"
+    );
     assert!(cancelled.asset.deadline().is_some(), "somebody frees them, whoever cancelled died");
     let again = cancelled.asset.apply(&Event::UploadCancelled, now()).unwrap();
     assert_eq!((again.outcome, again.effects), (Outcome::Unchanged, vec![left_upload()]));
@@ -585,17 +590,49 @@ fn a_copy_is_done_at_once_under_its_own_name() {
     let warned = Asset { warnings: vec![Warning { code: "w".into(), message: String::new() }], ..original };
     let new = NewCopy {
         id: "0190a6d4-7c5e-7b3a-8f2d-000000000002".parse().unwrap(),
-        folder: warned.folder.clone(),
+        placement: Placement { message_id: Some("m".parse().unwrap()), ..warned.placement.clone() },
         filename: "other.jpg".parse().unwrap(),
         content_type: "image/jpeg".parse().unwrap(),
-        message_id: Some("m".parse().unwrap()),
-        upload_job: None,
     };
     let copy = Asset::copy(new, &warned, now());
     assert_eq!((row(&copy), copy.progress, copy.revision), ((Sent, Done, Stage::Done), 100, 1));
     assert_eq!((copy.duplicate_of, copy.usage()), (Some(warned.id), Usage::default()));
     assert_eq!((copy.filename.to_string(), copy.warnings.len()), ("other.jpg".to_owned(), 0));
+    assert_eq!(copy.dimensions, Some(Dimensions { width: 3, height: 2 }));
     assert_eq!(copy.deadline(), None);
+}
+
+#[test]
+fn a_cover_is_pending_until_it_is_known_whether_there_will_be_one() {
+    let with = |need| [(IMAGE, need)];
+    let picture = |events: &[Event]| after(&granted(), events).cover();
+    let there = [arrived(V1), ingested(V1, &with(Need::Awaited))];
+    let and = |event: Event| [&there[..], &[started(V1), event]].concat();
+    for (events, cover, why) in [
+        (vec![], Cover::Pending, "announced as an image"),
+        (vec![Event::UploadCancelled], Cover::None, "it won't come"),
+        (vec![arrived(V1)], Cover::Pending, "it isn't read yet"),
+        (there.to_vec(), Cover::Pending, "its job waits"),
+        (and(succeeded(V1)), Cover::Available, "it was made"),
+        (and(failed(V1)), Cover::Impossible, "it can't be made"),
+        (vec![arrived(V1), ingested(V1, &[])], Cover::Impossible, "an image that nothing is made of"),
+        (
+            vec![arrived(V1), ingested(V1, &with(Need::Required)), started(V1), failed(V1)],
+            Cover::Impossible,
+            "required",
+        ),
+    ] {
+        assert_eq!(picture(&events), cover, "{why}");
+    }
+    let Event::Ingested(read) = ingested(V1, &[]) else { unreachable!() };
+    let archive = Ingest { kind: Kind::Archive, content_type: "application/zip".parse().unwrap(), ..*read };
+    assert_eq!(
+        picture(&[arrived(V1), Event::Ingested(Box::new(archive))]),
+        Cover::None,
+        "no picture of an archive"
+    );
+    let nothing = Event::JobSucceeded { job: IMAGE, version: V1, derivatives: vec![], warnings: vec![] };
+    assert_eq!(picture(&and(nothing)), Cover::None, "none is ordered");
 }
 
 /// Everything that can be told of an asset of two versions.
@@ -645,6 +682,7 @@ fn is_legal(asset: &Asset) -> bool {
             | (Pending, Running, Stage::Processing)
             | (Sent | Seen, Done, Stage::Done)
             | (Pending, Failed, Stage::Failed)
+            | (Pending, ProcessingStatus::Cancelled, Stage::Cancelled)
     )
 }
 

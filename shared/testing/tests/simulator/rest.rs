@@ -86,13 +86,15 @@ fn check_ended(scene: &Scene, watch: &Watch, asset: &Asset) {
     if !asset.stage().is_terminal() {
         return broken(scene, 1, "not at its end", line(asset));
     }
+    if asset.is_cancelled() && !scene.ledger.borrow().cancelled.contains(&asset.id()) {
+        broken(scene, 1, "cancelled by nobody", line(asset));
+    }
     let Some(code) = asset.failure_code().filter(|_| asset.stage() == Stage::Failed) else { return };
     let shown =
         Granted { asset: asset.id(), version: version(asset), filename: asset.filename().to_string() };
     let ledger = scene.ledger.borrow();
     let meant = ledger.meant(&shown.filename);
     let deserved = match code {
-        Failure::CANCELLED => ledger.cancelled.contains(&asset.id()),
         Failure::EXPIRED => !ledger.stored.contains(&shown) || watch.is_superseded(&shown),
         "checksum_mismatch" => meant.is_some_and(|meant| meant.lies),
         // whether it was to be refused was looked at when it was

@@ -221,8 +221,9 @@ fn document(scene: &Scene, state: &Asset) -> Value {
 
 fn without_links(mut document: Value) -> Value {
     document["media_url"] = json!(document["media_url"].is_string());
+    document["expires_at"] = Value::Null;
     for made in document["derivatives"].as_array_mut().into_iter().flatten() {
-        made["url"] = Value::Null;
+        (made["url"], made["expires_at"]) = (Value::Null, Value::Null);
     }
     document
 }

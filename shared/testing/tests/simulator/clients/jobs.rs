@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use sluice_core::{
-    asset::{Asset, Failure},
+    asset::Asset,
     ids::{OwnerId, Sha256},
 };
 use sluice_testing::simulator::Happening;
@@ -94,7 +94,7 @@ impl Client {
 pub fn note_called_off(scene: &Scene) {
     let (doors, mut ledger) = (scene.doors.borrow(), scene.ledger.borrow_mut());
     let called_off = |asset: &&Asset| {
-        asset.failure_code().is_some_and(|code| code == Failure::CANCELLED)
+        asset.is_cancelled()
             && (doors.files.contains(asset.filename().as_str())
                 || asset.upload_job().is_some_and(|job| doors.cancelled.contains(job.as_str())))
     };
