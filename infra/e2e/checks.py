@@ -33,6 +33,7 @@ ARRIVED = ("processing", "pending", "queued")
 RUNNING = ("processing", "pending", "running")
 DONE = ("done", "sent", "done")
 FAILED = ("failed", "pending", "failed")
+CANCELLED = ("cancelled", "pending", "cancelled")
 
 
 def update_steps(messages: list[dict]) -> list[tuple[int, str | None]]:
@@ -53,9 +54,9 @@ def apart_from_update(document: dict) -> dict:
 
 
 def without_signatures(document: object) -> object:
-    """A document whose links are cut at their query: two signatures of one link differ."""
+    """A document whose links are cut at their query, and don't say how long they hold: two signatures of one link differ."""
     if isinstance(document, dict):
-        return {key: without_signatures(value) for key, value in document.items()}
+        return {key: without_signatures(value) for key, value in document.items() if key != "expires_at"}
     if isinstance(document, list):
         return [without_signatures(value) for value in document]
     if isinstance(document, str) and "X-Amz-Signature=" in document:

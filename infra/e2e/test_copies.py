@@ -92,7 +92,7 @@ def test_another_name_folder_or_message_is_another_asset_done_at_once(alice, fir
     assert (copy["stage"], copy["message_status"], copy["processing_status"]) == DONE
     assert (copy["progress"], copy["failure"], copy["poll"], copy["update"]) == (100, None, None, None)
     assert copy["warnings"] == [], "the other's are of how the other was sent"
-    for field in ("kind", "content_type", "size", "sha256", "placeholder", "metadata"):
+    for field in ("kind", "content_type", "size", "sha256", "width", "height", "cover", "placeholder", "metadata"):
         assert copy[field] == first[field], field
     assert [made["name"] for made in copy["derivatives"]] == [made["name"] for made in first["derivatives"]]
     for made, original in zip(copy["derivatives"], first["derivatives"], strict=True):

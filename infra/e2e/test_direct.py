@@ -144,7 +144,7 @@ def test_a_placeholder_is_there_before_any_derivative(run):
     placeholder = early[-1]["placeholder"]
     assert placeholder == run.asset["placeholder"]
     assert early[-1]["stage"] == "processing"
-    assert (placeholder["width"], placeholder["height"]) == (WIDTH, HEIGHT)
+    assert (early[-1]["width"], early[-1]["height"], early[-1]["cover"]) == (WIDTH, HEIGHT, "pending")
 
 
 def test_the_placeholder_is_a_thumbhash_of_the_upright_photo(run):
@@ -163,7 +163,9 @@ def test_the_placeholder_is_a_thumbhash_of_the_upright_photo(run):
 
 def test_the_record_keeps_what_the_camera_wrote(run):
     metadata = run.asset["metadata"]
-    assert (metadata["width"], metadata["height"], metadata["orientation"]) == (WIDTH, HEIGHT, 6)
+    assert (run.asset["width"], run.asset["height"], run.asset["cover"]) == (WIDTH, HEIGHT, "available")
+    assert metadata["original_orientation"] == 6
+    assert not metadata.keys() & {"width", "height", "orientation"}, "said once"
     assert "Canon" in metadata["camera_make"]
     assert "EOS R5" in metadata["camera_model"]
     assert (metadata["iso"], metadata["f_number"], metadata["focal_length"]) == (400, 4.0, 50.0)

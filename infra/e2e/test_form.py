@@ -41,6 +41,20 @@ def test_a_photo_is_taken_and_told_of_to_its_end(alice):
     assert task["assets"][0]["stage"] == "done"
 
 
+def test_a_task_is_told_of_as_its_files_end(alice):
+    with alice.live() as live:
+        task = task_of(alice, *[(f"{n}.bin", noise(900 + n)) for n in range(3)], ("bad\u202egpj.exe", b"bad"))
+        live.until(lambda message: message["type"] == "task" and message["task"]["status"] != "processing")
+    told = [message["task"] for message in live.messages if message["type"] == "task"]
+    assert {each["task_id"] for each in told} == {task["task_id"]}
+    done = [each["done"] for each in told]
+    assert done == sorted(done)
+    last = told[-1]
+    assert (last["status"], last["total"], last["done"], last["failed"]) == ("failed", 4, 3, 1)
+    assert last["assets"] == [asset["asset_id"] for asset in task["assets"]]
+    assert last["refused"] == task["refused"]
+
+
 def test_several_files_are_one_task(alice):
     files = [(f"{number}.bin", noise(1000 + number)) for number in range(3)] + [("empty.txt", b"")]
     task = task_of(alice, *files)
@@ -55,6 +69,8 @@ def test_what_is_there_already_is_not_kept_twice(alice):
     first = alice.send_and_wait("first.bin", content)
     task = task_of(alice, ("first.bin", content))
     assert task["assets"][0]["asset_id"] == first["asset_id"]
+    shown = task["assets"][0]["asset"]
+    assert (shown["stage"], shown["sha256"]) == ("done", first["sha256"]), "known at once, with all that it has"
     assert finished(alice, task["task_id"])["status"] == "complete"
     assert len(alice.call("GET", "/assets")["assets"]) == 1
 

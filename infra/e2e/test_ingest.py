@@ -161,7 +161,7 @@ def test_images_of_every_kind_get_derivatives(alice, name, content_type, size, m
     asset = alice.send_and_wait(name, sample(name), content_type="application/octet-stream")
     assert (asset["stage"], asset["failure"]) == ("done", None)
     assert (asset["kind"], asset["content_type"]) == ("image", content_type)
-    assert (asset["metadata"]["width"], asset["metadata"]["height"]) == size
+    assert (asset["width"], asset["height"], asset["cover"]) == (*size, "available")
     assert asset["placeholder"]["thumbhash"]
     made = {made["name"]: opened(fetch(made["url"]).content) for made in asset["derivatives"]}
     assert {name: image.size for name, image in made.items()} == {

@@ -124,4 +124,4 @@ def test_bytes_after_a_cancel_are_not_kept(alice, grant):
     assert answer.status_code in (200, 403)
     eventually(lambda: not alice.deployment.object_versions(grant["object_key"]))
     assert_problem(alice.try_complete(grant), 409, "upload_cancelled")
-    assert alice.asset(grant["asset_id"])["failure"]["code"] == "upload_cancelled"
+    assert alice.asset(grant["asset_id"])["stage"] == "cancelled"

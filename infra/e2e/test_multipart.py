@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from checks import ARRIVED, DONE, FAILED, RUNNING, UPLOADING, assert_problem, statuses, without_signatures
+from checks import ARRIVED, CANCELLED, DONE, RUNNING, UPLOADING, assert_problem, statuses, without_signatures
 from client import eventually, fetch, part_of, put_part, put_parts, try_put_part, upload_path
 from media import MIB, PART, big_photo, noise
 
@@ -223,9 +223,24 @@ def test_a_cancel_frees_the_parts_and_ends_the_asset(alice):
         assert deployment.open_uploads(grant["object_key"]) == [grant["upload_id"]]
         assert alice.cancel(grant).status_code == 204
         told = live.follow(grant["asset_id"])
-    assert statuses(told) == [UPLOADING, FAILED]
-    assert told[-1]["asset"]["failure"]["code"] == "upload_cancelled"
+    assert statuses(told) == [UPLOADING, CANCELLED]
     assert deployment.open_uploads(grant["object_key"]) == []
+
+
+def test_the_id_of_the_upload_is_enough(alice, grant, content):
+    path = f"/uploads/{grant['upload_id']}"
+    parts = put_parts(grant, content)
+    eventually(lambda: alice.request("GET", f"{path}/parts").status_code == 200)
+    assert [part["PartNumber"] for part in alice.call("GET", f"{path}/parts")["parts"]] == [1, 2, 3]
+    window = alice.call("POST", "/prepare", json={"upload_id": grant["upload_id"], "start_part": 2})
+    assert [item["part_number"] for item in window["batch"]["items"]] == [2, 3]
+    wish = {"upload_id": grant["upload_id"], "parts": parts}
+    for _ in range(2):
+        document = alice.call("POST", "/complete", json=wish)
+        assert document["asset_id"] == grant["asset_id"]
+    assert_problem(alice.request("DELETE", path), 409, "already_uploaded")
+    unknown = alice.request("POST", "/complete", json=wish | {"upload_id": "unknown"})
+    assert_problem(unknown, 404, "upload_not_found")
 
 
 def test_a_cancel_may_be_repeated(alice, grant):
@@ -236,7 +251,7 @@ def test_completion_after_a_cancel_is_refused(alice, grant, content):
     parts = put_parts(grant, content)
     assert alice.cancel(grant).status_code == 204
     assert_problem(alice.try_complete(grant, parts), 409, "upload_cancelled")
-    assert alice.asset(grant["asset_id"])["stage"] == "failed"
+    assert alice.asset(grant["asset_id"])["stage"] == "cancelled"
     assert alice.deployment.object_versions(grant["object_key"]) == []
 
 
@@ -274,7 +289,7 @@ def test_a_cancel_and_a_completion_at_once_leave_one_truth(alice, grant, content
 
     def ended():
         asset = alice.asset(grant["asset_id"])
-        return asset["stage"] in ("done", "failed") and asset
+        return asset["stage"] in ("done", "failed", "cancelled") and asset
 
     asset = eventually(ended)
     if asset["stage"] == "done":

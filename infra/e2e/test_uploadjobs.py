@@ -68,9 +68,10 @@ def test_every_step_is_recorded_and_told(alice):
         done = reached(live, "completed")
         asset = live.reach(done["asset_id"], "done")
         steps = told(live, "job 1")
-    assert asset["upload_job"] == "job 1"
+    assert (asset["upload_job"], asset["custom"]) == ("job 1", {"album": "summer"})
     assert (asset["size"], asset["filename"]) == (len(content), "film.bin")
-    assert done["metadata"] == {"album": "summer"}
+    assert done["custom"] == done["metadata"] == {"album": "summer"}
+    assert done["content_type"] == done["type"]
     assert [step["revision"] for step in steps] == sorted({step["revision"] for step in steps})
     progress = [step["progress"] for step in steps if step["status"] == "uploading"]
     assert progress == sorted(progress)

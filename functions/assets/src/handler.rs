@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use sluice_core::{
-    Result,
-    ports::{AssetRepository, Clock, Disposition, Link, LinkSigner, MultipartStore, OriginalStore},
+    Error, Result,
+    ports::{AssetRepository, Clock, Disposition, Link, LinkSigner, Listed, MultipartStore, OriginalStore},
 };
 use sluice_lambda::http::{self, Method, Request, Response, StatusCode};
 
@@ -39,8 +39,14 @@ where
     let owner = || request.caller(reader.clock.now()).map(|caller| caller.owner);
     match (method, &request.segments()[..]) {
         (&Method::GET, ["assets"]) => {
+            request.only_queries(&["limit", "cursor", "stage"])?;
             let limit = request.query_number("limit", 1..=MAX_LIMIT)?;
-            let page = reader.list(&owner()?, limit, request.query("cursor")).await?;
+            let listed = match request.query("stage") {
+                None => Listed::Present,
+                Some("cancelled") => Listed::Cancelled,
+                Some(_) => return Err(Error::invalid_field("stage", "only `cancelled` can be asked for")),
+            };
+            let page = reader.list(&owner()?, listed, limit, request.query("cursor")).await?;
             Ok(http::json(StatusCode::OK, &json!({ "assets": page.items, "next": page.next })))
         }
         (&Method::GET, ["assets", id]) => Ok(http::json(StatusCode::OK, &reader.one(&owner()?, id).await?)),

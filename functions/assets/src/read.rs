@@ -7,7 +7,9 @@ use sluice_core::{
     document::{AssetDocument, link_to_original},
     find,
     ids::OwnerId,
-    ports::{AssetRepository, Clock, Disposition, Link, LinkSigner, MultipartStore, OriginalStore, Page},
+    ports::{
+        AssetRepository, Clock, Disposition, Link, LinkSigner, Listed, MultipartStore, OriginalStore, Page,
+    },
     right::Right,
 };
 
@@ -50,11 +52,12 @@ where
     pub async fn list(
         &self,
         owner: &OwnerId,
+        listed: Listed,
         limit: Option<u16>,
         cursor: Option<&str>,
     ) -> Result<Page<AssetDocument>> {
         let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-        let page = self.table.list(owner, limit, cursor).await?;
+        let page = self.table.list(owner, listed, limit, cursor).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for asset in &page.items {
             items.push(AssetDocument::render(asset, &self.links).await?);

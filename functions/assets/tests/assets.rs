@@ -74,12 +74,28 @@ async fn pages_hold_every_asset_once_newest_first() {
         target = format!("/assets?limit=3&cursor={cursor}");
     }
     assert_eq!(seen, ids.into_iter().rev().collect::<Vec<_>>());
-    for bad in ["limit=0", "limit=101", "limit=x", "cursor=forged"] {
+    for bad in ["limit=0", "limit=101", "limit=x", "cursor=forged", "stage=done", "folder=trips", "kind="] {
         assert_eq!(
             ask(&world, "alice", Method::GET, &format!("/assets?{bad}")).await,
             Err("invalid_field"),
             "{bad}"
         );
+    }
+}
+
+#[tokio::test]
+async fn what_was_cancelled_is_listed_only_where_it_is_asked_for() {
+    let world = World::new();
+    let (kept, dropped) = (world.granted("alice"), world.granted("alice"));
+    world.apply(dropped.id(), &Event::UploadCancelled);
+    for (target, shown, stage) in
+        [("/assets", &kept, "uploading"), ("/assets?stage=cancelled", &dropped, "cancelled")]
+    {
+        let (_, page, _) = ask(&world, "alice", Method::GET, target).await.unwrap();
+        let assets = page["assets"].as_array().unwrap();
+        assert_eq!(assets.len(), 1, "{target}");
+        assert_eq!(assets[0]["asset_id"], shown.id().to_string());
+        assert_eq!((&assets[0]["stage"], &assets[0]["failure"]), (&stage.into(), &serde_json::Value::Null));
     }
 }
 

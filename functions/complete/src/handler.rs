@@ -19,7 +19,7 @@ use sluice_lambda::http::{self, Method, Once, Request, Response, StatusCode};
 /// The body of `POST /complete`.
 #[derive(Debug, Deserialize)]
 struct CompleteBody {
-    object_key: String,
+    object_key: Option<String>,
     version: Option<Version>,
     upload_id: Option<String>,
     parts: Option<Vec<PartBody>>,
@@ -46,7 +46,7 @@ impl CompleteBody {
                 let tag = |part: PartBody| {
                     Ok(PartTag { number: part.number, etag: ETag::from_header(&part.etag)? })
                 };
-                Some((upload_id, parts.into_iter().map(tag).collect::<Result<_>>()?))
+                Some((upload_id.parse()?, parts.into_iter().map(tag).collect::<Result<_>>()?))
             }
             (Some(_), None) => return Err(Error::invalid_field("parts", "is missing")),
             (None, Some(_)) => return Err(Error::invalid_field("upload_id", "is missing")),
@@ -83,12 +83,11 @@ where
             once.run(&owner, &request, || request.digest(), run).await
         }
         (&Method::GET, ["uploads", upload_id, "parts"]) => {
-            let key = request.required_query("object_key")?;
-            let parts = finisher.parts(&owner()?, upload_id, key).await?;
+            let parts = finisher.parts(&owner()?, upload_id, request.query("object_key")).await?;
             Ok(http::json(StatusCode::OK, &json!({ "parts": parts })))
         }
         (&Method::DELETE, ["uploads", upload_id]) => {
-            finisher.cancel(&owner()?, upload_id, request.required_query("object_key")?).await?;
+            finisher.cancel(&owner()?, upload_id, request.query("object_key")).await?;
             Ok(http::no_content())
         }
         (_, ["complete"]) => Ok(http::method_not_allowed(&request, &["POST"])),

@@ -24,7 +24,7 @@ fn finisher(world: &World) -> Memory {
 }
 
 fn direct(asset: &Asset) -> Completion {
-    Completion { object_key: asset.key().to_string(), version: None, upload: None }
+    Completion { object_key: Some(asset.key().to_string()), version: None, upload: None }
 }
 
 /// An upload of three parts of which all are there.
@@ -63,8 +63,8 @@ impl Multipart {
     }
 
     fn completion(&self) -> Completion {
-        let upload = Some((self.upload_id.to_string(), self.tags.clone()));
-        Completion { object_key: self.asset.key().to_string(), version: None, upload }
+        let upload = Some((self.upload_id.clone(), self.tags.clone()));
+        Completion { object_key: Some(self.asset.key().to_string()), version: None, upload }
     }
 }
 
@@ -82,7 +82,13 @@ async fn code(world: &World, owner: &str, completion: &Completion) -> &'static s
 async fn a_put_is_complete_once_its_bytes_are_there() {
     let world = World::new();
     let asset = world.granted("alice");
-    assert_eq!(code(&world, "alice", &direct(&asset)).await, "upload_incomplete");
+    let early = finisher(&world).complete(&build::owner("alice"), &direct(&asset)).await.unwrap_err();
+    assert_eq!(early.code(), "upload_incomplete");
+    assert!(
+        early.message().contains("1000 were granted"),
+        "{}: S3 doesn't say why it refuses others",
+        early.message()
+    );
     world.upload(&asset, vec![0; 1000]);
     assert_eq!(code(&world, "bob", &direct(&asset)).await, "asset_not_found");
     assert_eq!(code(&world, "alice", &direct(&asset)).await, "ok");
@@ -103,6 +109,26 @@ async fn parts_are_stitched_and_a_repeat_gives_the_same() {
     assert_eq!((asset.revision(), asset.size()), (2, 2 * MIN_PART_SIZE + 1));
     assert_eq!(world.originals.versions(asset.key()).len(), 1);
     assert_eq!(world.calls.count("MultipartStore::complete"), 1);
+}
+
+#[tokio::test]
+async fn the_id_of_the_upload_is_enough_to_complete_it() {
+    let world = World::new();
+    let upload = Multipart::begin(&world).await;
+    let by_id = || Completion { object_key: None, ..upload.completion() };
+    assert_eq!(code(&world, "bob", &by_id()).await, "upload_not_found");
+    let finisher = finisher(&world);
+    let alice = build::owner("alice");
+    assert_eq!(finisher.parts(&alice, upload.upload_id.as_str(), None).await.unwrap().len(), 3);
+    for _ in 0..2 {
+        assert_eq!(code(&world, "alice", &by_id()).await, "ok");
+    }
+    let late = finisher.cancel(&alice, upload.upload_id.as_str(), None).await.unwrap_err();
+    assert_eq!(late.code(), "already_uploaded");
+    let unknown = Completion { upload: Some(("another".parse().unwrap(), upload.tags.clone())), ..by_id() };
+    assert_eq!(code(&world, "alice", &unknown).await, "upload_not_found");
+    let nothing = Completion { upload: None, ..by_id() };
+    assert_eq!(code(&world, "alice", &nothing).await, "invalid_field", "of one PUT the key is needed");
 }
 
 #[tokio::test]
@@ -183,16 +209,16 @@ async fn parts_are_listed_for_their_owner_while_the_upload_is_open() {
     let finisher = finisher(&world);
     let (alice, bob) = (build::owner("alice"), build::owner("bob"));
     let (id, key) = (upload.upload_id.as_str(), upload.asset.key().as_str());
-    let parts = finisher.parts(&alice, id, key).await.unwrap();
+    let parts = finisher.parts(&alice, id, Some(key)).await.unwrap();
     assert_eq!(
         parts.iter().map(|part| (part.number, part.size)).collect::<Vec<_>>(),
         [(1, MIN_PART_SIZE), (2, MIN_PART_SIZE), (3, 1)]
     );
     for (owner, id, key) in [(&bob, id, key), (&alice, "other", key), (&alice, id, "users/alice/x")] {
-        assert_eq!(finisher.parts(owner, id, key).await.unwrap_err().code(), "upload_not_found");
+        assert_eq!(finisher.parts(owner, id, Some(key)).await.unwrap_err().code(), "upload_not_found");
     }
     finisher.complete(&alice, &upload.completion()).await.unwrap();
-    assert_eq!(finisher.parts(&alice, id, key).await.unwrap_err().code(), "upload_not_found");
+    assert_eq!(finisher.parts(&alice, id, Some(key)).await.unwrap_err().code(), "upload_not_found");
 }
 
 #[tokio::test]
@@ -202,9 +228,9 @@ async fn a_cancel_frees_the_parts_ends_the_asset_and_may_be_repeated() {
     let finisher = finisher(&world);
     let (alice, bob) = (build::owner("alice"), build::owner("bob"));
     let (id, key) = (upload.upload_id.as_str(), upload.asset.key().as_str());
-    assert_eq!(finisher.cancel(&bob, id, key).await.unwrap_err().code(), "upload_not_found");
+    assert_eq!(finisher.cancel(&bob, id, Some(key)).await.unwrap_err().code(), "upload_not_found");
     for _ in 0..2 {
-        finisher.cancel(&alice, id, key).await.unwrap();
+        finisher.cancel(&alice, id, Some(key)).await.unwrap();
     }
     assert!(world.originals.open_uploads().is_empty());
     assert!(world.table.asset(upload.asset.id()).is_cancelled());
@@ -220,9 +246,9 @@ async fn a_cancel_after_the_stitching_changes_nothing_even_if_the_record_does_no
     let (id, key) = (upload.upload_id.as_str(), upload.asset.key().as_str());
     world.calls.fail("AssetRepository::save", 1, When::Before, ErrorKind::Unavailable);
     assert!(finisher.complete(&alice, &upload.completion()).await.is_err());
-    assert_eq!(finisher.cancel(&alice, id, key).await.unwrap_err().code(), "already_uploaded");
+    assert_eq!(finisher.cancel(&alice, id, Some(key)).await.unwrap_err().code(), "already_uploaded");
     finisher.complete(&alice, &upload.completion()).await.unwrap();
-    assert_eq!(finisher.cancel(&alice, id, key).await.unwrap_err().code(), "already_uploaded");
+    assert_eq!(finisher.cancel(&alice, id, Some(key)).await.unwrap_err().code(), "already_uploaded");
     assert_eq!(world.originals.versions(upload.asset.key()).len(), 1);
 }
 
@@ -259,7 +285,7 @@ async fn what_names_neither_version_nor_upload_is_no_completion_of_parts() {
     let etag =
         world.originals.write_part(asset.key().as_str(), &upload_id, 1, Bytes::from_static(b"x")).unwrap();
     let parts = vec![PartTag { number: 1, etag }];
-    let in_parts = Completion { upload: Some((upload_id.to_string(), parts)), ..direct(&asset) };
+    let in_parts = Completion { upload: Some((upload_id, parts)), ..direct(&asset) };
     assert_eq!(code(&world, "alice", &in_parts).await, "ok");
     assert_eq!(code(&world, "alice", &direct(&asset)).await, "version_superseded", "it is of the first PUT");
     assert_eq!(code(&world, "alice", &in_parts).await, "ok");

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use sluice_core::{
-    Result,
-    document::POLL,
+    Error, Result,
+    asset::Stage,
+    document::{AssetDocument, POLL},
     idempotency::Attempt,
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, IdempotencyRepository, JobQueue,
@@ -47,7 +48,7 @@ where
             let asked = form.digest();
             let run = async |attempt: Option<&Attempt>| {
                 let taken = taker.take(&principal, form, attempt).await?;
-                Ok(http::json(StatusCode::OK, &taken_on_the_wire(&taken)))
+                Ok(http::json(StatusCode::OK, &taken_on_the_wire(&taken, links).await?))
             };
             once.run(&principal.owner, &request, || asked, run).await
         }
@@ -68,17 +69,21 @@ where
     }
 }
 
-/// The answer to a form: always `processing`, for what became of its files is the task's to tell.
-fn taken_on_the_wire(taken: &Taken) -> Value {
-    let assets: Vec<Value> = taken
-        .assets
-        .iter()
-        .map(|asset| {
-            json!({ "asset_id": asset.id(), "filename": asset.filename(), "object_key": asset.key() })
-        })
-        .collect();
-    json!({
+/// The answer to a form: always `processing`, for what became of its files is the task's to tell. A file that is known already
+/// comes with its document, and so with its previews.
+async fn taken_on_the_wire(taken: &Taken, links: &impl LinkSigner) -> Result<Value> {
+    let mut assets = Vec::with_capacity(taken.assets.len());
+    for asset in &taken.assets {
+        let mut entry =
+            json!({ "asset_id": asset.id(), "filename": asset.filename(), "object_key": asset.key() });
+        if asset.stage() == Stage::Done {
+            let document = AssetDocument::render(asset, links).await?;
+            entry["asset"] = serde_json::to_value(document).map_err(Error::internal)?;
+        }
+        assets.push(entry);
+    }
+    Ok(json!({
         "task_id": taken.task.id, "status": TaskStatus::Processing, "assets": assets,
         "refused": taken.task.refused,
-    })
+    }))
 }

@@ -22,7 +22,7 @@ use sluice_core::{
         MultipartStore, NewObject, OriginalStore, TaskRepository,
     },
     right::{Right, has_right},
-    task::{Refusal, Task, TaskStatus},
+    task::{Refusal, Task, TaskStatus, assets_of},
 };
 
 use crate::form::{File, Form};
@@ -175,10 +175,7 @@ where
         let task = task
             .filter(|task| has_right(owner, &task.owner, Right::Read))
             .ok_or_else(Error::task_not_found)?;
-        let mut assets = Vec::with_capacity(task.assets.len());
-        for id in &task.assets {
-            assets.extend(self.intake.table.get(*id).await?);
-        }
+        let assets = assets_of(&task, &self.intake.table).await?;
         Ok(Taken { task, assets })
     }
 }

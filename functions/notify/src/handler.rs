@@ -11,9 +11,13 @@ use sluice_core::{
     ErrorKind, Result,
     asset::Asset,
     document::AssetDocument,
-    ids::{ConnectionId, OwnerId},
+    ids::{ConnectionId, OwnerId, TaskId},
     job::{self, JobEvent, UploadJobDocument},
-    ports::{Clock, Connection, ConnectionRepository, Delivery, LinkSigner, Notifier, UploadJobRepository},
+    ports::{
+        AssetRepository, Clock, Connection, ConnectionRepository, Delivery, LinkSigner, Notifier,
+        TaskRepository, UploadJobRepository,
+    },
+    task::{TaskDocument, assets_of},
 };
 use sluice_lambda::messages::ServerMessage;
 
@@ -34,9 +38,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What the function works with.
-pub struct Ports<R, J, L, N, Q, C> {
+pub struct Ports<R, T, K, J, L, N, Q, C> {
     /// Who is connected.
     pub connections: R,
+    /// The assets of tasks, as they are now.
+    pub assets: T,
+    /// Tasks.
+    pub tasks: K,
     /// Upload jobs, which follow their assets.
     pub jobs: J,
     /// Links in documents.
@@ -78,9 +86,11 @@ enum Told {
     NotAll,
 }
 
-impl<R, J, L, N, Q, C> Ports<R, J, L, N, Q, C>
+impl<R, T, K, J, L, N, Q, C> Ports<R, T, K, J, L, N, Q, C>
 where
     R: ConnectionRepository,
+    T: AssetRepository,
+    K: TaskRepository,
     J: UploadJobRepository,
     L: LinkSigner,
     N: Notifier,
@@ -112,14 +122,19 @@ where
 
     async fn handle_record(&self, record: &Value, known: &mut Batch) -> Result<Told> {
         match change(record) {
-            Ok(Some(Change::Asset(asset))) => {
+            Ok(Some(Change::Asset { asset, ended })) => {
                 self.follow(&asset).await?;
                 let frame = async || {
                     let document = AssetDocument::render(&asset, &self.links).await?;
                     ServerMessage::asset(document).into_frame()
                 };
-                self.tell(asset.owner(), frame, known).await
+                let told = self.tell(asset.owner(), frame, known).await?;
+                match asset.placement().task.filter(|_| ended && told == Told::All) {
+                    Some(task) => self.tell_of_task(asset.owner(), task, known).await,
+                    None => Ok(told),
+                }
             }
+            Ok(Some(Change::Task(task))) => self.tell_of_task(&task.owner, task.id, known).await,
             Ok(Some(Change::Job(job))) => {
                 let frame = async || {
                     let document = UploadJobDocument::render(&job, self.clock.now());
@@ -137,6 +152,17 @@ where
         }
     }
 
+    /// Tells how a task stands now. One that isn't written yet is told of when it is.
+    async fn tell_of_task(&self, owner: &OwnerId, id: TaskId, known: &mut Batch) -> Result<Told> {
+        let frame = async || {
+            let Some(task) = self.tasks.get(id).await? else { return Ok(None) };
+            let assets = assets_of(&task, &self.assets).await?;
+            let task = Box::new(TaskDocument::render(&task, &assets));
+            ServerMessage::Task { task }.into_frame().map(Some)
+        };
+        self.tell_if(owner, frame, known).await
+    }
+
     /// Lets the upload job that an asset came by know how it stands. What changes by it comes back by the stream.
     async fn follow(&self, asset: &Asset) -> Result<()> {
         let Some(request_id) = asset.upload_job() else { return Ok(()) };
@@ -148,11 +174,20 @@ where
         }
     }
 
-    /// Pushes a frame, made only if there is anybody to push it to, to all of the owner's connections.
     async fn tell(
         &self,
         owner: &OwnerId,
         frame: impl AsyncFnOnce() -> Result<String>,
+        known: &mut Batch,
+    ) -> Result<Told> {
+        self.tell_if(owner, async || frame().await.map(Some), known).await
+    }
+
+    /// Pushes a frame, made only if there is anybody to push it to, to all of the owner's connections.
+    async fn tell_if(
+        &self,
+        owner: &OwnerId,
+        frame: impl AsyncFnOnce() -> Result<Option<String>>,
         known: &mut Batch,
     ) -> Result<Told> {
         if !known.connections.contains_key(owner) {
@@ -163,7 +198,7 @@ where
         if connections.is_empty() {
             return Ok(Told::All);
         }
-        let frame = frame().await?;
+        let Some(frame) = frame().await? else { return Ok(Told::All) };
         let (failed, open): (Vec<_>, Vec<_>) =
             connections.iter().cloned().partition(|connection| known.failed.contains(&connection.id));
         let mut told = if failed.is_empty() { Told::All } else { Told::NotAll };

@@ -14,6 +14,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let table = DynamoTable::new(&clients, config.state_table);
     let ports = Ports {
         connections: table.clone(),
+        assets: table.clone(),
+        tasks: table.clone(),
         jobs: table,
         links: S3LinkSigner::new(&clients, config.originals_bucket, config.derived_bucket, config.link_ttl),
         notifier: WebSocketNotifier::new(&clients, &config.websocket_endpoint),

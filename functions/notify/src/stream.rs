@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_dynamo::Item;
 use serde_json::Value;
-use sluice_core::{Error, asset::Asset, job::UploadJob};
+use sluice_core::{Error, asset::Asset, job::UploadJob, task::Task};
 
 /// A batch. Records are read one by one, so that one that can't be read fails no other.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +39,8 @@ pub enum Unreadable {
     NoAsset,
     /// It says it is an upload job and can't be read as one.
     NoJob,
+    /// It says it is a task and can't be read as one.
+    NoTask,
 }
 
 #[derive(Deserialize)]
@@ -66,9 +68,16 @@ pub fn sequence_number(record: &Value) -> &str {
 #[derive(Debug)]
 pub enum Change {
     /// An asset's new state.
-    Asset(Box<Asset>),
+    Asset {
+        /// It.
+        asset: Box<Asset>,
+        /// Whether it has just come to an end.
+        ended: bool,
+    },
     /// An upload job's.
     Job(Box<UploadJob>),
+    /// A task that is new.
+    Task(Box<Task>),
 }
 
 /// What a record brings; none if there is nothing to tell: a removal, another item, no new revision.
@@ -85,8 +94,14 @@ pub fn change(record: &Value) -> Result<Option<Change>, Unreadable> {
     let asset = sluice_aws::asset_from_item(&image).map_err(|_| Unreadable::NoAsset)?;
     if let Some(asset) = asset {
         let before = before.and_then(|image| known(sluice_aws::asset_from_item(image)));
-        let is_new = before.is_none_or(|before| before.revision() < asset.revision());
-        return Ok(is_new.then(|| Change::Asset(Box::new(asset))));
+        let is_new = before.as_ref().is_none_or(|before| before.revision() < asset.revision());
+        let had_ended = before.is_some_and(|before| before.stage().is_terminal());
+        let ended = asset.stage().is_terminal() && !had_ended;
+        return Ok(is_new.then(|| Change::Asset { asset: Box::new(asset), ended }));
+    }
+    if let Some(task) = sluice_aws::task_from_item(&image).map_err(|_| Unreadable::NoTask)? {
+        // a task is written once; written again it is the same
+        return Ok(before.is_none().then(|| Change::Task(Box::new(task))));
     }
     let job = sluice_aws::job_from_item(&image).map_err(|_| Unreadable::NoJob)?;
     let before = before.and_then(|image| known(sluice_aws::job_from_item(image)));

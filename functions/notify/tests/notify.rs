@@ -10,14 +10,17 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 use sluice_core::{
     Error, ErrorKind, Result,
-    asset::{Asset, Event, NewAsset, Overdue},
-    ids::ConnectionId,
+    asset::{Asset, Event, NewAsset, Overdue, Placement},
+    ids::{ConnectionId, TaskId},
     job::UploadJobStatus,
-    ports::{Clock, Connection, ConnectionRepository, IdGenerator, UploadJobRepository},
+    names::Folder,
+    ports::{Clock, Connection, ConnectionRepository, IdGenerator, TaskRepository, UploadJobRepository},
+    task::{Refusal, Task},
 };
 use sluice_notify::{handler::Ports, poison::PoisonQueue};
 use sluice_testing::{
-    FixedClock, MemoryJobs, MemoryLinkSigner, MemoryNotifier, MemoryTable, Probe, When, World, build,
+    FixedClock, MemoryJobs, MemoryLinkSigner, MemoryNotifier, MemoryTable, MemoryTasks, Probe, When, World,
+    build,
 };
 
 const CHANGED: &str = include_str!("../../../events/notify/changed.json");
@@ -52,6 +55,8 @@ impl PoisonQueue for Poison {
 
 type Function = Ports<
     Probe<MemoryTable>,
+    Probe<MemoryTable>,
+    Probe<MemoryTasks>,
     Probe<MemoryJobs>,
     Probe<MemoryLinkSigner>,
     Probe<MemoryNotifier>,
@@ -62,6 +67,8 @@ type Function = Ports<
 fn function(world: &World) -> Function {
     Ports {
         connections: world.table.clone(),
+        assets: world.table.clone(),
+        tasks: world.tasks.clone(),
         jobs: world.jobs.clone(),
         links: world.links.clone(),
         notifier: world.notifier.clone(),
@@ -153,7 +160,7 @@ fn two_states(world: &World, owner: &str) -> [Asset; 2] {
 }
 
 fn stages() -> Vec<(String, u64)> {
-    vec![("uploading".to_owned(), 1), ("failed".to_owned(), 2)]
+    vec![("uploading".to_owned(), 1), ("cancelled".to_owned(), 2)]
 }
 
 #[tokio::test]
@@ -437,7 +444,8 @@ async fn an_upload_job_is_told_to_its_owner_without_its_token() {
     assert!(invoke(&function, recorded(UPLOAD_JOB)).await.is_empty());
     let messages = world.notifier.messages(&alice);
     let document = json!({
-        "request_id": "Auftrag 7", "filename": "Ferien in Köln.mp4", "size": 68_052_000, "type": "video/mp4",
+        "request_id": "Auftrag 7", "filename": "Ferien in Köln.mp4", "size": 68_052_000,
+        "content_type": "video/mp4", "type": "video/mp4", "custom": {"album": {"id": 7, "tags": ["a", null]}},
         "metadata": {"album": {"id": 7, "tags": ["a", null]}}, "status": "uploading", "progress": 40,
         "asset_id": "019c0000-0000-7000-8000-000000000001", "revision": 2,
         "start_before": "2026-01-31T09:15:30.000Z",
@@ -543,4 +551,78 @@ async fn a_job_that_can_not_be_written_now_is_followed_later() {
         assert_eq!(job_of(&world), (UploadJobStatus::Uploading, 0, 2));
         assert_eq!(told(&world, &connection).len(), 1, "{method} {when:?}");
     }
+}
+
+/// A new asset of alice's that came by a form of this task.
+fn of_task(world: &World, task: TaskId) -> Asset {
+    let now = world.clock.now();
+    let owner = build::owner("alice");
+    let placement = Placement { task: Some(task), ..Placement::of_folder(Folder::of_user(&owner)) };
+    let new = NewAsset { id: world.ids.asset_id(), owner, placement, grant: build::grant(now) };
+    let asset = Asset::create(new, now);
+    world.table.put(&asset);
+    asset
+}
+
+fn task_record(task: &Task) -> Value {
+    let item: serde_dynamo::Item = serde_dynamo::to_item(task).unwrap();
+    let mut image = serde_json::to_value(item).unwrap();
+    image["pk"] = json!({"S": format!("K#{}", task.id)});
+    image["sk"] = json!({"S": "K"});
+    let change = json!({ "SequenceNumber": "1", "NewImage": image });
+    json!({ "Records": [{ "eventName": "INSERT", "dynamodb": change }] })
+}
+
+#[tokio::test]
+async fn a_task_is_told_when_it_is_known_and_as_its_files_end() {
+    let world = World::new();
+    let function = function(&world);
+    let connection = connect(&world, "alice", "tab").await;
+    let id = world.ids.task_id();
+    let (first, second) = (of_task(&world, id), of_task(&world, id));
+    let told = |from: usize| -> Vec<(String, u64, u64)> {
+        let frames = world.notifier.frames(&connection);
+        let frames = frames[from..].iter().map(|frame| serde_json::from_str::<Value>(frame).unwrap());
+        let tasks = frames.filter(|frame| frame["type"] == "task").map(|frame| frame["task"].clone());
+        tasks
+            .map(|task| {
+                assert_eq!(task["total"], 3);
+                let count = |name: &str| task[name].as_u64().unwrap();
+                (task["status"].as_str().unwrap().to_owned(), count("done"), count("failed"))
+            })
+            .collect()
+    };
+
+    // a file that ends before it is known what became of the others is told of by itself
+    let gone = world.apply(first.id(), &Event::UploadCancelled);
+    assert_eq!(invoke(&function, stream_of(&[first, gone.clone()])).await, [""; 0]);
+    assert_eq!(told(0), []);
+
+    let refused = Refusal { filename: "x".into(), code: "c".into(), message: "m".into(), retryable: false };
+    let task = Task {
+        id,
+        owner: build::owner("alice"),
+        assets: vec![gone.id(), second.id()],
+        refused: vec![refused],
+        created_at: world.clock.now(),
+    };
+    world.tasks.create(&task).await.unwrap();
+    invoke(&function, task_record(&task)).await;
+    assert_eq!(told(0), [("processing".to_owned(), 0, 2)]);
+
+    let known = world.notifier.frames(&connection).len();
+    let arrived =
+        world.apply(second.id(), &Event::UploadProgressed { version: second.version(), percent: 50 });
+    invoke(&function, stream_of(&[second, arrived.clone()])).await;
+    assert_eq!(told(known), [], "nothing has ended");
+    let ended = world.apply(arrived.id(), &Event::UploadCancelled);
+    invoke(&function, stream_of(&[arrived, ended.clone()])).await;
+    assert_eq!(told(known), [("failed".to_owned(), 0, 3)]);
+    let later = Event::DeadlinePassed(Overdue::default());
+    world.clock.advance(Duration::from_hours(3));
+    let looked = world.apply(ended.id(), &later);
+    let mut change = stream_of(&[ended, looked]);
+    change["Records"].as_array_mut().unwrap().remove(0);
+    invoke(&function, change).await;
+    assert_eq!(told(known).len(), 1, "it had ended before");
 }

@@ -10,7 +10,7 @@ use sluice_connect::event::SocketEvent;
 use sluice_core::{Error, ErrorKind, Result, asset::Asset, ids::ConnectionId};
 use sluice_notify::poison::PoisonQueue;
 use sluice_testing::{
-    FixedClock, MemoryJobs, MemoryLinkSigner, MemoryNotifier, MemoryTable, Probe, When, World,
+    FixedClock, MemoryJobs, MemoryLinkSigner, MemoryNotifier, MemoryTable, MemoryTasks, Probe, When, World,
 };
 
 const CONNECT: &str = include_str!("../../../events/connect/connect.json");
@@ -34,6 +34,8 @@ type Connect = sluice_connect::handler::Ports<
 >;
 type Notify = sluice_notify::handler::Ports<
     Probe<MemoryTable>,
+    Probe<MemoryTable>,
+    Probe<MemoryTasks>,
     Probe<MemoryJobs>,
     Probe<MemoryLinkSigner>,
     Probe<MemoryNotifier>,
@@ -92,6 +94,8 @@ impl Story {
         };
         let notify = Notify {
             connections: world.table.clone(),
+            assets: world.table.clone(),
+            tasks: world.tasks.clone(),
             jobs: world.jobs.clone(),
             links: world.links.clone(),
             notifier: world.notifier.clone(),

@@ -9,7 +9,7 @@ use sluice_core::{
     find,
     gate::{Gate, Principal, Terms},
     ids::{AssetId, OwnerId, UploadId, Version},
-    intake::{Intake, Known, Opened, Opening},
+    intake::{Intake, Known, Opened, Opening, Wanted},
     names::ObjectKey,
     ports::{
         AssetRepository, Clock, ContentIndex, GateFunction, IdGenerator, LinkSigner, MultipartStore,
@@ -20,7 +20,7 @@ use sluice_core::{
     upload::{PartChoice, Parts, Plan, UploadPolicy},
 };
 
-use crate::request::{FormBody, NewUpload, Window};
+use crate::request::Window;
 
 /// What a grant is made with.
 pub struct Granter<T, O, S, L, C, I, G> {
@@ -107,16 +107,14 @@ where
     /// # Errors
     /// The gate's; for an update `asset_not_found`, `asset_busy`, `stale_version`; `too_many_uploads`,
     /// `quota_exceeded`.
-    pub async fn grant(&self, principal: &Principal, wanted: NewUpload) -> Result<Granted> {
+    pub async fn grant(&self, principal: &Principal, wanted: Wanted, choice: PartChoice) -> Result<Granted> {
         let policy = &self.policy;
-        let choice = PartChoice { part_size: wanted.client_part_size, num_parts: wanted.client_num_parts };
         let plan = |terms: &mut Terms| {
             Ok(match policy.plan(terms.size.max(), choice)? {
                 Plan::Direct => Opening::Direct(policy.grant_ttl),
                 Plan::Multipart(parts) => Opening::Multipart(parts),
             })
         };
-        let wanted = wanted.try_into()?;
         match self.intake.take(&self.gate, principal, wanted, Known::Shown, plan).await? {
             Opened::Granted(asset) => self.sign(&asset, 1, u64::MAX).await,
             Opened::Existing(asset) => self.existing(&asset).await,
@@ -129,10 +127,9 @@ where
     ///
     /// # Errors
     /// As for [`Self::grant`].
-    pub async fn grant_form(&self, principal: &Principal, wanted: FormBody) -> Result<Granted> {
+    pub async fn grant_form(&self, principal: &Principal, wanted: Wanted) -> Result<Granted> {
         let ttl = self.policy.grant_ttl;
         let plan = |_: &mut Terms| Ok(Opening::Form(ttl));
-        let wanted = wanted.try_into()?;
         let asset = match self.intake.take(&self.gate, principal, wanted, Known::Shown, plan).await? {
             Opened::Granted(asset) => asset,
             Opened::Existing(asset) => return self.existing(&asset).await,
@@ -152,7 +149,8 @@ where
     /// `upload_not_found` unless it is the owner's and open; `invalid_field` for a window outside of it.
     pub async fn window(&self, owner: &OwnerId, wanted: &Window) -> Result<Granted> {
         let upload_id: UploadId = wanted.upload_id.parse()?;
-        let asset = find::asset_at(&self.intake.table, owner, &wanted.object_key, Right::Change).await?;
+        let (table, key) = (&self.intake.table, wanted.object_key.as_deref());
+        let asset = find::asset_of_upload(table, owner, &upload_id, key, Right::Change).await?;
         let asset = asset.ok_or_else(Error::upload_not_found)?;
         let open = asset.open_grant().filter(|grant| grant.upload_id() == Some(&upload_id));
         if open.is_none_or(|grant| grant.parts().is_none()) {

@@ -14,7 +14,7 @@ use sluice_lambda::http::{self, Method, Once, Request, Response, StatusCode};
 use crate::{
     grant::{Granted, Granter, Upload},
     jobs::{Announced, Announcement, MAX_LIMIT, UploadJobs},
-    request::{FormBody, NewUpload, Prepare, PrepareBody},
+    request::{FileBody, PartsBody, Wants},
 };
 
 /// Answers a request.
@@ -48,17 +48,18 @@ where
     match (request.method(), &request.segments()[..]) {
         (&Method::POST, ["prepare"]) => {
             let caller = caller()?.principal();
-            match request.json::<PrepareBody>()?.read()? {
-                Prepare::New(wanted) => {
+            match request.json::<PartsBody>()?.read()? {
+                Wants::Upload(choice) => {
+                    let file = request.json::<FileBody>()?.sized()?;
                     // 201 also for a file that is there already: what came of it is said by `mode`
                     let run = async |attempt: Option<&Attempt>| {
-                        let made = attempt.map(|attempt| attempt.made(0));
-                        let answer = granter.grant(&caller, NewUpload { made, ..wanted }).await?;
+                        let wanted = file.wanted(attempt.map(|attempt| attempt.made(0)))?;
+                        let answer = granter.grant(&caller, wanted, choice).await?;
                         Ok(http::json(StatusCode::CREATED, &on_the_wire(answer)))
                     };
                     once.run(&caller.owner, &request, || request.digest(), run).await
                 }
-                Prepare::Window(wanted) => {
+                Wants::Window(wanted) => {
                     let answer = granter.window(&caller.owner, &wanted).await?;
                     Ok(http::json(StatusCode::OK, &on_the_wire(answer)))
                 }
@@ -73,6 +74,7 @@ where
             once.run(&caller.owner, &request, || request.digest(), run).await
         }
         (&Method::GET, ["uploadjobs"]) => {
+            request.only_queries(&["limit", "cursor"])?;
             let limit = request.query_number("limit", 1..=MAX_LIMIT)?;
             let page = jobs.list(&caller()?.owner, limit, request.query("cursor")).await?;
             Ok(http::json(StatusCode::OK, &json!({ "jobs": page.items, "next": page.next })))
@@ -88,9 +90,9 @@ where
         (_, ["uploadjobs", _]) => Ok(http::method_not_allowed(&request, &["GET", "DELETE"])),
         (&Method::POST, ["s3_signature"]) => {
             let caller = caller()?.principal();
-            let mut wanted: FormBody = request.json()?;
+            let file = request.json::<FileBody>()?.named()?;
             let run = async |attempt: Option<&Attempt>| {
-                wanted.made = attempt.map(|attempt| attempt.made(0));
+                let wanted = file.wanted(attempt.map(|attempt| attempt.made(0)))?;
                 let answer = granter.grant_form(&caller, wanted).await?;
                 Ok(http::json(StatusCode::CREATED, &on_the_wire(answer)))
             };

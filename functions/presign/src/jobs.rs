@@ -35,8 +35,10 @@ pub struct Announcement {
     #[serde(deserialize_with = "text_or_number")]
     id: String,
     filename: String,
-    filesize: Option<u64>,
-    filetype: Option<String>,
+    #[serde(alias = "filesize", alias = "file_size")]
+    size: Option<u64>,
+    #[serde(alias = "filetype", alias = "type")]
+    content_type: Option<String>,
     sha256: Option<String>,
     folder: Option<String>,
     #[serde(alias = "relativePath")]
@@ -102,8 +104,8 @@ where
         let request_id: RequestId = wanted.id.parse()?;
         let mut wish = Wish {
             filename: Some(wanted.filename),
-            size: wanted.filesize,
-            content_type: wanted.filetype,
+            size: wanted.size,
+            content_type: wanted.content_type,
             sha256: wanted.sha256,
             folder: wanted.folder,
             relative_path: wanted.relative_path,

@@ -4,7 +4,7 @@
 //! **Routes** (HTTP API, bearer token): `POST /prepare` with `{filename, file_size, …}` for a new upload, with
 //! `{upload_id, object_key, start_part, batch_count}` for a further window of signed parts. `POST /s3_signature` with
 //! `{filename, file_size?, …}` for a form that a browser posts. `POST /uploadjobs` with
-//! `{id, filename, filesize?, filetype?, folder?, message_id?, sha256?, …metadata}` announces an upload, `GET /uploadjobs`
+//! `{id, filename, size?, content_type?, folder?, message_id?, sha256?, …metadata}` announces an upload, `GET /uploadjobs`
 //! (`limit`, `cursor`) lists what was announced, `DELETE /uploadjobs/{request_id}` calls it off.
 //!
 //! **Environment**

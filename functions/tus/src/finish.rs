@@ -82,8 +82,8 @@ impl<P: Ports> Tus<P> {
     ) -> Result<(), Fault> {
         let stitched_before = parts.is_empty();
         let version = upload.target().map(|target| target.version);
-        let upload_parts = Some((upload_id.to_string(), tags(parts)));
-        let completion = Completion { object_key: key.to_string(), version, upload: upload_parts };
+        let in_parts = Some((upload_id.clone(), tags(parts)));
+        let completion = Completion { object_key: Some(key.to_string()), version, upload: in_parts };
         let asset = self.finisher.complete(upload.owner(), &completion).await.map_err(gone)?;
         if stitched_before && let Some(version) = asset.awaited_ingest() {
             // whoever had it stitched may have died before it ordered the reading

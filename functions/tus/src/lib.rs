@@ -12,7 +12,7 @@
 //! it, so that a repeated POST is answered with the same. The id in its URL is a secret of 256 bits, of which only the digest is kept; what the
 //! client told (metadata, the partial uploads' URLs) is kept sealed with that secret. With a bearer token each later request
 //! needs one of the same owner; with a job's token the URL is enough. Metadata that is read: `filename` or `name`,
-//! `filetype` or `type`, `folder`, `message_id`, `sha256`, `asset_id` (a further version of that asset).
+//! `content_type` (or `filetype`, `type`), `folder`, `message_id`, `sha256`, `asset_id` (a further version of that asset).
 //!
 //! **The gate**: an upload passes it when it is opened, and a final one as what it becomes. A partial upload is no file yet:
 //! it must fit the largest file taken and the room that its owner has left at that moment, also where its length isn't said; its type is judged, and its

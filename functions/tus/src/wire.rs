@@ -7,7 +7,12 @@ use base64::{
 };
 use serde_json::{Map, Value};
 use sha2::Digest;
-use sluice_core::{gate::Wish, ids::Sha256, names::ContentType, tus::MAX_APPEND_BYTES};
+use sluice_core::{
+    gate::{Wish, is_said},
+    ids::Sha256,
+    names::ContentType,
+    tus::MAX_APPEND_BYTES,
+};
 use sluice_lambda::http::{Method, Request, disposition};
 
 use crate::{
@@ -28,8 +33,6 @@ const OFFSET_TYPE: &str = "application/offset+octet-stream";
 const PARTIAL_TYPE: &str = "application/partial-upload";
 /// The largest header that is read. API Gateway takes 10,240 bytes of all together.
 const MAX_HEADER_BYTES: usize = 8_192;
-/// The words that JavaScript puts where nothing is.
-const UNSAID: [&str; 2] = ["null", "undefined"];
 
 /// Some clients leave the padding away.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -204,14 +207,15 @@ impl Metadata {
     /// The first of these keys that has a value. The words that JavaScript puts where nothing is are none.
     pub fn get(&self, keys: &[&str]) -> Option<&str> {
         let find = |wanted: &&str| self.pairs.iter().find(|(key, _)| key == wanted)?.1.as_deref();
-        keys.iter().filter_map(find).find(|value| !value.is_empty() && !UNSAID.contains(value))
+        keys.iter().filter_map(find).find(|value| is_said(value))
     }
 
     /// What the client wishes to upload.
     pub fn wish(&self, request: &Request, size: Option<u64>) -> Wish {
-        const READ: [&str; 12] = [
+        const READ: [&str; 13] = [
             "filename",
             "name",
+            "content_type",
             "filetype",
             "type",
             "folder",
@@ -226,7 +230,7 @@ impl Metadata {
         let text = |keys: &[&str]| self.get(keys).map(str::to_owned);
         // a draft's client has the file's own type in the header, and its name where a form has it
         let of_draft = (!has_type(request, OFFSET_TYPE)).then(|| request.header("content-type")).flatten();
-        let content_type = self.get(&["filetype", "type"]).or(of_draft);
+        let content_type = self.get(&["content_type", "filetype", "type"]).or(of_draft);
         let disposition =
             request.header("content-disposition").and_then(|header| disposition::parse(header.as_bytes()));
         let disposition = disposition.and_then(|said| said.filename).filter(|name| !name.is_empty());

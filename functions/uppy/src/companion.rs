@@ -132,7 +132,7 @@ impl<P: Ports> Companion<P> {
     /// # Errors
     /// `upload_not_found`, or why the upload is over.
     pub async fn parts(&self, owner: &OwnerId, upload_id: &str, key: &str) -> Result<Vec<UploadedPart>> {
-        match self.finisher.parts(owner, upload_id, key).await {
+        match self.finisher.parts(owner, upload_id, Some(key)).await {
             Err(error) if error.code() == "upload_not_found" => {
                 let asset = self.owned(owner, key).await?.ok_or(error)?;
                 Err(why_over(&asset, &upload_id.parse()?))
@@ -148,12 +148,12 @@ impl<P: Ports> Companion<P> {
     pub async fn complete(
         &self,
         owner: &OwnerId,
-        upload_id: String,
+        upload_id: UploadId,
         key: &str,
         parts: Vec<PartTag>,
     ) -> Result<(Asset, String)> {
-        let completion =
-            Completion { object_key: key.to_owned(), version: None, upload: Some((upload_id, parts)) };
+        let upload = Some((upload_id, parts));
+        let completion = Completion { object_key: Some(key.to_owned()), version: None, upload };
         let completed = self.finisher.complete(owner, &completion).await;
         let asset = completed.map_err(|error| match error.code() {
             "asset_not_found" => Error::upload_not_found(),

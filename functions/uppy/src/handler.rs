@@ -148,14 +148,14 @@ async fn answer<P: Ports>(
         }
         (&Method::POST, ["multipart", upload_id, "complete"]) => {
             let parts = request.json::<CompleteBody>()?.tags()?;
-            let completed = companion.complete(owner, (*upload_id).to_owned(), key()?, parts).await?;
+            let completed = companion.complete(owner, upload_id.parse()?, key()?, parts).await?;
             let (asset, location) = completed;
             json!({
                 "location": location, "key": asset.key(), "bucket": companion.bucket, "asset_id": asset.id(),
             })
         }
         (&Method::DELETE, ["multipart", upload_id]) => {
-            companion.finisher.cancel(owner, upload_id, key()?).await?;
+            companion.finisher.cancel(owner, upload_id, Some(key()?)).await?;
             // never 204: Uppy 4 and 5 read JSON
             json!({})
         }

@@ -6,7 +6,7 @@ use sluice_core::{
     Error, Result,
     asset::Failure,
     cancel::UPLOAD_CANCELLED,
-    gate::Wish,
+    gate::{Wish, is_said},
     ids::ETag,
     intake::Wanted,
     upload::{MAX_PARTS, PartTag},
@@ -97,11 +97,6 @@ fn text(metadata: &Map<String, Value>, name: &str) -> Result<Option<String>> {
         Some(Value::Number(number)) => Ok(Some(number.to_string())),
         Some(_) => Err(Error::invalid_field(name, "a text is expected")),
     }
-}
-
-/// `String(undefined)` and `String(null)` are what JavaScript puts where nothing is.
-fn is_said(text: &str) -> bool {
-    !matches!(text, "" | "null" | "undefined")
 }
 
 /// An error as Uppy reads it: 5 shows `message` and `requestId`, older ones `error`, 6 the status alone.

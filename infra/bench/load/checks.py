@@ -63,7 +63,7 @@ def _asset_of(upload: Upload, assets: dict[str, dict]) -> dict | None:
 
 
 def _over(asset: dict | None) -> bool:
-    return asset is not None and asset["stage"] in ("done", "failed") and asset["poll"] is None
+    return asset is not None and asset["stage"] in ("done", "failed", "cancelled") and asset["poll"] is None
 
 
 def nothing_lost(uploads: list[Upload], assets: dict[str, dict]) -> Finding:

@@ -9,16 +9,13 @@ use sluice_convert::{engine::Engine, work::Worker};
 use sluice_core::{
     asset::{Asset, Stage},
     finish::{Completion, Finisher},
-    gate::{Gate, GatePolicy, Principal, Roots},
-    intake::Intake,
+    gate::{Gate, GatePolicy, Principal, Roots, Wish},
+    intake::{Intake, Wanted},
     ports::{JobOrder, MultipartStore},
-    upload::{MIN_PART_SIZE, PartTag, UploadPolicy},
+    upload::{MIN_PART_SIZE, PartChoice, PartTag, UploadPolicy},
 };
 use sluice_media::{derive::Profile, limits::Limits};
-use sluice_presign::{
-    grant::{Granted, Granter},
-    request::NewUpload,
-};
+use sluice_presign::grant::{Granted, Granter};
 use sluice_process::ingest::{Ingester, ReadLimits};
 use sluice_testing::{MemoryGate, World, build};
 
@@ -40,14 +37,15 @@ impl Flow {
             links: world.links,
             policy: UploadPolicy::default(),
         };
-        let wanted = NewUpload {
+        let wish = Wish {
             filename: Some("photo.jpg".to_owned()),
-            file_size: bytes as u64,
+            size: Some(bytes as u64),
             content_type: Some("image/jpeg".to_owned()),
-            ..NewUpload::default()
+            ..Wish::default()
         };
+        let wanted = Wanted { wish, asset_id: None };
         let alice = Principal { owner: build::owner("alice"), roots: Roots::default() };
-        Box::pin(granter.grant(&alice, wanted)).await.expect("a grant")
+        Box::pin(granter.grant(&alice, wanted, PartChoice::default())).await.expect("a grant")
     }
 
     async fn complete(&self, completion: &Completion) -> Asset {
@@ -119,7 +117,8 @@ async fn a_photo_by_one_put() {
     let Granted::Direct { upload, .. } = flow.grant(PHOTO.len()).await else { panic!("one PUT") };
     let asset = flow.world.table.asset(upload.asset_id);
     flow.world.upload(&asset, PHOTO);
-    flow.complete(&Completion { object_key: upload.key.to_string(), version: None, upload: None }).await;
+    flow.complete(&Completion { object_key: Some(upload.key.to_string()), version: None, upload: None })
+        .await;
     assert_eq!(flow.work(&asset).await.stage(), Stage::Done);
     let counts = flow.counts("a photo by one PUT");
     assert_eq!(counts, BTreeMap::from([("DynamoDB", 10), ("S3", 7), ("SQS", 2)]));
@@ -144,9 +143,9 @@ async fn a_photo_in_three_parts() {
     assert!(flow.world.originals.list_parts(&upload.key, &upload_id).await.is_ok());
     flow.world.calls.reset();
     let completion = Completion {
-        object_key: upload.key.to_string(),
+        object_key: Some(upload.key.to_string()),
         version: None,
-        upload: Some((upload_id.to_string(), tags)),
+        upload: Some((upload_id, tags)),
     };
     let asset = flow.complete(&completion).await;
     assert_eq!(flow.work(&asset).await.stage(), Stage::Done);

@@ -38,5 +38,5 @@ pub use gate::LambdaGate;
 pub use s3::{S3Derived, S3LinkSigner, S3Originals, S3Staging, S3UploadSigner};
 pub use secrets::ManagedSecret;
 pub use sqs::{SqsJobQueue, SqsTextQueue};
-pub use stream::{asset_from_item, job_from_item};
+pub use stream::{asset_from_item, job_from_item, task_from_item};
 pub use system::{RandomIds, SystemClock};

@@ -1,6 +1,6 @@
 //! Items as the table's stream brings them.
 
-use sluice_core::{Result, asset::Asset, job::UploadJob};
+use sluice_core::{Error, Result, asset::Asset, job::UploadJob, task::Task};
 
 use crate::dynamodb::schema;
 
@@ -25,6 +25,17 @@ pub fn job_from_item(image: &serde_dynamo::Item) -> Result<Option<UploadJob>> {
         return Ok(None);
     }
     schema::job_of(image.inner().clone()).map(Some)
+}
+
+/// The task in such an image; none if the item is of another type or there is no image.
+///
+/// # Errors
+/// `Internal` for an item that says it is a task and can't be read as one.
+pub fn task_from_item(image: &serde_dynamo::Item) -> Result<Option<Task>> {
+    if !schema::is_task(image.get("sk").and_then(text)) {
+        return Ok(None);
+    }
+    serde_dynamo::from_item(image.clone()).map(Some).map_err(Error::internal)
 }
 
 fn text(value: &serde_dynamo::AttributeValue) -> Option<&str> {

@@ -494,6 +494,9 @@ pub struct Asset {
     stage: Stage,
     progress: u8,
     grant: Option<Grant>,
+    /// S3's id of the multipart upload that was last granted; none where the last grant was of another mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upload_id: Option<UploadId>,
     object: Option<StoredObject>,
     update: Option<Update>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -580,6 +583,8 @@ impl Asset {
         progress: u8;
         /// The highest version number that was ever granted.
         granted: Version;
+        /// S3's id of the multipart upload that was last granted, also when it is over.
+        upload_id: Option<&UploadId>, opt;
         /// The original's bytes, once they are there.
         object: Option<&StoredObject>, opt;
         /// The further version on its way, or why the last one didn't come to be the asset's.

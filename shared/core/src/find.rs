@@ -6,7 +6,7 @@
 use crate::{
     asset::Asset,
     error::Result,
-    ids::{AssetId, OwnerId},
+    ids::{AssetId, OwnerId, UploadId},
     names::ObjectKey,
     ports::AssetRepository,
     right::{Right, has_right},
@@ -31,4 +31,21 @@ pub async fn asset_at(
 ) -> Result<Option<Asset>> {
     let Ok(key) = key.parse::<ObjectKey>() else { return Ok(None) };
     Ok(asset(table, caller, key.asset_id(), right).await?.filter(|asset| *asset.key() == key))
+}
+
+/// The asset of this multipart upload, if the caller has the right to it. Clients say its object key as well, or S3's id of
+/// the upload alone: then only the last upload of an asset is found.
+pub async fn asset_of_upload(
+    table: &impl AssetRepository,
+    caller: &OwnerId,
+    upload_id: &UploadId,
+    key: Option<&str>,
+    right: Right,
+) -> Result<Option<Asset>> {
+    if let Some(key) = key {
+        return asset_at(table, caller, key, right).await;
+    }
+    let Some(id) = table.by_upload(upload_id).await? else { return Ok(None) };
+    // the index may show what was so a moment ago
+    Ok(asset(table, caller, id, right).await?.filter(|asset| asset.upload_id() == Some(upload_id)))
 }

@@ -38,17 +38,17 @@ const ROUNDS: usize = 4;
 /// What a client says is uploaded.
 #[derive(Debug)]
 pub struct Completion {
-    /// The asset's key.
-    pub object_key: String,
+    /// The asset's key; may be missing of a multipart upload.
+    pub object_key: Option<String>,
     /// The version that was granted, where the client says.
     pub version: Option<Version>,
     /// Set for a multipart upload.
-    pub upload: Option<(String, Vec<PartTag>)>,
+    pub upload: Option<(UploadId, Vec<PartTag>)>,
 }
 
 impl Completion {
-    fn upload_id(&self) -> Option<&str> {
-        self.upload.as_ref().map(|(upload_id, _)| upload_id.as_str())
+    fn upload_id(&self) -> Option<&UploadId> {
+        self.upload.as_ref().map(|(upload_id, _)| upload_id)
     }
 }
 
@@ -67,8 +67,15 @@ where
     /// `upload_cancelled`, `upload_expired`, `upload_gone`, `version_superseded`, `stale_version` where they won't be any
     /// more. Bytes that came and are refused are no error: the asset says why.
     pub async fn complete(&self, owner: &OwnerId, completion: &Completion) -> Result<Asset> {
-        let mut asset =
-            self.owned(owner, &completion.object_key).await?.ok_or_else(Error::asset_not_found)?;
+        let mut asset = match (&completion.object_key, completion.upload_id()) {
+            (None, None) => return Err(Error::invalid_field("object_key", "is missing")),
+            (None, Some(upload_id)) => {
+                self.asset_of_upload(owner, upload_id, None).await?.ok_or_else(Error::upload_not_found)?
+            }
+            (Some(key), _) => find::asset_at(&self.table, owner, key, Right::Change)
+                .await?
+                .ok_or_else(Error::asset_not_found)?,
+        };
         for _ in 0..ROUNDS {
             let error = match self.complete_as_read(&asset, completion).await {
                 Err(error) if NOT_THERE.contains(&error.code()) => error,
@@ -81,7 +88,7 @@ where
             }
             asset = now;
         }
-        Err(incomplete())
+        Err(incomplete(asset.grant()))
     }
 
     async fn complete_as_read(&self, asset: &Asset, completion: &Completion) -> Result<Asset> {
@@ -107,7 +114,7 @@ where
                     None if self.is_superseded(asset, head).await? && completion.version.is_none() => {
                         return Err(version_superseded());
                     }
-                    None => return Err(incomplete()),
+                    None => return Err(incomplete(Some(grant))),
                 }
             }
             (
@@ -201,7 +208,7 @@ where
         &self,
         owner: &OwnerId,
         upload_id: &str,
-        object_key: &str,
+        object_key: Option<&str>,
     ) -> Result<Vec<UploadedPart>> {
         let (asset, upload_id) = self.open_upload(owner, upload_id, object_key).await?;
         if asset.grant().and_then(Grant::upload_id) != Some(&upload_id) {
@@ -214,13 +221,13 @@ where
     ///
     /// # Errors
     /// `upload_not_found` unless it is the owner's; `already_uploaded` once the object is there: it stays.
-    pub async fn cancel(&self, owner: &OwnerId, upload_id: &str, object_key: &str) -> Result<()> {
+    pub async fn cancel(&self, owner: &OwnerId, upload_id: &str, object_key: Option<&str>) -> Result<()> {
         let (asset, upload_id) = self.open_upload(owner, upload_id, object_key).await?;
         match asset.grant() {
             Some(grant) if grant.upload_id() == Some(&upload_id) => {
                 cancel_upload(&self.table, &self.originals, &self.clock, asset).await
             }
-            _ if came_by(&asset, upload_id.as_str()) => Err(already_uploaded()),
+            _ if came_by(&asset, &upload_id) => Err(already_uploaded()),
             _ if asset.is_cancelled() || asset.is_update_cancelled() => {
                 // cancelled before: free once more what a late part may have left
                 self.originals.abort(asset.key(), &upload_id).await
@@ -233,16 +240,20 @@ where
         &self,
         owner: &OwnerId,
         upload_id: &str,
-        object_key: &str,
+        object_key: Option<&str>,
     ) -> Result<(Asset, UploadId)> {
         let upload_id = upload_id.parse()?;
-        let asset = self.owned(owner, object_key).await?.ok_or_else(Error::upload_not_found)?;
-        Ok((asset, upload_id))
+        let asset = self.asset_of_upload(owner, &upload_id, object_key).await?;
+        Ok((asset.ok_or_else(Error::upload_not_found)?, upload_id))
     }
 
-    /// The owner's asset with this key; what isn't the owner's isn't there.
-    async fn owned(&self, owner: &OwnerId, object_key: &str) -> Result<Option<Asset>> {
-        find::asset_at(&self.table, owner, object_key, Right::Change).await
+    async fn asset_of_upload(
+        &self,
+        owner: &OwnerId,
+        upload_id: &UploadId,
+        object_key: Option<&str>,
+    ) -> Result<Option<Asset>> {
+        find::asset_of_upload(&self.table, owner, upload_id, object_key, Right::Change).await
     }
 }
 
@@ -250,7 +261,7 @@ where
 fn is_of(grant: &Grant, completion: &Completion) -> bool {
     let version = completion.version.is_none_or(|version| version == grant.version);
     let upload = match (grant.upload_id(), completion.upload_id()) {
-        (Some(open), Some(named)) => open.as_str() == named,
+        (Some(open), Some(named)) => open == named,
         (None, Some(_)) => false,
         (_, None) => true,
     };
@@ -259,8 +270,8 @@ fn is_of(grant: &Grant, completion: &Completion) -> bool {
 
 /// Whether bytes of this asset came by that multipart upload: those that it shows, those that are about to be read, or
 /// those of an earlier version.
-fn came_by(asset: &Asset, upload_id: &str) -> bool {
-    let is_it = |id: &Option<UploadId>| id.as_ref().is_some_and(|id| id.as_str() == upload_id);
+fn came_by(asset: &Asset, upload_id: &UploadId) -> bool {
+    let is_it = |id: &Option<UploadId>| id.as_ref() == Some(upload_id);
     let update = asset.update().and_then(|update| update.object.as_ref());
     asset.object().into_iter().chain(update).any(|object| is_it(&object.upload_id))
         || asset.kept().iter().any(|kept| is_it(&kept.upload_id))
@@ -293,7 +304,7 @@ fn settled(asset: Asset, completion: &Completion) -> Result<Asset> {
             let let_go =
                 asset.object().is_none() || asset.duplicate_of().is_some() || asset.update().is_some();
             let is_last = match asset.update().map(|update| &update.grant).or(asset.grant()) {
-                Some(last) => last.upload_id().is_some_and(|id| id.as_str() == named),
+                Some(last) => last.upload_id() == Some(named),
                 None => let_go || asset.is_update_cancelled() || asset.granted() == Version::FIRST,
             };
             if !is_last && asset.granted() > Version::FIRST {
@@ -341,8 +352,11 @@ pub fn over(asset: &Asset) -> Error {
     why_over(asset, version)
 }
 
-fn incomplete() -> Error {
-    Error::conflict("upload_incomplete", "the bytes aren't there yet")
+/// A PUT of another length is answered by S3 as `SignatureDoesNotMatch`, which doesn't say why: so this does.
+fn incomplete(grant: Option<&Grant>) -> Error {
+    let size = grant.map(|grant| format!("; {} were granted, and S3 refuses any other number", grant.size));
+    let message = format!("the bytes aren't there yet{}", size.unwrap_or_default());
+    Error::conflict("upload_incomplete", message)
 }
 
 /// Another upload of the asset took the place of the one that is spoken of.

@@ -444,9 +444,15 @@ impl<G: GateFunction> Gate<G> {
     }
 }
 
-/// What a client says, unless it is one of the words that JavaScript puts where nothing is.
+/// Whether a client says anything by this text: `String(undefined)` and `String(null)` are what JavaScript puts where nothing
+/// is, and forms send a field that nobody filled in.
+pub fn is_said(text: &str) -> bool {
+    !matches!(text, "" | "null" | "undefined")
+}
+
+/// What a client says, if it says anything.
 pub fn said(text: Option<&String>) -> Option<&str> {
-    text.map(String::as_str).filter(|text| !matches!(*text, "null" | "undefined"))
+    text.map(String::as_str).filter(|text| is_said(text))
 }
 
 /// The answer of an operator's function that lets something through.

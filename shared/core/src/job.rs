@@ -406,8 +406,13 @@ pub struct UploadJobDocument {
     pub filename: Filename,
     /// Null where the client didn't say.
     pub size: Option<u64>,
-    #[serde(rename = "type")]
     pub content_type: ContentType,
+    /// The same under its earlier name.
+    #[serde(rename = "type")]
+    pub earlier_content_type: ContentType,
+    /// What its client told beside the file.
+    pub custom: Map<String, Value>,
+    /// The same under its earlier name.
     pub metadata: Map<String, Value>,
     pub status: UploadJobStatus,
     pub progress: u8,
@@ -426,6 +431,8 @@ impl UploadJobDocument {
             filename: job.filename.clone(),
             size: job.size.exact(),
             content_type: job.content_type.clone(),
+            earlier_content_type: job.content_type.clone(),
+            custom: job.metadata.clone(),
             metadata: job.metadata.clone(),
             status: job.status(now),
             progress: job.progress,

@@ -266,8 +266,8 @@ fn metadata_is_kept_up_to_its_limit() {
 fn a_document_shows_everything_but_the_token() {
     let document = UploadJobDocument::render(&job(), now());
     let expected = serde_json::json!({
-        "request_id": "job 1", "filename": "clip.mp4", "size": 100, "type": "video/mp4",
-        "metadata": {"album": "summer"}, "status": "queued", "progress": 0, "asset_id": null, "revision": 1,
+        "request_id": "job 1", "filename": "clip.mp4", "size": 100, "content_type": "video/mp4", "type": "video/mp4",
+        "custom": {"album": "summer"}, "metadata": {"album": "summer"}, "status": "queued", "progress": 0, "asset_id": null, "revision": 1,
         "start_before": "2027-01-15T09:00:00.000Z",
         "created_at": "2027-01-15T08:00:00.000Z", "updated_at": "2027-01-15T08:00:00.000Z",
     });

@@ -349,6 +349,22 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// Which of an owner's assets are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listed {
+    /// All but those whose upload was cancelled: what their users expect to see.
+    Present,
+    /// Those whose upload was cancelled.
+    Cancelled,
+}
+
+impl Listed {
+    /// Whether the asset is among them.
+    pub fn holds(self, asset: &Asset) -> bool {
+        asset.is_cancelled() == (self == Self::Cancelled)
+    }
+}
+
 /// The state table's assets, and what each owner has of them: a write that changes what an asset counts for changes its
 /// owner's usage in the same transaction. All of an owner's grants and arrivals meet at that one usage, so any write may be
 /// `Contended`; each is one try.
@@ -372,13 +388,18 @@ pub trait AssetRepository: Send + Sync {
     /// What the owner has.
     fn usage(&self, owner: &OwnerId) -> impl Future<Output = Result<Usage>> + Send;
 
-    /// The owner's assets, newest first, at most `limit`. A cursor that isn't one is `Invalid`.
+    /// The owner's assets, newest first, at most `limit`. It may lag behind [`Self::get`] by moments. A cursor that isn't one
+    /// of this listing is `Invalid`.
     fn list(
         &self,
         owner: &OwnerId,
+        listed: Listed,
         limit: u16,
         cursor: Option<&str>,
     ) -> impl Future<Output = Result<Page<Asset>>> + Send;
+
+    /// The asset whose last multipart upload this is. It may lag behind [`Self::get`] by moments.
+    fn by_upload(&self, upload_id: &UploadId) -> impl Future<Output = Result<Option<AssetId>>> + Send;
 
     /// The owner's assets changed at or after `since`, oldest change first, at most `limit`. It may lag behind
     /// [`Self::get`] by moments.

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     asset::{Asset, Stage},
+    error::Result,
     ids::{AssetId, OwnerId, TaskId},
+    ports::AssetRepository,
     time::Timestamp,
 };
 
@@ -54,6 +56,50 @@ pub enum TaskStatus {
     Complete,
     /// No file is worked on any more, and one was refused or failed.
     Failed,
+}
+
+/// A task as clients see it in passing, over the WebSocket. What its assets are is told by their own messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TaskDocument {
+    /// Its id.
+    pub task_id: TaskId,
+    /// How it stands.
+    pub status: TaskStatus,
+    /// Files that the form held.
+    pub total: usize,
+    /// Files that are done.
+    pub done: usize,
+    /// Files that were refused, or failed, or were cancelled.
+    pub failed: usize,
+    /// Those that became assets, in the form's order.
+    pub assets: Vec<AssetId>,
+    /// Those that didn't.
+    pub refused: Vec<Refusal>,
+}
+
+impl TaskDocument {
+    /// The document of a task, given its assets as they are now.
+    pub fn render(task: &Task, assets: &[Asset]) -> Self {
+        let count = |stages: &[Stage]| assets.iter().filter(|asset| stages.contains(&asset.stage())).count();
+        Self {
+            task_id: task.id,
+            status: task.status(assets),
+            total: task.assets.len() + task.refused.len(),
+            done: count(&[Stage::Done]),
+            failed: count(&[Stage::Failed, Stage::Cancelled]) + task.refused.len(),
+            assets: task.assets.clone(),
+            refused: task.refused.clone(),
+        }
+    }
+}
+
+/// The assets of a task as they are now; those that are gone are left out.
+pub async fn assets_of(task: &Task, table: &impl AssetRepository) -> Result<Vec<Asset>> {
+    let mut assets = Vec::with_capacity(task.assets.len());
+    for id in &task.assets {
+        assets.extend(table.get(*id).await?);
+    }
+    Ok(assets)
 }
 
 impl Task {

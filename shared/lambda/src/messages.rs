@@ -2,7 +2,9 @@
 //! client can't tell whether a document came on request or by a change.
 
 use serde::{Deserialize, Serialize};
-use sluice_core::{Error, Result, document::AssetDocument, job::UploadJobDocument, time::Timestamp};
+use sluice_core::{
+    Error, Result, document::AssetDocument, job::UploadJobDocument, task::TaskDocument, time::Timestamp,
+};
 
 /// The largest frame of API Gateway's WebSocket APIs. A message may be 128 KB, but is then split into frames, which
 /// some clients hand to the application one by one; and every 32 KB begun are billed as a message of their own.
@@ -87,6 +89,11 @@ pub enum ServerMessage {
         seq: u64,
         /// The document.
         job: Box<UploadJobDocument>,
+    },
+    /// A small form whose file has ended, or of which it is known what became of each.
+    Task {
+        /// How it stands.
+        task: Box<TaskDocument>,
     },
     /// What changed was sent.
     Synced {

@@ -102,15 +102,26 @@ impl UploadJobRepository for MemoryJobs {
 
 /// Tasks. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryTasks(Arc<Mutex<BTreeMap<TaskId, Task>>>);
+pub struct MemoryTasks(Arc<Mutex<Vec<Task>>>);
+
+impl MemoryTasks {
+    /// What was written after the first `known`, in order: what the table's stream would bring.
+    pub fn written_since(&self, known: usize) -> Vec<Task> {
+        self.lock().get(known..).unwrap_or_default().to_vec()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Task>> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+}
 
 impl TaskRepository for MemoryTasks {
     async fn create(&self, task: &Task) -> Result<()> {
-        self.0.lock().expect("no test panics while it holds this").insert(task.id, task.clone());
+        self.lock().push(task.clone());
         Ok(())
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        Ok(self.0.lock().expect("no test panics while it holds this").get(&id).cloned())
+        Ok(self.lock().iter().rfind(|task| task.id == id).cloned())
     }
 }

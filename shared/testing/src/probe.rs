@@ -24,9 +24,9 @@ use sluice_core::{
     ports::{
         AssetRepository, Connection, ConnectionRepository, ContentIndex, Copied, Delivery, DerivedStore,
         Endpoint, EndpointTokenRepository, IdempotencyRepository, JobOrder, JobQueue, Link, LinkSigner,
-        Locking, MultipartStep, MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink, OriginalStore,
-        Page, Saved, SignedForm, SignedPart, SignedRequest, StagingStore, Stitched, TaskRepository,
-        TicketRepository, TusUploadRepository, UploadJobRepository, UploadSigner,
+        Listed, Locking, MultipartStep, MultipartStore, NewObject, Notifier, ObjectHead, OriginalLink,
+        OriginalStore, Page, Saved, SignedForm, SignedPart, SignedRequest, StagingStore, Stitched,
+        TaskRepository, TicketRepository, TusUploadRepository, UploadJobRepository, UploadSigner,
     },
     task::Task,
     time::Timestamp,
@@ -323,7 +323,8 @@ watch! {
         fn get(id: AssetId) -> Option<Asset>;
         fn save(asset: &Asset, usage: UsageChange, quota: &Quota) -> Saved, token if usage != UsageChange::NONE;
         fn usage(owner: &OwnerId) -> Usage;
-        fn list(owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Page<Asset>;
+        fn list(owner: &OwnerId, listed: Listed, limit: u16, cursor: Option<&str>) -> Page<Asset>;
+        fn by_upload(upload_id: &UploadId) -> Option<AssetId>;
         fn changed_since(owner: &OwnerId, since: Timestamp, limit: u16, cursor: Option<&str>) -> Page<Asset>;
         fn overdue(now: Timestamp, limit: u16) -> Vec<AssetId>;
     }

@@ -9,8 +9,11 @@ use std::{
 use sluice_core::{
     Error, Result,
     asset::Asset,
-    ids::{AssetId, ConnectionId, OwnerId, Sha256},
-    ports::{AssetRepository, Connection, ConnectionRepository, ContentIndex, Page, Saved, TicketRepository},
+    ids::{AssetId, ConnectionId, OwnerId, Sha256, UploadId},
+    ports::{
+        AssetRepository, Connection, ConnectionRepository, ContentIndex, Listed, Page, Saved,
+        TicketRepository,
+    },
     time::Timestamp,
     usage::{Quota, Usage, UsageChange},
 };
@@ -134,6 +137,13 @@ impl Tables {
         Cow::Owned(shown.iter().map(|asset| (asset.id(), asset.clone())).collect())
     }
 
+    /// Those of them that are wanted, as a table of their own.
+    fn indexed_where(&self, is_wanted: impl Fn(&Asset) -> bool) -> Self {
+        let assets = self.indexed();
+        let wanted = assets.values().filter(|asset| is_wanted(asset));
+        Self { assets: wanted.map(|asset| (asset.id(), asset.clone())).collect(), ..Self::default() }
+    }
+
     fn write(&mut self, asset: &Asset) {
         self.assets.insert(asset.id(), asset.clone());
         self.written.push(asset.clone());
@@ -225,9 +235,22 @@ impl AssetRepository for MemoryTable {
         Ok(self.lock().usage.get(owner).copied().unwrap_or_default())
     }
 
-    async fn list(&self, owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Result<Page<Asset>> {
+    async fn list(
+        &self,
+        owner: &OwnerId,
+        listed: Listed,
+        limit: u16,
+        cursor: Option<&str>,
+    ) -> Result<Page<Asset>> {
         let key = |asset: &Asset| format!("{}#{}", asset.created_at(), asset.id());
-        self.lock().page("created", owner, limit, cursor, key, true)
+        let tables = self.lock();
+        let shown = tables.indexed_where(|asset| listed.holds(asset));
+        shown.page(&format!("{listed:?}"), owner, limit, cursor, key, true)
+    }
+
+    async fn by_upload(&self, upload_id: &UploadId) -> Result<Option<AssetId>> {
+        let is_it = |asset: &&Asset| asset.upload_id() == Some(upload_id);
+        Ok(self.lock().indexed().values().find(is_it).map(Asset::id))
     }
 
     async fn changed_since(
@@ -239,10 +262,7 @@ impl AssetRepository for MemoryTable {
     ) -> Result<Page<Asset>> {
         let tables = self.lock();
         let key = |asset: &Asset| format!("{}#{}", asset.updated_at(), asset.id());
-        let assets = tables.indexed();
-        let recent = assets.values().filter(|asset| asset.updated_at() >= since);
-        let recent =
-            Tables { assets: recent.map(|asset| (asset.id(), asset.clone())).collect(), ..Tables::default() };
+        let recent = tables.indexed_where(|asset| asset.updated_at() >= since);
         recent.page("updated", owner, limit, cursor, key, false)
     }
 

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use sluice_core::{
     Error, Result,
     asset::Asset,
-    ids::{AssetId, OwnerId},
-    ports::{AssetRepository, Page, Saved},
+    ids::{AssetId, OwnerId, UploadId},
+    ports::{AssetRepository, Listed, Page, Saved},
     time::Timestamp,
     usage::{Quota, Usage, UsageChange},
 };
@@ -15,7 +15,7 @@ use sluice_core::{
 use super::{
     DynamoTable,
     cursor::Listing,
-    schema::{self, DEADLINE_SHARDS, DEADLINES, Item},
+    schema::{self, CANCELLED, DEADLINE_SHARDS, DEADLINES, Item, UPLOADS},
 };
 
 impl DynamoTable {
@@ -39,7 +39,7 @@ impl DynamoTable {
         let items = items.into_iter().take(limit).map(schema::asset_of).collect::<Result<Vec<_>>>()?;
         let next = items.last().filter(|_| more).map(|last| {
             let time = match listing {
-                Listing::ByCreation => last.created_at(),
+                Listing::ByCreation | Listing::CancelledByCreation => last.created_at(),
                 Listing::ByChange => last.updated_at(),
             };
             listing.cursor(owner, time, last.id())
@@ -72,9 +72,36 @@ impl AssetRepository for DynamoTable {
         self.usage_of(owner).await
     }
 
-    async fn list(&self, owner: &OwnerId, limit: u16, cursor: Option<&str>) -> Result<Page<Asset>> {
-        let query = self.query().key_condition_expression("owner_pk = :owner").scan_index_forward(false);
-        self.page(Listing::ByCreation, owner, query, limit, cursor).await
+    async fn list(
+        &self,
+        owner: &OwnerId,
+        listed: Listed,
+        limit: u16,
+        cursor: Option<&str>,
+    ) -> Result<Page<Asset>> {
+        // times are digits, and so stand before what was cancelled
+        let (listing, condition) = match listed {
+            Listed::Present => (Listing::ByCreation, "owner_pk = :owner AND created_sk < :cancelled"),
+            Listed::Cancelled => {
+                (Listing::CancelledByCreation, "owner_pk = :owner AND begins_with(created_sk, :cancelled)")
+            }
+        };
+        let query = self
+            .query()
+            .key_condition_expression(condition)
+            .expression_attribute_values(":cancelled", schema::text(CANCELLED))
+            .scan_index_forward(false);
+        self.page(listing, owner, query, limit, cursor).await
+    }
+
+    async fn by_upload(&self, upload_id: &UploadId) -> Result<Option<AssetId>> {
+        let query = self
+            .query()
+            .index_name(UPLOADS)
+            .key_condition_expression("upload_id = :upload")
+            .expression_attribute_values(":upload", schema::text(upload_id.as_str()));
+        let found = self.collect(query, 1).await?.into_iter().next();
+        found.map(|item| schema::asset_id_of(&item)).transpose()
     }
 
     async fn changed_since(

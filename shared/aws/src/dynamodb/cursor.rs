@@ -9,35 +9,42 @@ use sluice_core::{
     time::Timestamp,
 };
 
-use super::schema::{self, Item, OWNER_CREATED, OWNER_UPDATED, asset_key, owner_pk, time_sk};
+use super::schema::{self, CANCELLED, Item, OWNER_CREATED, OWNER_UPDATED, asset_key, owner_pk, time_sk};
 
 /// A listing of an owner's assets.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Listing {
     ByCreation,
+    CancelledByCreation,
     ByChange,
 }
 
 impl Listing {
     pub(super) const fn index(self) -> &'static str {
         match self {
-            Self::ByCreation => OWNER_CREATED,
+            Self::ByCreation | Self::CancelledByCreation => OWNER_CREATED,
             Self::ByChange => OWNER_UPDATED,
         }
     }
 
     pub(super) const fn sort_attribute(self) -> &'static str {
         match self {
-            Self::ByCreation => "created_sk",
+            Self::ByCreation | Self::CancelledByCreation => "created_sk",
             Self::ByChange => "updated_sk",
         }
+    }
+
+    /// An asset's sort key in it.
+    fn sort_key(self, time: Timestamp, id: AssetId) -> String {
+        let prefix = if matches!(self, Self::CancelledByCreation) { CANCELLED } else { "" };
+        format!("{prefix}{}", time_sk(time, id))
     }
 
     /// The start of its cursors: the listing, and enough of the owner's digest to notice a mix-up.
     fn tag(self, owner: &OwnerId) -> String {
         let digest = Sha256::digest(owner.as_str());
         let digest = digest.get(..8).unwrap_or_default();
-        format!("{}:{}:", self.sort_attribute(), hex::encode(digest))
+        format!("{self:?}:{}:", hex::encode(digest))
     }
 
     /// The cursor after an item with this sort key.
@@ -61,7 +68,7 @@ impl Listing {
         let id: AssetId = id.parse().map_err(|_| invalid())?;
         let mut key = asset_key(id);
         key.insert("owner_pk".to_owned(), schema::text(owner_pk(owner)));
-        key.insert(self.sort_attribute().to_owned(), schema::text(time_sk(time, id)));
+        key.insert(self.sort_attribute().to_owned(), schema::text(self.sort_key(time, id)));
         Ok(key)
     }
 }
@@ -85,6 +92,10 @@ mod tests {
         };
         assert_eq!(code(Listing::ByCreation, &bob, &cursor), "invalid_field");
         assert_eq!(code(Listing::ByChange, &alice, &cursor), "invalid_field");
+        assert_eq!(code(Listing::CancelledByCreation, &alice, &cursor), "invalid_field");
+        let cursor = Listing::CancelledByCreation.cursor(&alice, Timestamp::from_millis(7), id);
+        let key = Listing::CancelledByCreation.start_key(&alice, &cursor).unwrap();
+        assert_eq!(key["created_sk"].as_s().unwrap(), &format!("cancelled#1970-01-01T00:00:00.007Z#{id}"));
         let forged = URL_SAFE_NO_PAD.encode(Listing::ByCreation.tag(&alice) + "now#x");
         for bad in ["", "%", "AAAA", &cursor[1..], &forged] {
             assert_eq!(code(Listing::ByCreation, &alice, bad), "invalid_field", "{bad}");

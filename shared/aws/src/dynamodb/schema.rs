@@ -21,16 +21,21 @@
 //! RFC 3339 in milliseconds, of one width, so that they sort as text. No partition grows with the number of users: an
 //! asset is a partition of its own, and so is an owner.
 //!
-//! # Indexes (projection ALL)
+//! # Indexes
 //!
-//! | index | hash | range | holds |
-//! |---|---|---|---|
-//! | `owner-created` | `owner_pk` = `O#{owner}` | `created_sk` = `{created_at}#{asset_id}` | every asset |
-//! | `owner-updated` | `owner_pk` = `O#{owner}` | `updated_sk` = `{updated_at}#{asset_id}` | every asset |
-//! | `deadlines` | `deadline_shard` = `D#{0…7}` | `deadline_at` = the deadline | assets that somebody still has to end |
+//! | index | hash | range | holds | projection |
+//! |---|---|---|---|---|
+//! | `owner-created` | `owner_pk` = `O#{owner}` | `created_sk` = `{created_at}#{asset_id}` | every asset | all |
+//! | `owner-updated` | `owner_pk` = `O#{owner}` | `updated_sk` = `{updated_at}#{asset_id}` | every asset | all |
+//! | `deadlines` | `deadline_shard` = `D#{0…7}` | `deadline_at` = the deadline | assets that somebody still has to end | all |
+//! | `uploads` | `upload_id` = S3's id of the multipart upload that was last granted | | assets that came in parts | keys |
 //!
-//! The last one is sparse: an asset leaves it with its deadline. Its shards, by the last digit of the id (random in a
-//! UUID version 7), keep the writes of many uploads at once off one partition.
+//! In `owner-created` the `created_sk` of an asset whose upload was cancelled begins with `cancelled#`: it stands behind all
+//! times, so that the usual listing ends before it without reading it.
+//!
+//! The last two are sparse: an asset leaves `deadlines` with its deadline, and what comes at once is never in `uploads`. The
+//! shards of the deadlines, by the last digit of the id (random in a UUID version 7), keep the writes of many uploads at once
+//! off one partition.
 //!
 //! # Access patterns
 //!
@@ -40,7 +45,8 @@
 //! | a new asset | `PutItem`, on condition that there is none |
 //! | a changed asset | `PutItem`, on condition that the stored `revision` is one below |
 //! | one that counts for more or less | the same and an `UpdateItem` of the usage, within the quota, in one transaction |
-//! | an owner's assets, newest first | `Query` of `owner-created`, backwards |
+//! | an owner's assets, newest first | `Query` of `owner-created`, backwards, but for those that were cancelled, or these alone |
+//! | an asset by its multipart upload | `Query` of `uploads`, then a consistent `GetItem` |
 //! | an owner's changes since a time | `Query` of `owner-updated` from that time on |
 //! | overdue assets | `Query` of each shard of `deadlines` up to now |
 //! | who keeps a content | consistent `GetItem`; claimed by `PutItem` on condition |
@@ -76,6 +82,10 @@ pub const OWNER_CREATED: &str = "owner-created";
 pub const OWNER_UPDATED: &str = "owner-updated";
 /// The index of what somebody still has to end.
 pub const DEADLINES: &str = "deadlines";
+/// The index of multipart uploads.
+pub const UPLOADS: &str = "uploads";
+/// The start of a cancelled asset's sort key in [`OWNER_CREATED`].
+pub const CANCELLED: &str = "cancelled#";
 /// Shards of [`DEADLINES`].
 pub const DEADLINE_SHARDS: u8 = 8;
 /// The TTL attribute.
@@ -157,8 +167,11 @@ pub(super) fn job_token_key(token: Sha256) -> Item {
     key(format!("J#{token}"), "J")
 }
 
+/// The sort key of a task.
+const TASK: &str = "K";
+
 pub(super) fn task_key(id: TaskId) -> Item {
-    key(format!("K#{id}"), "K")
+    key(format!("K#{id}"), TASK)
 }
 
 /// A sort key of one of the owner's indexes.
@@ -187,13 +200,20 @@ pub(crate) fn asset_item(asset: &Asset) -> Result<Item> {
     item.extend(asset_key(asset.id()));
     let mut add = |name: &str, value: String| item.insert(name.to_owned(), text(value));
     add("owner_pk", owner_pk(asset.owner()));
-    add("created_sk", time_sk(asset.created_at(), asset.id()));
+    let cancelled = if asset.is_cancelled() { CANCELLED } else { "" };
+    add("created_sk", format!("{cancelled}{}", time_sk(asset.created_at(), asset.id())));
     add("updated_sk", time_sk(asset.updated_at(), asset.id()));
     if let Some(deadline) = asset.deadline() {
         add("deadline_shard", deadline_shard(shard_of(asset.id())));
         add("deadline_at", deadline.to_string());
     }
     Ok(item)
+}
+
+/// The asset whose key an item has.
+pub(super) fn asset_id_of(item: &Item) -> Result<AssetId> {
+    let key = item.get("pk").and_then(|pk| pk.as_s().ok()).and_then(|pk| pk.strip_prefix("A#"));
+    key.ok_or_else(|| Error::internal("an item of the index is no asset"))?.parse().map_err(Error::internal)
 }
 
 /// The asset in an item.
@@ -207,6 +227,11 @@ where
 /// Whether a sort key is an upload job's.
 pub(crate) fn is_job(sk: Option<&str>) -> bool {
     sk.is_some_and(|sk| sk.starts_with(JOB))
+}
+
+/// Whether a sort key is a task's.
+pub(crate) fn is_task(sk: Option<&str>) -> bool {
+    sk == Some(TASK)
 }
 
 /// An upload job as it lies in the table.
@@ -280,7 +305,8 @@ mod tests {
         let item = asset_item(&ended).unwrap();
         assert!(!item.contains_key("deadline_shard") && !item.contains_key("deadline_at"));
         assert_eq!(s(&item, "updated_sk"), Some(&*format!("2026-01-31T09:30:30.250Z#{id}")));
-        assert_eq!(s(&item, "created_sk"), Some(&*sort));
+        assert_eq!(s(&item, "created_sk"), Some(&*format!("cancelled#{sort}")));
+        assert!(!item.contains_key("upload_id"), "a key of an index must not be null");
     }
 
     #[test]

@@ -242,6 +242,7 @@ impl Asset {
             sha256: grant.sha256,
             due: Some(next_look(&grant, now)),
             signed_until: signed_until(&grant),
+            upload_id: grant.upload_id().cloned(),
             grant: Some(grant),
             ..Self::empty(id, owner, placement, names, now)
         }
@@ -282,6 +283,7 @@ impl Asset {
             stage: Stage::Processing,
             progress: 0,
             grant: None,
+            upload_id: None,
             object: None,
             update: None,
             kept: Vec::new(),
@@ -365,6 +367,7 @@ impl Asset {
         }
         self.granted = grant.version;
         self.close_grant();
+        self.upload_id = grant.upload_id().cloned();
         self.signed_until = self.signed_until.max(signed_until(grant));
         self.due = Some(next_look(grant, now));
         if self.object.is_some() {

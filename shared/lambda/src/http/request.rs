@@ -149,6 +149,20 @@ impl Request {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Refuses parameters that a listing doesn't know: whoever asks for a part of it must not be shown all of it.
+    ///
+    /// # Errors
+    /// `invalid_field`
+    pub fn only_queries(&self, known: &[&str]) -> Result<()> {
+        match self.query.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::invalid_field(
+                name,
+                format_args!("is no parameter here; known are {}", known.join(", ")),
+            )),
+        }
+    }
+
     /// A query parameter that must be there.
     ///
     /// # Errors

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sluice_core::{
     ErrorKind, Result,
-    asset::{Asset, Event, Failure, Overdue},
+    asset::{Asset, Event, Failure, Grant, Overdue},
     change::uncontended,
-    ids::AssetId,
-    ports::{AssetRepository, Page, Saved},
+    ids::{AssetId, UploadId},
+    ports::{AssetRepository, Listed, Page, Saved},
     time::Timestamp,
     usage::{Quota, Usage, UsageChange},
 };
@@ -51,6 +51,8 @@ pub async fn asset_repository_contract(repository: &impl AssetRepository) {
     a_quota_stops_what_would_go_over_it(repository).await;
     writers_at_the_same_time_are_all_counted(repository).await;
     a_listing_goes_from_the_newest_to_the_oldest_page_by_page(repository).await;
+    what_was_cancelled_is_listed_by_itself(repository).await;
+    an_asset_is_found_by_its_last_multipart_upload(repository).await;
     changes_come_in_their_order_from_a_time_on(repository).await;
     an_asset_is_overdue_from_its_deadline_until_it_is_ended(repository).await;
 }
@@ -144,7 +146,10 @@ fn ids(page: &Page<Asset>) -> Vec<AssetId> {
 
 async fn a_listing_goes_from_the_newest_to_the_oldest_page_by_page(repository: &impl AssetRepository) {
     let owner = build::owner("lister");
-    assert_eq!(repository.list(&owner, 10, None).await.unwrap(), Page { items: Vec::new(), next: None });
+    assert_eq!(
+        repository.list(&owner, Listed::Present, 10, None).await.unwrap(),
+        Page { items: Vec::new(), next: None }
+    );
     // the second and third are of the same millisecond: then the id decides
     let times = [0, 5, 5, 9, 1];
     for (n, millis) in (21..).zip(times) {
@@ -154,7 +159,7 @@ async fn a_listing_goes_from_the_newest_to_the_oldest_page_by_page(repository: &
     let expected = [24, 23, 22, 25, 21].map(CountingIds::nth);
 
     let all = eventually("all five", async || {
-        let page = repository.list(&owner, 10, None).await.unwrap();
+        let page = repository.list(&owner, Listed::Present, 10, None).await.unwrap();
         (page.items.len() == 5).then_some(page)
     })
     .await;
@@ -165,7 +170,7 @@ async fn a_listing_goes_from_the_newest_to_the_oldest_page_by_page(repository: &
     for size in [1_u16, 2, 3, 5] {
         let (mut seen, mut cursor) = (Vec::new(), None);
         loop {
-            let page = repository.list(&owner, size, cursor.as_deref()).await.unwrap();
+            let page = repository.list(&owner, Listed::Present, size, cursor.as_deref()).await.unwrap();
             assert!(page.items.len() <= size.into(), "a page holds at most what was asked for");
             assert!(!page.items.is_empty(), "the end is told by the last page, not by an empty one");
             seen.extend(ids(&page));
@@ -177,15 +182,64 @@ async fn a_listing_goes_from_the_newest_to_the_oldest_page_by_page(repository: &
         assert_eq!(seen, expected, "in pages of {size}");
     }
 
-    let cursor = repository.list(&owner, 2, None).await.unwrap().next.expect("there is more");
+    let cursor =
+        repository.list(&owner, Listed::Present, 2, None).await.unwrap().next.expect("there is more");
     let stranger = build::owner("somebody-else");
     assert!(!cursor.contains("lister"), "a cursor is opaque");
     for (who, cursor) in [(&stranger, cursor.as_str()), (&owner, "x"), (&owner, ""), (&owner, &cursor[2..])] {
-        let refused = repository.list(who, 2, Some(cursor)).await.unwrap_err();
+        let refused = repository.list(who, Listed::Present, 2, Some(cursor)).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Invalid, "{cursor}");
     }
     let refused = repository.changed_since(&owner, now(), 2, Some(&cursor)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid, "a cursor serves one listing");
+}
+
+async fn what_was_cancelled_is_listed_by_itself(repository: &impl AssetRepository) {
+    let owner = build::owner("canceller");
+    let assets: Vec<Asset> = (51..57).map(|n| granted(n, "canceller", later(n))).collect();
+    for asset in &assets {
+        create(repository, asset).await.unwrap();
+    }
+    for asset in assets.iter().step_by(2) {
+        save(repository, &cancelled(asset, later(100))).await.unwrap();
+    }
+    let all = async |listed: Listed| {
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = repository.list(&owner, listed, 2, cursor.as_deref()).await.unwrap();
+            seen.extend(ids(&page));
+            cursor = page.next;
+            if cursor.is_none() {
+                return seen;
+            }
+        }
+    };
+    let (present, others) = ([56, 54, 52].map(CountingIds::nth), [55, 53, 51].map(CountingIds::nth));
+    eventually("those that are left", async || (all(Listed::Present).await == present).then_some(())).await;
+    assert_eq!(all(Listed::Cancelled).await, others);
+    let cursor =
+        repository.list(&owner, Listed::Cancelled, 2, None).await.unwrap().next.expect("there is more");
+    let refused = repository.list(&owner, Listed::Present, 2, Some(&cursor)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "a cursor serves one listing");
+}
+
+async fn an_asset_is_found_by_its_last_multipart_upload(repository: &impl AssetRepository) {
+    let upload = |n: u64| -> UploadId { format!("contract-upload-{n}").parse().expect("an id") };
+    let in_parts = |n: u64| build::multipart_grant(now(), &upload(n), 2);
+    let asset = build::asset(CountingIds::nth(71), "sender", in_parts(1), now());
+    create(repository, &asset).await.unwrap();
+    create(repository, &granted(72, "sender", now())).await.unwrap();
+    let found = async |n: u64| repository.by_upload(&upload(n)).await.unwrap();
+    eventually("the upload", async || (found(1).await == Some(asset.id())).then_some(())).await;
+    assert_eq!(found(2).await, None);
+
+    let cancelled = cancelled(&asset, later(1));
+    save(repository, &cancelled).await.unwrap();
+    let again = Grant { version: asset.version().next(), ..in_parts(2) };
+    let event = Event::UpdateGranted(Box::new(again));
+    save(repository, &cancelled.apply(&event, later(2)).expect("nothing is on its way").asset).await.unwrap();
+    eventually("the next upload", async || (found(2).await == Some(asset.id())).then_some(())).await;
+    assert_eq!(found(1).await, None, "another took its place");
 }
 
 async fn changes_come_in_their_order_from_a_time_on(repository: &impl AssetRepository) {

@@ -10,7 +10,7 @@ use std::{fmt::Display, rc::Rc, time::Duration};
 use serde_json::{Value, json};
 use sluice_core::{
     Result, asset::Asset, effects::EVENT_GOES_FIRST, finish::Finisher, gate::Gate, intake::Intake,
-    job::UploadJob, ports::ObjectBody, upload::UploadPolicy,
+    job::UploadJob, ports::ObjectBody, task::Task, upload::UploadPolicy,
 };
 use sluice_lambda::http::{self, Request, Response};
 use sluice_media::{
@@ -19,7 +19,8 @@ use sluice_media::{
     limits::Limits,
 };
 use sluice_testing::{
-    CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryOriginals, MemoryQueue, MemoryTable, Probe, build,
+    CountingIds, FixedClock, MemoryGate, MemoryJobs, MemoryOriginals, MemoryQueue, MemoryTable, MemoryTasks,
+    Probe, build,
     probe::Pause,
     simulator::{
         BucketEvents, Engine, Function, Queue, QueueRules, Schedule, Stream,
@@ -100,6 +101,7 @@ pub fn deploy(engine: &Rc<Engine>, rules: &Rules, streamed: bool) -> Functions {
         let notify = notify(engine);
         engine.add_source(Stream::new(assets_written(&world.table), &notify));
         engine.add_source(Stream::new(jobs_written(&world.jobs), &notify));
+        engine.add_source(Stream::new(tasks_written(&world.tasks), &notify));
     }
     engine.add_source(schedule.clone());
     Functions {
@@ -299,6 +301,8 @@ fn notify(engine: &Engine) -> Function {
     let world = &engine.world;
     let ports = Rc::new(sluice_notify::handler::Ports {
         connections: world.table.clone(),
+        assets: world.table.clone(),
+        tasks: world.tasks.clone(),
         jobs: world.jobs.clone(),
         links: world.links.clone(),
         notifier: world.notifier.clone(),
@@ -338,15 +342,18 @@ fn assets_written(table: &MemoryTable) -> Written {
     Box::new(move |known| table.written_since(known).into_iter().map(change).collect())
 }
 
-/// A new state of an asset.
 fn change(asset: Asset) -> Change {
-    let key = format!("A#{}", asset.id());
-    let pk = key.clone();
+    change_of(format!("A#{}", asset.id()), "A".to_owned(), asset)
+}
+
+/// A new state of what lies in the table under this key.
+fn change_of(pk: String, sk: String, thing: impl serde::Serialize + 'static) -> Change {
+    let key = format!("{pk} {sk}");
     let image = move || {
-        let item: serde_dynamo::Item = serde_dynamo::to_item(&asset).unwrap();
+        let item: serde_dynamo::Item = serde_dynamo::to_item(&thing).unwrap();
         let mut image = serde_json::to_value(item).unwrap();
         image["pk"] = json!({ "S": pk });
-        image["sk"] = json!({ "S": "A" });
+        image["sk"] = json!({ "S": sk });
         image
     };
     Change { key, image: Rc::new(image) }
@@ -358,18 +365,15 @@ fn jobs_written(jobs: &MemoryJobs) -> Written {
     Box::new(move |known| jobs.written_since(known).into_iter().map(job_change).collect())
 }
 
-/// A new state of an upload job.
 fn job_change(job: UploadJob) -> Change {
-    let (pk, sk) = (format!("O#{}", job.owner()), format!("J#{}", job.request_id()));
-    let key = format!("{pk} {sk}");
-    let image = move || {
-        let item: serde_dynamo::Item = serde_dynamo::to_item(&job).unwrap();
-        let mut image = serde_json::to_value(item).unwrap();
-        image["pk"] = json!({ "S": pk });
-        image["sk"] = json!({ "S": sk });
-        image
-    };
-    Change { key, image: Rc::new(image) }
+    change_of(format!("O#{}", job.owner()), format!("J#{}", job.request_id()), job)
+}
+
+/// What the stream shows of tasks.
+fn tasks_written(tasks: &MemoryTasks) -> Written {
+    let tasks = tasks.clone();
+    let change = |task: Task| change_of(format!("K#{}", task.id), "K".to_owned(), task);
+    Box::new(move |known| tasks.written_since(known).into_iter().map(change).collect())
 }
 
 /// Makes derivatives that name the bytes they were made from.

@@ -160,6 +160,7 @@ impl Told {
                 let request_id = frame["job"]["request_id"].as_str().unwrap();
                 (format!("{}/{request_id}", self.devices[device].owner), &frame["job"])
             }
+            Some("task") => return self.hear_of_task(scene, device, &frame["task"]),
             Some("synced") => return self.synced(scene, device, frame),
             _ => return,
         };
@@ -179,6 +180,25 @@ impl Told {
         }
         let known = self.devices[device].known.entry(id).or_default();
         *known = seq.max(*known);
+    }
+
+    /// A task tells of its owner's assets alone, and of as many as it counts.
+    fn hear_of_task(&self, scene: &Scene, device: usize, task: &Value) {
+        let assets = task["assets"].as_array().unwrap();
+        let theirs = |id: &Value| {
+            let known = self.last.get(id.as_str().unwrap());
+            known.is_some_and(|(owner, _)| *owner == self.devices[device].owner)
+        };
+        if !assets.iter().all(theirs) {
+            broken(scene, 13, "told of somebody else's", task.to_string());
+        }
+        let refused = task["refused"].as_array().unwrap().len();
+        let count = |name: &str| usize::try_from(task[name].as_u64().unwrap()).unwrap();
+        let ended = count("done") + count("failed");
+        let is_over = task["status"] != "processing";
+        if count("total") != assets.len() + refused || is_over != (ended == count("total")) {
+            broken(scene, 13, "a task that doesn't add up", task.to_string());
+        }
     }
 
     /// A `sync` was answered: nothing that is older than its time may be missing.
