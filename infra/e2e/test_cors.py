@@ -46,6 +46,16 @@ def test_pages_can_read_answers_and_errors(alice, origin):
         assert answer.headers["access-control-allow-origin"] in (origin, "*")
 
 
+@pytest.mark.parametrize(("path", "token", "status"), [
+    ("/assets", None, 401), ("/assets", "Bearer no token", 403), ("/no/such/route", None, 404),
+])
+def test_pages_can_read_what_the_gateway_itself_refuses(deployment, origin, path, token, status):
+    headers = {"Origin": origin} | ({"Authorization": token} if token else {})
+    answer = bare_request("GET", deployment.http + path, headers=headers)
+    assert (answer.status_code, list(answer.json())) == (status, ["message"])
+    assert answer.headers["access-control-allow-origin"] in (origin, "*")
+
+
 def test_pages_can_put_a_file_and_read_its_etag(alice, origin):
     grant = alice.prepare("a.bin", 1000)
     headers = ",".join(grant["headers"])

@@ -51,12 +51,17 @@ async def execute(
     """An OPTIONS request that a route takes goes to that route's function, as on AWS, and its answer gets the API's CORS
     headers; only where no route takes it does the API answer by itself, as the emulator always does. tus asks by
     OPTIONS what a server can."""
+    names = {name.lower(): value for name, value in headers.items()}
     route = apigateway._match_route(api_id, method, path) if method == "OPTIONS" else None
     if route is None or (route.get("authorizationType") or "NONE") != "NONE":
-        return await _execute(
+        status, answered, content = await _execute(
             api_id, stage, path, method, headers, body, query_params, account, region, raw_query_string
         )
-    names = {name.lower(): value for name, value in headers.items()}
+        # the API's own refusals too (no token, a bad one, no route) have the CORS headers on AWS, or no page could read them
+        # (https://github.com/aws/aws-sam-cli/issues/9087)
+        if all(name.lower() != "access-control-allow-origin" for name in answered):
+            answered |= _cors_headers(api_id, names)
+        return status, answered, content
     integration = apigateway._integrations[api_id][route["target"].rsplit("/", 1)[-1]]
     route_path = route["routeKey"].partition(" ")[2]
     status, answered, content = await apigateway._invoke_lambda_proxy(
@@ -64,11 +69,15 @@ async def execute(
         apigateway._extract_path_params(route_path, path) or None,
         owner_account_id=account, owner_region=region, raw_query_string=raw_query_string,
     )
+    return status, answered | _cors_headers(api_id, names), content
+
+
+def _cors_headers(api_id: str, names: dict) -> dict:
     cors = apigateway._apis[api_id].get("corsConfiguration")
-    if cors and "origin" in names:
-        _, preflight, _ = apigateway._cors_preflight_response(cors, names["origin"])
-        answered |= {name: value for name, value in preflight.items() if name.startswith("Access-Control-")}
-    return status, answered, content
+    if not cors or "origin" not in names:
+        return {}
+    _, preflight, _ = apigateway._cors_preflight_response(cors, names["origin"])
+    return {name: value for name, value in preflight.items() if name.startswith("Access-Control-")}
 
 
 s3._get_object = get_object
