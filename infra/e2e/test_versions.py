@@ -21,10 +21,15 @@ def sha256(content: bytes) -> str:
 
 
 def update(user, asset_id: str, filename: str, content: bytes, **fields) -> dict:
-    """Sends a further version: the document once nothing more comes."""
+    """Sends a further version: the document once nothing more comes of it."""
     with user.live() as live:
+        # what happened before may be told still
+        known = user.asset(asset_id)["revision"]
         user.send(filename, content, asset_id=asset_id, **fields)
-        return live.follow(asset_id)[-1]["asset"]
+        return live.until(
+            lambda message: message["type"] == "asset" and message["asset"]["asset_id"] == asset_id
+            and message["seq"] > known and message["asset"]["poll"] is None,
+        )["asset"]
 
 
 def assert_shown(user, first, version: int = 1) -> dict:

@@ -83,11 +83,12 @@ where
             once.run(&owner, &request, || request.digest(), run).await
         }
         (&Method::GET, ["uploads", upload_id, "parts"]) => {
-            let parts = finisher.parts(&owner()?, upload_id, request.query("object_key")).await?;
+            let key = request.required_query("object_key")?;
+            let parts = finisher.parts(&owner()?, upload_id, key).await?;
             Ok(http::json(StatusCode::OK, &json!({ "parts": parts })))
         }
         (&Method::DELETE, ["uploads", upload_id]) => {
-            finisher.cancel(&owner()?, upload_id, request.query("object_key")).await?;
+            finisher.cancel(&owner()?, upload_id, request.required_query("object_key")?).await?;
             Ok(http::no_content())
         }
         (_, ["complete"]) => Ok(http::method_not_allowed(&request, &["POST"])),

@@ -149,8 +149,7 @@ where
     /// `upload_not_found` unless it is the owner's and open; `invalid_field` for a window outside of it.
     pub async fn window(&self, owner: &OwnerId, wanted: &Window) -> Result<Granted> {
         let upload_id: UploadId = wanted.upload_id.parse()?;
-        let (table, key) = (&self.intake.table, wanted.object_key.as_deref());
-        let asset = find::asset_of_upload(table, owner, &upload_id, key, Right::Change).await?;
+        let asset = find::asset_at(&self.intake.table, owner, &wanted.object_key, Right::Change).await?;
         let asset = asset.ok_or_else(Error::upload_not_found)?;
         let open = asset.open_grant().filter(|grant| grant.upload_id() == Some(&upload_id));
         if open.is_none_or(|grant| grant.parts().is_none()) {

@@ -83,8 +83,7 @@ pub struct PartsBody {
 #[expect(missing_docs, reason = "the wire's fields")]
 pub struct Window {
     pub upload_id: String,
-    /// S3's id of the upload is enough where it is missing.
-    pub object_key: Option<String>,
+    pub object_key: String,
     pub start_part: u64,
     /// A whole batch if the client doesn't say.
     pub batch_count: u64,
@@ -111,7 +110,7 @@ impl PartsBody {
         };
         Ok(Wants::Window(Window {
             upload_id,
-            object_key: self.object_key,
+            object_key: self.object_key.ok_or_else(|| missing("object_key"))?,
             start_part: self.start_part.ok_or_else(|| missing("start_part"))?,
             batch_count: self.batch_count.unwrap_or(u64::MAX),
         }))

@@ -207,7 +207,7 @@ impl Metadata {
     /// The first of these keys that has a value. The words that JavaScript puts where nothing is are none.
     pub fn get(&self, keys: &[&str]) -> Option<&str> {
         let find = |wanted: &&str| self.pairs.iter().find(|(key, _)| key == wanted)?.1.as_deref();
-        keys.iter().filter_map(find).find(|value| is_said(value))
+        keys.iter().filter_map(find).find(|value| !value.is_empty() && is_said(value))
     }
 
     /// What the client wishes to upload.

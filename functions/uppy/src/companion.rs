@@ -132,7 +132,7 @@ impl<P: Ports> Companion<P> {
     /// # Errors
     /// `upload_not_found`, or why the upload is over.
     pub async fn parts(&self, owner: &OwnerId, upload_id: &str, key: &str) -> Result<Vec<UploadedPart>> {
-        match self.finisher.parts(owner, upload_id, Some(key)).await {
+        match self.finisher.parts(owner, upload_id, key).await {
             Err(error) if error.code() == "upload_not_found" => {
                 let asset = self.owned(owner, key).await?.ok_or(error)?;
                 Err(why_over(&asset, &upload_id.parse()?))

@@ -155,7 +155,7 @@ async fn answer<P: Ports>(
             })
         }
         (&Method::DELETE, ["multipart", upload_id]) => {
-            companion.finisher.cancel(owner, upload_id, Some(key()?)).await?;
+            companion.finisher.cancel(owner, upload_id, key()?).await?;
             // never 204: Uppy 4 and 5 read JSON
             json!({})
         }

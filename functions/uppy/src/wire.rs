@@ -93,7 +93,7 @@ pub fn wanted(filename: &str, content_type: Option<&str>, metadata: Map<String, 
 fn text(metadata: &Map<String, Value>, name: &str) -> Result<Option<String>> {
     match metadata.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| is_said(text))),
+        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty() && is_said(text))),
         Some(Value::Number(number)) => Ok(Some(number.to_string())),
         Some(_) => Err(Error::invalid_field(name, "a text is expected")),
     }

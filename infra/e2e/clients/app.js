@@ -8,6 +8,7 @@ import Uppy from '@uppy/core'
 import GoldenRetriever from '@uppy/golden-retriever'
 import Tus from '@uppy/tus'
 import Dropzone from 'dropzone'
+import * as tus from 'tus-js-client'
 import { AwsS3 as AwsS3v5, GoldenRetriever as GoldenRetriever5, Uppy as Uppy5 } from './uppy5/index.js'
 
 const MULTIPART_OVER = 5 * 1024 * 1024
@@ -65,6 +66,8 @@ const makers = {
     })
   },
 }
+
+const AsyncFunction = (async () => {}).constructor
 
 function withUppy(Core, Retriever, uploader) {
   uppy = new Core({ id: 'sluice', autoProceed: false })
@@ -147,6 +150,14 @@ window.clients = {
     const ended = outcome()
     uppy.emit('restore-confirmed')
     return ended
+  },
+
+  // Runs code as a page would that loaded these libraries; `values` are constants of it.
+  run({ code, five, values }) {
+    const [file] = document.querySelector('#file').files
+    const libraries = five ? { Uppy: Uppy5, AwsS3: AwsS3v5 } : { Uppy, AwsS3, Tus, Dropzone, tus }
+    const scope = { ...libraries, ...values, file }
+    return new AsyncFunction(...Object.keys(scope), code)(...Object.values(scope))
   },
 
   drop() {

@@ -21,11 +21,11 @@ const pages = new Map()
 const uploads = new Map()
 
 const operations = {
-  // A page with a storage of its own, whose every request takes the way of the proxy.
+  // A page with a storage of its own, whose every request takes the way of the proxy, if there is one.
   async open({ page, proxy }) {
     browser ??= launch()
     origin ??= serve()
-    const context = await (await browser).newContext({ proxy: { server: proxy } })
+    const context = await (await browser).newContext(proxy ? { proxy: { server: proxy } } : {})
     const tab = await context.newPage()
     tab.setDefaultTimeout(CALL_MILLISECONDS)
     const said = []

@@ -73,15 +73,18 @@ async fn table() -> DynamoTable {
     let key =
         |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
     let keys = |hash: &str, range: &str| vec![key(hash, KeyType::Hash), key(range, KeyType::Range)];
-    let index = |name: &str, hash: &str, range: &str| {
+    let index = |name: &str, keys: Vec<KeySchemaElement>, projection: ProjectionType| {
         GlobalSecondaryIndex::builder()
             .index_name(name)
-            .set_key_schema(Some(keys(hash, range)))
-            .projection(Projection::builder().projection_type(ProjectionType::All).build())
+            .set_key_schema(Some(keys))
+            .projection(Projection::builder().projection_type(projection).build())
             .build()
             .unwrap()
     };
-    let attributes = ["pk", "sk", "owner_pk", "created_sk", "updated_sk", "deadline_shard", "deadline_at"];
+    let whole = |name: &str, hash: &str, range: &str| index(name, keys(hash, range), ProjectionType::All);
+    let uploads = vec![key("upload_id", KeyType::Hash)];
+    let attributes =
+        ["pk", "sk", "owner_pk", "created_sk", "updated_sk", "deadline_shard", "deadline_at", "upload_id"];
     let attribute = |name: &str| {
         let attribute = AttributeDefinition::builder().attribute_name(name);
         attribute.attribute_type(ScalarAttributeType::S).build().unwrap()
@@ -93,9 +96,10 @@ async fn table() -> DynamoTable {
         .billing_mode(BillingMode::PayPerRequest)
         .set_attribute_definitions(Some(attributes.map(attribute).to_vec()))
         .set_key_schema(Some(keys("pk", "sk")))
-        .global_secondary_indexes(index(schema::OWNER_CREATED, "owner_pk", "created_sk"))
-        .global_secondary_indexes(index(schema::OWNER_UPDATED, "owner_pk", "updated_sk"))
-        .global_secondary_indexes(index(schema::DEADLINES, "deadline_shard", "deadline_at"))
+        .global_secondary_indexes(whole(schema::OWNER_CREATED, "owner_pk", "created_sk"))
+        .global_secondary_indexes(whole(schema::OWNER_UPDATED, "owner_pk", "updated_sk"))
+        .global_secondary_indexes(whole(schema::DEADLINES, "deadline_shard", "deadline_at"))
+        .global_secondary_indexes(index(schema::UPLOADS, uploads, ProjectionType::KeysOnly))
         .send()
         .await
         .unwrap();

@@ -33,18 +33,13 @@ pub async fn asset_at(
     Ok(asset(table, caller, key.asset_id(), right).await?.filter(|asset| *asset.key() == key))
 }
 
-/// The asset of this multipart upload, if the caller has the right to it. Clients say its object key as well, or S3's id of
-/// the upload alone: then only the last upload of an asset is found.
+/// The asset whose last multipart upload this is, if the caller has the right to it.
 pub async fn asset_of_upload(
     table: &impl AssetRepository,
     caller: &OwnerId,
     upload_id: &UploadId,
-    key: Option<&str>,
     right: Right,
 ) -> Result<Option<Asset>> {
-    if let Some(key) = key {
-        return asset_at(table, caller, key, right).await;
-    }
     let Some(id) = table.by_upload(upload_id).await? else { return Ok(None) };
     // the index may show what was so a moment ago
     Ok(asset(table, caller, id, right).await?.filter(|asset| asset.upload_id() == Some(upload_id)))

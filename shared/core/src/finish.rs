@@ -69,9 +69,9 @@ where
     pub async fn complete(&self, owner: &OwnerId, completion: &Completion) -> Result<Asset> {
         let mut asset = match (&completion.object_key, completion.upload_id()) {
             (None, None) => return Err(Error::invalid_field("object_key", "is missing")),
-            (None, Some(upload_id)) => {
-                self.asset_of_upload(owner, upload_id, None).await?.ok_or_else(Error::upload_not_found)?
-            }
+            (None, Some(upload_id)) => find::asset_of_upload(&self.table, owner, upload_id, Right::Change)
+                .await?
+                .ok_or_else(Error::upload_not_found)?,
             (Some(key), _) => find::asset_at(&self.table, owner, key, Right::Change)
                 .await?
                 .ok_or_else(Error::asset_not_found)?,
@@ -208,7 +208,7 @@ where
         &self,
         owner: &OwnerId,
         upload_id: &str,
-        object_key: Option<&str>,
+        object_key: &str,
     ) -> Result<Vec<UploadedPart>> {
         let (asset, upload_id) = self.open_upload(owner, upload_id, object_key).await?;
         if asset.grant().and_then(Grant::upload_id) != Some(&upload_id) {
@@ -221,7 +221,7 @@ where
     ///
     /// # Errors
     /// `upload_not_found` unless it is the owner's; `already_uploaded` once the object is there: it stays.
-    pub async fn cancel(&self, owner: &OwnerId, upload_id: &str, object_key: Option<&str>) -> Result<()> {
+    pub async fn cancel(&self, owner: &OwnerId, upload_id: &str, object_key: &str) -> Result<()> {
         let (asset, upload_id) = self.open_upload(owner, upload_id, object_key).await?;
         match asset.grant() {
             Some(grant) if grant.upload_id() == Some(&upload_id) => {
@@ -240,20 +240,11 @@ where
         &self,
         owner: &OwnerId,
         upload_id: &str,
-        object_key: Option<&str>,
+        object_key: &str,
     ) -> Result<(Asset, UploadId)> {
         let upload_id = upload_id.parse()?;
-        let asset = self.asset_of_upload(owner, &upload_id, object_key).await?;
+        let asset = find::asset_at(&self.table, owner, object_key, Right::Change).await?;
         Ok((asset.ok_or_else(Error::upload_not_found)?, upload_id))
-    }
-
-    async fn asset_of_upload(
-        &self,
-        owner: &OwnerId,
-        upload_id: &UploadId,
-        object_key: Option<&str>,
-    ) -> Result<Option<Asset>> {
-        find::asset_of_upload(&self.table, owner, upload_id, object_key, Right::Change).await
     }
 }
 

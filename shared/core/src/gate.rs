@@ -445,9 +445,9 @@ impl<G: GateFunction> Gate<G> {
 }
 
 /// Whether a client says anything by this text: `String(undefined)` and `String(null)` are what JavaScript puts where nothing
-/// is, and forms send a field that nobody filled in.
+/// is.
 pub fn is_said(text: &str) -> bool {
-    !matches!(text, "" | "null" | "undefined")
+    !matches!(text, "null" | "undefined")
 }
 
 /// What a client says, if it says anything.
