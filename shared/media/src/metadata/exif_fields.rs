@@ -2,7 +2,7 @@
 //!
 //! Every field stands alone: one that makes no sense is left out, the others stay.
 
-use super::{Gps, Metadata, clean, fraction_digits, local_time, round, utc_offset};
+use super::{Found, Gps, charset, clean, exposure, fraction_digits, local_time, round, utc_offset};
 use crate::{
     exif::Exif,
     ifd::{Entry, Ifd},
@@ -38,33 +38,26 @@ const GPS_ALTITUDE_REF: u16 = 5;
 const GPS_ALTITUDE: u16 = 6;
 
 impl Exif<'_> {
-    /// Writes the fields that are known.
-    pub(super) fn fill(&self, metadata: &mut Metadata) {
-        metadata.camera_make = text(self.main, MAKE);
-        metadata.camera_model = text(self.main, MODEL);
-        metadata.lens = text(self.photo, LENS_MODEL);
-        metadata.exposure = self.exposure();
-        metadata.f_number = positive(self.photo, F_NUMBER);
-        metadata.iso = uint(self.photo, SENSITIVITY).filter(|iso| *iso > 0);
-        metadata.focal_length = positive(self.photo, FOCAL_LENGTH);
-        metadata.taken_at = self.taken_at();
-        metadata.gps = self.gps();
-        metadata.description = text(self.main, IMAGE_DESCRIPTION);
-        metadata.artist = text(self.main, ARTIST);
-        metadata.copyright = text(self.main, COPYRIGHT);
-        metadata.rating = uint(self.main, RATING)
-            .and_then(|stars| i8::try_from(stars).ok())
-            .filter(|stars| (1..=5).contains(stars));
-    }
-
-    fn exposure(&self) -> Option<String> {
-        let seconds = entry(self.photo, EXPOSURE_TIME)?.rational(0)?;
-        if seconds <= 0.0 {
-            None
-        } else if seconds < 0.3 {
-            Some(format!("1/{}", (1.0 / seconds).round()))
-        } else {
-            Some(round(seconds, 10.0).to_string())
+    /// Reads the fields that are known.
+    pub(super) fn read(&self) -> Found {
+        Found {
+            camera_make: text(self.main, MAKE),
+            camera_model: text(self.main, MODEL),
+            lens: text(self.photo, LENS_MODEL),
+            exposure: entry(self.photo, EXPOSURE_TIME).and_then(|entry| entry.rational(0)).and_then(exposure),
+            f_number: positive(self.photo, F_NUMBER),
+            iso: uint(self.photo, SENSITIVITY).filter(|iso| *iso > 0),
+            focal_length: positive(self.photo, FOCAL_LENGTH),
+            taken_at: self.taken_at(),
+            changed_at: self.moment(self.main, DATE_TIME, SUB_SEC_TIME, OFFSET_TIME),
+            gps: self.gps(),
+            description: text(self.main, IMAGE_DESCRIPTION),
+            artist: text(self.main, ARTIST),
+            copyright: text(self.main, COPYRIGHT),
+            rating: uint(self.main, RATING)
+                .and_then(|stars| i8::try_from(stars).ok())
+                .filter(|stars| (1..=5).contains(stars)),
+            ..Found::default()
         }
     }
 
@@ -87,22 +80,22 @@ impl Exif<'_> {
         Some(Gps { latitude, longitude, altitude })
     }
 
-    /// Original time first, then digitized, then the file's own.
+    /// Original time first, then digitized.
     fn taken_at(&self) -> Option<String> {
-        [
-            (self.photo, DATE_TIME_ORIGINAL, SUB_SEC_TIME_ORIGINAL, OFFSET_TIME_ORIGINAL),
-            (self.photo, DATE_TIME_DIGITIZED, SUB_SEC_TIME_DIGITIZED, OFFSET_TIME_DIGITIZED),
-            (self.main, DATE_TIME, SUB_SEC_TIME, OFFSET_TIME),
-        ]
-        .into_iter()
-        .find_map(|(ifd, time, fraction, offset)| {
-            let moment = ascii(ifd, time).and_then(local_time)?;
-            let fraction = ascii(self.photo, fraction).map(fraction_digits).unwrap_or_default();
-            // Cameras that know one offset often write only `OffsetTime`.
-            let offset =
-                ascii(self.photo, offset).or_else(|| ascii(self.photo, OFFSET_TIME)).and_then(utc_offset);
-            Some(format!("{moment}{fraction}{}", offset.unwrap_or_default()))
-        })
+        let original =
+            || self.moment(self.photo, DATE_TIME_ORIGINAL, SUB_SEC_TIME_ORIGINAL, OFFSET_TIME_ORIGINAL);
+        let digitized =
+            || self.moment(self.photo, DATE_TIME_DIGITIZED, SUB_SEC_TIME_DIGITIZED, OFFSET_TIME_DIGITIZED);
+        original().or_else(digitized)
+    }
+
+    fn moment(&self, ifd: Option<Ifd<'_>>, time: u16, fraction: u16, offset: u16) -> Option<String> {
+        let moment = ascii(ifd, time).and_then(local_time)?;
+        let fraction = ascii(self.photo, fraction).map(fraction_digits).unwrap_or_default();
+        // Cameras that know one offset often write only `OffsetTime`.
+        let offset =
+            ascii(self.photo, offset).or_else(|| ascii(self.photo, OFFSET_TIME)).and_then(utc_offset);
+        Some(format!("{moment}{fraction}{}", offset.unwrap_or_default()))
     }
 }
 
@@ -122,11 +115,6 @@ fn positive(ifd: Option<Ifd<'_>>, tag: u16) -> Option<f64> {
     entry(ifd, tag)?.rational(0).map(|value| round(value, 1e3)).filter(|value| *value > 0.0)
 }
 
-/// Text as writers really write it: UTF-8 where EXIF asks for ASCII, or else Latin-1.
 fn text(ifd: Option<Ifd<'_>>, tag: u16) -> Option<String> {
-    let bytes = ascii(ifd, tag)?;
-    match std::str::from_utf8(bytes) {
-        Ok(text) => clean(text),
-        Err(_) => clean(&bytes.iter().copied().map(char::from).collect::<String>()),
-    }
+    clean(&charset::utf8_or_windows(ascii(ifd, tag)?))
 }

@@ -194,7 +194,14 @@ fn xmp_is_read_wherever_a_format_keeps_it() {
         bytes.extend(b"\0;");
         bytes
     };
+    let png_behind = {
+        let bytes = png(&image, &plain);
+        let text = chunk(b"iTXt", &[b"XML:com.adobe.xmp\0\0\0\0\0", packet.as_bytes()].concat());
+        let (all, end) = bytes.split_at(bytes.len() - 12);
+        [all, &text, end].concat()
+    };
     for (name, bytes) in [
+        ("png behind its pixels", png_behind),
         ("jpeg", jpeg),
         ("png", png_with(false)),
         ("compressed png", png_with(true)),
@@ -274,6 +281,141 @@ fn exif_goes_before_xmp_and_xmp_before_iptc() {
     assert_eq!(found.keywords, ["coffee", "cup"]);
     // An orientation in XMP is what an editor saw, not how the pixels are stored.
     assert_eq!(found.orientation, Some(1));
+}
+
+/// A photo with EXIF fields, an XMP packet and IPTC datasets, each as far as given.
+fn described(exif: Vec<(u16, Field)>, packet: &str, datasets: &[(u8, &[u8])]) -> Vec<u8> {
+    let exif = (!exif.is_empty()).then(|| tiff(b"II*\0", vec![exif]));
+    let mut bytes = jpeg(&quarters(16, 16), &Around { exif, icc: None });
+    if !packet.is_empty() {
+        let packet = [b"http://ns.adobe.com/xap/1.0/\0", packet.as_bytes()].concat();
+        bytes = with_segment(&bytes, 0xE1, &packet);
+    }
+    if datasets.is_empty() { bytes } else { with_segment(&bytes, 0xED, &iptc(datasets)) }
+}
+
+#[test]
+fn the_day_of_the_last_edit_is_the_last_word_on_when_it_was_taken() {
+    let sources = 7;
+    for first in 0..sources {
+        let has = |source: usize| source >= first;
+        let mut photo = Vec::new();
+        if has(0) {
+            photo.push((0x9003, Field::Text("2000:01:01 00:00:00")));
+        }
+        if has(1) {
+            photo.push((0x9004, Field::Text("2001:01:01 00:00:00")));
+        }
+        let attributes = [
+            (2, "exif:DateTimeOriginal='2002-01-01T00:00:00'"),
+            (3, "photoshop:DateCreated='2003-01-01T00:00:00'"),
+            (5, "xmp:CreateDate='2005-01-01T00:00:00'"),
+        ];
+        let attributes = attributes.iter().filter(|(source, _)| has(*source)).map(|(_, text)| *text);
+        let modified = "xmp:ModifyDate='2009-01-01T00:00:00'";
+        let packet = xmp(&attributes.chain([modified]).collect::<Vec<_>>().join(" "), "");
+        let datasets: &[(u8, &[u8])] = if has(4) { &[(55, b"20040101"), (60, b"000000")] } else { &[] };
+        let exif = vec![(306, Field::Text("2006:01:01 00:00:00")), (0x8769, Field::Directory(photo))];
+        let found = read(&described(exif, &packet, datasets)).taken_at;
+        assert_eq!(found, Some(format!("200{first}-01-01T00:00:00")));
+    }
+}
+
+#[test]
+fn a_day_without_a_time_is_better_than_the_day_of_another_event() {
+    let edited = || vec![(306, Field::Text("2024:05:09 12:00:00"))];
+    let taken =
+        |packet: &str, datasets: &[(u8, &[u8])]| read(&described(edited(), packet, datasets)).taken_at;
+    let day = Some("2024-05-01".to_owned());
+    assert_eq!(taken("", &[(55, b"20240501")]), day);
+    assert_eq!(taken(&xmp("photoshop:DateCreated='2024-05-01'", ""), &[]), day);
+    let both = xmp("photoshop:DateCreated='2024-05-01' xmp:CreateDate='2024-05-01T08:00:00Z'", "");
+    assert_eq!(taken(&both, &[]).as_deref(), Some("2024-05-01T08:00:00Z"));
+    assert_eq!(taken("", &[(55, b"00000000")]).as_deref(), Some("2024-05-09T12:00:00"));
+}
+
+#[test]
+fn the_camera_is_known_by_xmp_where_exif_is_lost() {
+    let namespaces = "xmlns:aux='http://ns.adobe.com/exif/1.0/aux/' xmlns:exifEX='http://cipa.jp/exif/1.0/'";
+    let settings =
+        "exif:ExposureTime='10/2500' exif:FNumber='28/10' exif:FocalLength='50/1' tiff:Model='EOS R5'";
+    let seq = "<exif:ISOSpeedRatings><rdf:Seq><rdf:li>400</rdf:li></rdf:Seq></exif:ISOSpeedRatings>";
+    let by_aux = xmp(
+        &format!("{namespaces} {settings} aux:Lens='RF50mm F1.8'"),
+        &format!("<tiff:Make>Canon</tiff:Make>{seq}"),
+    );
+    let by_ex = xmp(
+        &format!(
+            "{namespaces} {settings} tiff:Make='Canon' exifEX:LensModel='RF50mm F1.8' aux:Lens='50.0 mm' \
+             exifEX:PhotographicSensitivity='400'"
+        ),
+        "",
+    );
+    for packet in [by_aux, by_ex] {
+        let expected = json!({
+            "orientation": 1,
+            "camera_make": "Canon",
+            "camera_model": "EOS R5",
+            "lens": "RF50mm F1.8",
+            "exposure": "1/250",
+            "f_number": 2.8,
+            "iso": 400,
+            "focal_length": 50.0,
+        });
+        assert_eq!(told(&described(Vec::new(), &packet, &[])), expected);
+        let exif = vec![(271, Field::Text("by EXIF"))];
+        assert_eq!(read(&described(exif, &packet, &[])).camera_make.as_deref(), Some("by EXIF"));
+    }
+}
+
+#[test]
+fn what_stands_behind_a_packet_is_not_its_own() {
+    let packet = packet();
+    let bare = &packet[packet.find("<x:xmpmeta").unwrap()..packet.find("<?xpacket end").unwrap()];
+    let rdf = {
+        let attributes = "xmlns:x='adobe:ns:meta/'";
+        let inner = &bare[bare.find("<rdf:RDF").unwrap()..bare.find("</x:xmpmeta>").unwrap()];
+        assert!(!inner.contains(attributes));
+        inner
+    };
+    for text in [
+        format!("{packet}</x:xmpmeta>\n<?xpacket end='w'?>"),
+        format!("{packet}{packet}"),
+        format!("{packet} \0\0 & <b> \u{1}"),
+        format!("{bare} text behind its end >"),
+        format!("{rdf}</x:xmpmeta>"),
+        format!("\u{feff}  {packet}"),
+        bare.replace("x:xmpmeta", "x:xapmeta"),
+        bare.replace("<x:xmpmeta", "<meta:m")
+            .replace("</x:xmpmeta", "</meta:m")
+            .replace("xmlns:x=", "xmlns:meta="),
+    ] {
+        assert_eq!(told(&described(Vec::new(), &text, &[])), by_packet(), "{text}");
+    }
+    let plain = jpeg(&quarters(16, 16), &Around::default());
+    let broken = [b"http://ns.adobe.com/xap/1.0/\0", packet.as_bytes(), b"\xFF\xFE\x80"].concat();
+    assert_eq!(told(&with_segment(&plain, 0xE1, &broken)), by_packet());
+}
+
+#[test]
+fn packets_of_two_and_four_bytes_a_letter_are_read() {
+    let plain = jpeg(&quarters(16, 16), &Around::default());
+    let marked = packet();
+    let unmarked = marked.replace('\u{feff}', "");
+    for packet in [&marked, &unmarked, &format!("\u{feff}{unmarked}")] {
+        let utf16 = |order: fn(u16) -> [u8; 2]| packet.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+        let utf32 =
+            |order: fn(u32) -> [u8; 4]| packet.chars().map(u32::from).flat_map(order).collect::<Vec<u8>>();
+        for written in [
+            utf16(u16::to_le_bytes),
+            utf16(u16::to_be_bytes),
+            utf32(u32::to_le_bytes),
+            utf32(u32::to_be_bytes),
+        ] {
+            let segment = [b"http://ns.adobe.com/xap/1.0/\0".as_slice(), &written, b"\0"].concat();
+            assert_eq!(told(&with_segment(&plain, 0xE1, &segment)), by_packet());
+        }
+    }
 }
 
 #[test]
