@@ -44,7 +44,7 @@ impl Exif<'_> {
             camera_make: text(self.main, MAKE),
             camera_model: text(self.main, MODEL),
             lens: text(self.photo, LENS_MODEL),
-            exposure: entry(self.photo, EXPOSURE_TIME).and_then(|entry| entry.rational(0)).and_then(exposure),
+            exposure: number(self.photo, EXPOSURE_TIME).and_then(exposure),
             f_number: positive(self.photo, F_NUMBER),
             iso: uint(self.photo, SENSITIVITY).filter(|iso| *iso > 0),
             focal_length: positive(self.photo, FOCAL_LENGTH),
@@ -64,18 +64,23 @@ impl Exif<'_> {
     fn gps(&self) -> Option<Gps> {
         let coordinate = |tag, reference, opposite: u8, limit: f64| {
             let entry = entry(self.gps, tag)?;
-            let [degrees, minutes, seconds] = [entry.rational(0)?, entry.rational(1)?, entry.rational(2)?];
-            let unsigned = degrees + minutes / 60.0 + seconds / 3_600.0;
-            let opposite = ascii(self.gps, reference)?.first()?.to_ascii_uppercase() == opposite;
+            // Degrees, minutes and seconds; some write whole degrees with a fraction and leave the others out.
+            let parts = (0..entry.count().min(3)).map(|index| entry.number(index));
+            let parts = parts.collect::<Option<Vec<f64>>>()?;
+            let (first, negative) = (*parts.first()?, parts.iter().any(|part| *part < 0.0));
+            let rest = parts[1..].iter().zip([60.0, 3_600.0]).map(|(part, scale)| part.abs() / scale);
+            let unsigned = first.abs() + rest.sum::<f64>();
+            // Who writes a sign means it, whatever the reference says.
+            let opposite = negative || ascii(self.gps, reference)?.first()?.to_ascii_uppercase() == opposite;
             let signed = if opposite { -unsigned } else { unsigned };
             (unsigned <= limit).then(|| round(signed, 1e7))
         };
         let latitude = coordinate(GPS_LATITUDE, GPS_LATITUDE_REF, b'S', 90.0)?;
         let longitude = coordinate(GPS_LONGITUDE, GPS_LONGITUDE_REF, b'W', 180.0)?;
-        let altitude = entry(self.gps, GPS_ALTITUDE).and_then(|entry| entry.rational(0)).map(|metres| {
+        let altitude = number(self.gps, GPS_ALTITUDE).map(|metres| {
             // 1 and, since EXIF 3.0, 3 mean below the reference.
-            let below = matches!(uint(self.gps, GPS_ALTITUDE_REF), Some(1 | 3));
-            round(if below { -metres } else { metres }, 1e3)
+            let below = metres < 0.0 || matches!(uint(self.gps, GPS_ALTITUDE_REF), Some(1 | 3));
+            round(if below { -metres.abs() } else { metres }, 1e3)
         });
         Some(Gps { latitude, longitude, altitude })
     }
@@ -111,8 +116,12 @@ fn uint(ifd: Option<Ifd<'_>>, tag: u16) -> Option<u32> {
     entry(ifd, tag)?.uint(0)
 }
 
+fn number(ifd: Option<Ifd<'_>>, tag: u16) -> Option<f64> {
+    entry(ifd, tag)?.number(0)
+}
+
 fn positive(ifd: Option<Ifd<'_>>, tag: u16) -> Option<f64> {
-    entry(ifd, tag)?.rational(0).map(|value| round(value, 1e3)).filter(|value| *value > 0.0)
+    number(ifd, tag).map(|value| round(value, 1e3)).filter(|value| *value > 0.0)
 }
 
 fn text(ifd: Option<Ifd<'_>>, tag: u16) -> Option<String> {

@@ -368,6 +368,100 @@ fn the_camera_is_known_by_xmp_where_exif_is_lost() {
     }
 }
 
+/// The types that a number may be of: number, bytes of a value, and how one is stored.
+const NUMERIC: [(u16, usize, fn(u32) -> Vec<u8>); 11] = [
+    (1, 1, |value| vec![u8::try_from(value).unwrap()]),
+    (6, 1, |value| vec![u8::try_from(value).unwrap()]),
+    (3, 2, |value| u16::try_from(value).unwrap().to_le_bytes().to_vec()),
+    (8, 2, |value| u16::try_from(value).unwrap().to_le_bytes().to_vec()),
+    (4, 4, |value| value.to_le_bytes().to_vec()),
+    (9, 4, |value| value.to_le_bytes().to_vec()),
+    (13, 4, |value| value.to_le_bytes().to_vec()),
+    (5, 8, |value| [(2 * value).to_le_bytes(), 2_u32.to_le_bytes()].concat()),
+    (10, 8, |value| [(2 * value).wrapping_neg().to_le_bytes(), 2_u32.wrapping_neg().to_le_bytes()].concat()),
+    (11, 4, |value| f32::from(u16::try_from(value).unwrap()).to_le_bytes().to_vec()),
+    (12, 8, |value| f64::from(value).to_le_bytes().to_vec()),
+];
+
+#[test]
+fn every_number_is_read_by_whatever_type_it_is_written() {
+    for (kind, size, stored) in NUMERIC {
+        let values =
+            |values: &[u32]| Field::Values(kind, size, values.iter().copied().flat_map(stored).collect());
+        let one = |value: u32| values(&[value]);
+        let photo = vec![(0x829A, one(2)), (0x829D, one(4)), (0x8827, one(100)), (0x920A, one(50))];
+        let gps = vec![
+            (1, Field::Text("S")),
+            (2, values(&[33, 51, 36])),
+            (3, Field::Text("E")),
+            (4, values(&[120, 30])),
+            (5, one(1)),
+            (6, one(12)),
+        ];
+        let exif = vec![
+            (274, one(6)),
+            (0x4746, one(3)),
+            (0x8769, Field::Directory(photo)),
+            (0x8825, Field::Directory(gps)),
+        ];
+        let expected = json!({
+            "orientation": 6,
+            "exposure": "2",
+            "f_number": 4.0,
+            "iso": 100,
+            "focal_length": 50.0,
+            "rating": 3,
+            "gps": {"latitude": -33.86, "longitude": 120.5, "altitude": -12.0},
+        });
+        assert_eq!(told(&described(exif, "", &[])), expected, "type {kind}");
+
+        // One byte is too short for where a directory lies.
+        if size > 1 {
+            let exif = vec![
+                (0x8769, Field::DirectoryAs(kind, stored, vec![(0x8827, one(100))])),
+                (
+                    0x8825,
+                    Field::DirectoryAs(
+                        kind,
+                        stored,
+                        vec![(1, Field::Text("N")), (2, one(1)), (3, Field::Text("W")), (4, one(2))],
+                    ),
+                ),
+            ];
+            let expected = json!({
+                "orientation": 1,
+                "iso": 100,
+                "gps": {"latitude": 1.0, "longitude": -2.0},
+            });
+            assert_eq!(told(&described(exif, "", &[])), expected, "type {kind}");
+        }
+    }
+}
+
+#[test]
+fn a_signed_place_is_where_its_sign_says() {
+    let place = |latitude: i32, reference: Field, seconds: i32| {
+        let fractions = |parts: [i32; 3]| {
+            let pairs = parts.iter().flat_map(|part| [part.to_le_bytes(), 1_i32.to_le_bytes()].concat());
+            Field::Values(10, 8, pairs.collect())
+        };
+        let gps = vec![
+            (1, reference),
+            (2, fractions([latitude, 30, seconds])),
+            (3, Field::Text("E")),
+            (4, fractions([10, 0, 0])),
+        ];
+        read(&described(vec![(0x8825, Field::Directory(gps))], "", &[])).gps.map(|gps| gps.latitude)
+    };
+    assert_eq!(place(10, Field::Text("N"), 0), Some(10.5));
+    assert_eq!(place(10, Field::Text("S"), 0), Some(-10.5));
+    assert_eq!(place(-10, Field::Text("S"), 0), Some(-10.5));
+    assert_eq!(place(-10, Field::Text("N"), 0), Some(-10.5));
+    assert_eq!(place(-10, Field::Text(""), 0), Some(-10.5));
+    assert_eq!(place(10, Field::Text(""), 0), None);
+    assert_eq!(place(90, Field::Text("N"), 0), None);
+}
+
 #[test]
 fn what_stands_behind_a_packet_is_not_its_own() {
     let packet = packet();
