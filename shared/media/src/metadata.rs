@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::{
     error::{MediaError, contained},
+    exif::Exif,
     facts::{Facts, upright},
     formats::{self, Image},
 };
@@ -180,8 +181,9 @@ fn read_contained(bytes: &[u8]) -> Metadata {
         ..Found::default()
     };
     let xmp = blocks.xmp.as_deref().map(xmp::read);
-    let iptc = blocks.iptc.map(iptc::read);
-    let found = [Some(blocks.exif.read()), Some(own), xmp, iptc].into_iter().flatten();
+    let iptc = blocks.iptc.as_deref().map(iptc::read);
+    let coded = blocks.coded_exif.as_deref().map(|tiff| Exif::new(tiff).read());
+    let found = [Some(blocks.exif.read()), coded, Some(own), xmp, iptc].into_iter().flatten();
     metadata.take(found.reduce(Found::or).unwrap_or_default());
     metadata
 }

@@ -3,10 +3,12 @@
 mod decode;
 pub(crate) mod encode;
 mod header;
+mod text;
 
-use std::io::Read;
+use std::{borrow::Cow, io::Read};
 
 pub(crate) use self::header::Png as Head;
+use self::text::Profiles;
 use crate::{
     blocks::Blocks,
     decode::{
@@ -58,6 +60,12 @@ impl<'a> Format<'a> for Head<'a> {
     }
 
     fn blocks(_bytes: &'a [u8], header: &Header<'a, Self>) -> Blocks<'a> {
-        Blocks { xmp: header.head.xmp(), ..Blocks::of(&header.facts) }
+        let Profiles { exif, xmp, iptc } = Profiles::read(&header.head.profiles);
+        Blocks {
+            coded_exif: exif,
+            xmp: header.head.xmp().or(xmp.map(Cow::Owned)),
+            iptc: iptc.map(Cow::Owned),
+            ..Blocks::of(&header.facts)
+        }
     }
 }

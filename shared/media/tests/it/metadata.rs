@@ -283,6 +283,98 @@ fn exif_goes_before_xmp_and_xmp_before_iptc() {
     assert_eq!(found.orientation, Some(1));
 }
 
+/// A profile as ImageMagick writes it into a text chunk.
+fn raw_profile(kind: &[u8; 4], name: &str, profile: &[u8]) -> Vec<u8> {
+    use std::fmt::Write;
+    let mut text = format!("\n{name}\n{:8}\n", profile.len());
+    for line in profile.chunks(36) {
+        for byte in line {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        text.push('\n');
+    }
+    let keyword = format!("Raw profile type {name}\0");
+    let content = match kind {
+        b"tEXt" => text.into_bytes(),
+        b"zTXt" => [&[0], &deflated(text.as_bytes())[..]].concat(),
+        _ => [b"\x01\0\0\0", &deflated(text.as_bytes())[..]].concat(),
+    };
+    chunk(kind, &[keyword.as_bytes(), &content].concat())
+}
+
+#[test]
+fn profiles_in_text_chunks_of_a_png_are_read() {
+    let exif = tiff(
+        b"II*\0",
+        vec![vec![
+            (271, Field::Text("Canon")),
+            (274, Field::Short(6)),
+            (0x8298, Field::Text("CC0")),
+            (0x8769, Field::Directory(vec![(0x9003, Field::Text("2024:05:01 12:30:59"))])),
+        ]],
+    );
+    let segment = [b"Exif\0\0", &exif[..]].concat();
+    let resource = iptc(&[(90, b"Paris")]);
+    let packet = packet();
+    let xmp_segment = [b"http://ns.adobe.com/xap/1.0/\0", packet.as_bytes()].concat();
+    let plain = png(&image::DynamicImage::ImageRgb8(quarters(16, 8)), &Around::default());
+    let by_exif = json!({
+        "orientation": 6,
+        "camera_make": "Canon",
+        "taken_at": "2024-05-01T12:30:59",
+        "copyright": "CC0",
+    });
+    let by_iptc = json!({"orientation": 1, "city": "Paris"});
+    for kind in [b"tEXt", b"zTXt", b"iTXt"] {
+        for (name, profile, expected) in [
+            ("exif", &segment[..], &by_exif),
+            ("exif", &exif, &by_exif),
+            ("APP1", &segment, &by_exif),
+            ("APP1", &xmp_segment, &by_packet()),
+            ("xmp", packet.as_bytes(), &by_packet()),
+            ("iptc", &resource, &by_iptc),
+            ("iptc", &resource[14..], &by_iptc),
+            ("iptc", &resource[26..], &by_iptc),
+            ("8bim", &resource[14..], &by_iptc),
+        ] {
+            let text = raw_profile(kind, name, profile);
+            let (all, end) = plain.split_at(plain.len() - 12);
+            let before = [&plain[..33], &text, &plain[33..]].concat();
+            let behind = [all, &text, end].concat();
+            for bytes in [before, behind] {
+                assert_eq!(told(&bytes), *expected, "{name} in {}", kind.escape_ascii());
+                let turned = expected["orientation"] == 6;
+                let upright = if turned { (8, 16) } else { (16, 8) };
+                let streamed = sluice_media::input::Input::stream(bytes.len() as u64, &bytes[..]);
+                let limits = crate::support::limits();
+                let profile = crate::support::only(16, sluice_media::derive::OutputFormat::Png);
+                for input in [sluice_media::input::Input::from(&bytes), streamed] {
+                    let made = sluice_media::derive::derive(input, &profile, &limits).unwrap();
+                    assert_eq!((made.derivatives[0].width, made.derivatives[0].height), upright, "{name}");
+                }
+            }
+        }
+    }
+    // What the file says where its own format has room for it goes first.
+    let own = chunk(b"eXIf", &tiff(b"II*\0", vec![vec![(274, Field::Short(3))]]));
+    let both = [&plain[..33], &raw_profile(b"zTXt", "exif", &exif), &own, &plain[33..]].concat();
+    let found = read(&both);
+    assert_eq!((found.orientation, found.camera_make.as_deref()), (Some(3), Some("Canon")));
+}
+
+#[test]
+fn broken_profiles_in_text_chunks_give_nothing_and_take_no_time() {
+    let started = std::time::Instant::now();
+    let plain = png(&image::DynamicImage::ImageRgb8(quarters(16, 8)), &Around::default());
+    let named = |content: &[u8]| chunk(b"zTXt", &[b"Raw profile type exif\0\0", content].concat());
+    let bomb = deflated(&[b"\nexif\n 999999999\n".to_vec(), vec![b'4'; 64 << 20]].concat());
+    for content in [&b""[..], b"\x78", &deflated(b""), &deflated(b"\nexif\n 4\nMM"), &bomb] {
+        let bytes = [&plain[..33], &named(content).repeat(20), &plain[33..]].concat();
+        assert_eq!(told(&bytes), json!({"orientation": 1}));
+    }
+    assert!(started.elapsed().as_secs() < 5);
+}
+
 /// A photo with EXIF fields, an XMP packet and IPTC datasets, each as far as given.
 fn described(exif: Vec<(u16, Field)>, packet: &str, datasets: &[(u8, &[u8])]) -> Vec<u8> {
     let exif = (!exif.is_empty()).then(|| tiff(b"II*\0", vec![exif]));

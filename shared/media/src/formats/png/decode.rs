@@ -38,7 +38,10 @@ use crate::{
     error::{MediaError, Warning},
     exif::orientation_of,
     facts::Header,
-    formats::png::header::{ColourType, Png},
+    formats::png::{
+        header::{ColourType, Png},
+        text::{MAX_TEXT_BYTES, Profiles, Text},
+    },
 };
 
 /// Bytes that are inflated at a time, so that they are still in the cache when their filters are undone.
@@ -89,7 +92,13 @@ pub(crate) fn stream(
     let mut inflater = Inflater::new(reader, *b"IDAT");
     let mut still = still(&mut inflater, png, want)?;
     if png.exif.is_none() {
-        still.orientation = inflater.data.exif()?.and_then(|exif| orientation_of(&exif));
+        // What stands behind the pixels counts as it does where the whole file is known: `eXIf` before any text.
+        let Behind { exif, profile } = inflater.data.behind()?;
+        still.orientation = match exif {
+            Some(exif) => Some(orientation_of(&exif).unwrap_or(1)),
+            None if Profiles::read(&png.profiles).exif.is_some() => None,
+            None => profile.as_deref().and_then(orientation_of),
+        };
     }
     Ok(still)
 }
@@ -277,25 +286,33 @@ impl<R: BufRead> Data<R> {
     }
 
     /// Reads on to the file's end for EXIF fields behind the pixels. What is damaged there doesn't matter.
-    fn exif(&mut self) -> Result<Option<Vec<u8>>, MediaError> {
-        loop {
-            match self.next_exif() {
-                Ok(None) => {}
-                Ok(exif) => return Ok(exif),
+    fn behind(&mut self) -> Result<Behind, MediaError> {
+        let mut behind = Behind::default();
+        while behind.exif.is_none() {
+            match self.next_behind(&mut behind) {
+                Ok(()) => {}
                 Err(Stop::Read(error)) => return Err(MediaError::read(error)),
-                Err(_) => return Ok(None),
+                Err(_) => break,
             }
         }
+        Ok(behind)
     }
 
-    fn next_exif(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+    fn next_behind(&mut self, behind: &mut Behind) -> Result<(), Stop> {
         match self.run {
             Run::Before => {}
             Run::Behind(kind) if &kind == b"eXIf" && self.left <= MAX_EXIF_BYTES => {
-                let mut exif = Vec::new();
-                let length = u64::from(self.left);
-                (&mut self.reader).take(length).read_to_end(&mut exif).map_err(Stop::Read)?;
-                return Ok(Some(exif));
+                behind.exif = Some(self.content()?);
+                self.skip(4)?;
+            }
+            Run::Behind(kind)
+                if matches!(&kind, b"tEXt" | b"zTXt" | b"iTXt")
+                    && behind.profile.is_none()
+                    && self.left as usize <= MAX_TEXT_BYTES =>
+            {
+                let chunk = self.content()?;
+                behind.profile = Text::new(&kind, &chunk).and_then(|text| Profiles::read(&[text]).exif);
+                self.skip(4)?;
             }
             Run::Behind(kind) if &kind == b"IEND" => return Err(Stop::End),
             Run::Behind(_) | Run::Within => self.skip(u64::from(self.left) + 4)?,
@@ -304,8 +321,24 @@ impl<R: BufRead> Data<R> {
         self.left = 0;
         let kind = self.chunk()?;
         self.run = Run::Behind(kind);
-        Ok(None)
+        Ok(())
     }
+
+    /// What is left of the chunk.
+    fn content(&mut self) -> Result<Vec<u8>, Stop> {
+        let mut content = Vec::new();
+        (&mut self.reader).take(u64::from(self.left)).read_to_end(&mut content).map_err(Stop::Read)?;
+        Ok(content)
+    }
+}
+
+/// What stands behind the pixels.
+#[derive(Debug, Default)]
+struct Behind {
+    /// Of `eXIf`.
+    exif: Option<Vec<u8>>,
+    /// Of the first text chunk with such fields.
+    profile: Option<Vec<u8>>,
 }
 
 /// The filtered rows of a picture: a zlib stream (RFC 1950) in a run of chunks.

@@ -6,12 +6,13 @@
 
 use std::{borrow::Cow, io::Read};
 
-use flate2::{bufread::DeflateDecoder, read::ZlibDecoder};
+use flate2::bufread::DeflateDecoder;
 
+use super::text::{MAX_TEXT_BYTES, Profiles, Text};
 use crate::{
-    blocks::MAX_XMP_BYTES,
     bytes::{Bytes, cut_short},
     error::MediaError,
+    exif::orientation_of,
     facts::{Facts, Header},
 };
 
@@ -19,6 +20,8 @@ use crate::{
 const FIRST_CHUNK: usize = 8;
 /// Most bytes of a decompressed profile. The largest that are in use, of presses and cameras, have about 2 MiB.
 const MAX_PROFILE_BYTES: usize = 4 << 20;
+/// Most text chunks with profiles that are looked at: there are four sorts.
+const MAX_PROFILES: usize = 8;
 
 /// What the channels of a pixel mean (PNG, third edition, 11.2.1, table 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +65,9 @@ pub(crate) struct Png<'a> {
     /// `sRGB` is there.
     pub srgb: bool,
     pub exif: Option<&'a [u8]>,
-    /// Of the `iTXt` chunk by the keyword that Adobe gave it (XMP part 3, 1.1.5): what stands behind that.
-    xmp: Option<&'a [u8]>,
+    xmp: Option<Text<'a>>,
+    /// Text chunks with what other formats have room for.
+    pub(super) profiles: Vec<Text<'a>>,
     /// Of `acTL`, before the first `IDAT`: frames, and how often they play (0 is for ever).
     pub animation: Option<(u32, u32)>,
     /// Where the first `IDAT` begins, with its length.
@@ -104,6 +108,7 @@ impl<'a> Png<'a> {
             srgb: false,
             exif: None,
             xmp: None,
+            profiles: Vec::new(),
             animation: None,
             data: None,
         };
@@ -116,9 +121,15 @@ impl<'a> Png<'a> {
             match kind {
                 b"IDAT" if png.data.is_none() => png.data = Some(at),
                 b"eXIf" => png.exif = data.get(at + 8, length),
-                b"iTXt" if png.xmp.is_none() => {
-                    png.xmp =
-                        data.get(at + 8, length).and_then(|text| text.strip_prefix(b"XML:com.adobe.xmp\0"));
+                b"tEXt" | b"zTXt" | b"iTXt" if length <= MAX_TEXT_BYTES => {
+                    let text = data.get(at + 8, length).and_then(|chunk| Text::new(kind, chunk));
+                    match text {
+                        Some(text) if text.is_xmp() && png.xmp.is_none() => png.xmp = Some(text),
+                        Some(text) if text.is_profile() && png.profiles.len() < MAX_PROFILES => {
+                            png.profiles.push(text);
+                        }
+                        _ => {}
+                    }
                 }
                 b"IEND" => break,
                 _ => {}
@@ -186,19 +197,9 @@ impl<'a> Png<'a> {
         (profile.len() <= MAX_PROFILE_BYTES).then_some(profile)
     }
 
-    /// The XMP packet (PNG, third edition, 11.3.3.4), decompressed up to a bound.
+    /// The XMP packet, decompressed up to a bound.
     pub fn xmp(&self) -> Option<Cow<'a, [u8]>> {
-        let [compressed, _method, named @ ..] = self.xmp? else { return None };
-        // The language and the translated keyword, each ended by a NUL.
-        let language = memchr::memchr(0, named)? + 1;
-        let keyword = memchr::memchr(0, &named[language..])? + 1;
-        let text = &named[language + keyword..];
-        if *compressed == 0 {
-            return Some(Cow::Borrowed(text));
-        }
-        let mut inflated = Vec::new();
-        ZlibDecoder::new(text).take(MAX_XMP_BYTES as u64 + 1).read_to_end(&mut inflated).ok()?;
-        Some(Cow::Owned(inflated))
+        self.xmp?.read()
     }
 }
 
@@ -212,6 +213,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Header<'_, Png<'_>>, MediaError> {
         frames,
         animated: frames > 1,
         exif: png.exif,
+        orientation: if png.exif.is_none() && !png.profiles.is_empty() {
+            Profiles::read(&png.profiles).exif.as_deref().and_then(orientation_of)
+        } else {
+            None
+        },
         held: if png.interlaced { pixels.saturating_mul(bytes_per_pixel.into()) } else { 0 },
         ..Facts::new("image/png", (png.width, png.height))?
     };
