@@ -3,12 +3,13 @@
 mod decode;
 pub(crate) mod encode;
 mod header;
+mod motion;
 mod text;
 
 use std::{borrow::Cow, io::Read};
 
 pub(crate) use self::header::Png as Head;
-use self::text::Profiles;
+use self::{motion::Motion, text::Profiles};
 use crate::{
     blocks::Blocks,
     decode::{
@@ -39,7 +40,7 @@ impl<'a> Format<'a> for Head<'a> {
     fn streams(head: &[u8]) -> bool {
         // Everything but the pixels lies there, and nothing moves.
         Head::read(head)
-            .is_ok_and(|png| png.data.is_some() && png.animation.is_none_or(|(frames, _)| frames <= 1))
+            .is_ok_and(|png| png.data.is_some() && !matches!(png.motion, Motion::Moving { frames: 2.., .. }))
     }
 
     fn stream(

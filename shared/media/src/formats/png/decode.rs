@@ -40,6 +40,7 @@ use crate::{
     facts::Header,
     formats::png::{
         header::{ColourType, Png},
+        motion::Motion,
         text::{MAX_TEXT_BYTES, Profiles, Text},
     },
 };
@@ -116,6 +117,9 @@ fn still<R: BufRead + Send>(
     let size = (png.width, png.height);
     let model = model(png);
     let mut warnings = Vec::new();
+    if let Motion::Broken(reason) = png.motion {
+        warnings.push(Warning::new("animation_flattened", format!("{reason}, only one picture is shown")));
+    }
     let mut told = |progress: Progress| progress.check(png.height).map(|warning| warnings.extend(warning));
     let raster = if png.depth == 16 {
         let mut resampler = Resampler::<u16>::new(size, want.target, model);

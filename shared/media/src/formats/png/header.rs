@@ -8,7 +8,10 @@ use std::{borrow::Cow, io::Read};
 
 use flate2::bufread::DeflateDecoder;
 
-use super::text::{MAX_TEXT_BYTES, Profiles, Text};
+use super::{
+    motion::{Motion, Sequence},
+    text::{MAX_TEXT_BYTES, Profiles, Text},
+};
 use crate::{
     bytes::{Bytes, cut_short},
     error::MediaError,
@@ -68,8 +71,7 @@ pub(crate) struct Png<'a> {
     xmp: Option<Text<'a>>,
     /// Text chunks with what other formats have room for.
     pub(super) profiles: Vec<Text<'a>>,
-    /// Of `acTL`, before the first `IDAT`: frames, and how often they play (0 is for ever).
-    pub animation: Option<(u32, u32)>,
+    pub motion: Motion,
     /// Where the first `IDAT` begins, with its length.
     pub data: Option<usize>,
 }
@@ -109,12 +111,16 @@ impl<'a> Png<'a> {
             exif: None,
             xmp: None,
             profiles: Vec::new(),
-            animation: None,
+            motion: Motion::Still,
             data: None,
         };
+        let mut sequence = Sequence::default();
+        let mut complete = false;
         let mut at = FIRST_CHUNK;
         while let (Some(length), Some(kind)) = (data.be32(at), data.get(at + 4, 4)) {
             let length = length as usize;
+            let there = data.get(at + 8, length).unwrap_or_else(|| bytes.get(at + 8..).unwrap_or_default());
+            sequence.chunk(kind, there, length, (width, height));
             if png.data.is_none() {
                 png.describe(kind, data.get(at + 8, length).unwrap_or_default());
             }
@@ -131,12 +137,16 @@ impl<'a> Png<'a> {
                         _ => {}
                     }
                 }
-                b"IEND" => break,
+                b"IEND" => {
+                    complete = true;
+                    break;
+                }
                 _ => {}
             }
             let Some(next) = length.checked_add(12).and_then(|size| at.checked_add(size)) else { break };
             at = next;
         }
+        png.motion = sequence.finish(complete);
         Ok(png)
     }
 
@@ -155,7 +165,6 @@ impl<'a> Png<'a> {
             b"iCCP" if self.profile.is_none() => self.profile = Some(chunk),
             b"cICP" => self.cicp = chunk.first_chunk().copied(),
             b"sRGB" => self.srgb = true,
-            b"acTL" => self.animation = Bytes(chunk).be32(0).zip(Bytes(chunk).be32(4)),
             _ => {}
         }
     }
@@ -204,14 +213,22 @@ impl<'a> Png<'a> {
 }
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Header<'_, Png<'_>>, MediaError> {
-    let png = Png::read(bytes)?;
-    let frames = png.animation.map_or(1, |(frames, _)| frames.max(1));
+    let mut png = Png::read(bytes)?;
+    let frames = match png.motion {
+        Motion::Still | Motion::Broken(_) => 1,
+        Motion::Moving { frames: 2.., found: 0, .. } => {
+            png.motion = Motion::Broken("the file ends before the animation's first frame");
+            1
+        }
+        Motion::Moving { frames, .. } => frames,
+    };
     let bytes_per_pixel = png.bytes_per_pixel();
     let pixels = u64::from(png.width) * u64::from(png.height);
     let facts = Facts {
         bytes_per_pixel,
         frames,
         animated: frames > 1,
+        has_default: true,
         exif: png.exif,
         orientation: if png.exif.is_none() && !png.profiles.is_empty() {
             Profiles::read(&png.profiles).exif.as_deref().and_then(orientation_of)
