@@ -155,7 +155,7 @@ impl<'a> Entry<'a> {
         let number = self.number(index)?;
         // Exact: a whole number that fits.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2³² - 1 fits")]
-        (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then(|| number as u32)
+        (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u32)
     }
 
     /// How many values there are.

@@ -132,7 +132,7 @@ pub(super) fn rating(text: &str) -> Option<i8> {
 fn iso(number: f64) -> Option<u32> {
     // Exact: a whole number that fits.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 2³² - 1 fits")]
-    (number.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&number)).then(|| number as u32)
+    (number.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u32)
 }
 
 fn gps(picture: &Picture<'_, '_>) -> Option<Gps> {

@@ -1,6 +1,6 @@
 //! Text chunks of a PNG that hold what other formats have room for: EXIF fields, XMP and IPTC.
 //!
-//! XMP has a keyword of its own (XMP part 3, 1.1.5). For the rest, before there was `eXIf`, ImageMagick wrote "Raw profile
+//! XMP has a keyword of its own (XMP part 3, 1.1.5). For the rest, before there was `eXIf`, `ImageMagick` wrote "Raw profile
 //! type …" and every tool since reads it: a line with the profile's name, one with its length in bytes, and the bytes in
 //! hexadecimal digits, broken into lines. What is damaged gives as much as is there; nothing grows past a bound.
 
@@ -47,7 +47,7 @@ impl<'a> Text<'a> {
         self.keyword == b"XML:com.adobe.xmp"
     }
 
-    /// Whether it is a profile as ImageMagick writes it.
+    /// Whether it is a profile as `ImageMagick` writes it.
     pub fn is_profile(&self) -> bool {
         self.profile_name().is_some()
     }
