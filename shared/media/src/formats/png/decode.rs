@@ -15,6 +15,7 @@ mod tests;
 mod unfilter;
 
 use std::{
+    borrow::Cow,
     io::{self, BufRead, BufReader, Cursor, ErrorKind, Read},
     sync::mpsc,
     thread,
@@ -167,7 +168,7 @@ enum Stop {
     /// The file ends within the data.
     Truncated,
     /// The data makes no sense.
-    Corrupt(String),
+    Corrupt(Cow<'static, str>),
     /// The reader failed.
     Read(io::Error),
 }
@@ -374,7 +375,7 @@ impl<R: BufRead> Inflater<R> {
                 // RFC 1950, 2.2: method 8; no dictionary. Its own check isn't looked at.
                 let wrong = if self.header == 0 { byte & 0x0F != 8 } else { byte & 0x20 != 0 };
                 if wrong {
-                    return (done, Some(Stop::Corrupt("no zlib stream".to_owned())));
+                    return (done, Some(Stop::Corrupt("it isn't compressed as it must be".into())));
                 }
                 self.header += 1;
                 self.data.consume(1);
@@ -388,13 +389,13 @@ impl<R: BufRead> Inflater<R> {
             self.data.consume(read);
             done += made;
             match (result, stop) {
-                (Err(error), _) => return (done, Some(Stop::Corrupt(error.to_string()))),
+                (Err(_), _) => return (done, Some(Stop::Corrupt("its compression makes no sense".into()))),
                 (Ok(Status::StreamEnd), _) => {
                     return (done, (done < out.len()).then_some(Stop::End));
                 }
                 (Ok(_), Some(stop)) if made == 0 => return (done, Some(stop)),
                 (Ok(_), None) if read == 0 && made == 0 => {
-                    return (done, Some(Stop::Corrupt("the inflater stands still".to_owned())));
+                    return (done, Some(Stop::Corrupt("its compression makes no sense".into())));
                 }
                 (Ok(_), _) => {}
             }
@@ -459,7 +460,7 @@ impl<'p> Unpacker<'p> {
         let mut right = filtered.rows;
         if let Err((count, filter)) = self.band.unfilter(self.level, &filtered.bytes, right, self.before) {
             right = count;
-            stop = Some(Stop::Corrupt(format!("there is no filter {}", filter.0)));
+            stop = Some(Stop::Corrupt(format!("there is no filter {}", filter.0).into()));
         }
         self.before = right;
         for index in 0..right {

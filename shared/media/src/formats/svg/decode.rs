@@ -79,7 +79,8 @@ pub(crate) fn decode<'a>(
     let document = document(&header.head.text)?;
     weight::check(&document)?;
     let pictures = Pictures::default();
-    let tree = Tree::from_xmltree(&document, &options(&pictures, want)).map_err(MediaError::corrupt)?;
+    let tree = Tree::from_xmltree(&document, &options(&pictures, want))
+        .map_err(|error| MediaError::broken("the drawing can't be laid out", error))?;
     let transform = fit(tree.size(), want.target);
 
     let effort = effort::of(&tree, transform, want.target);
