@@ -189,7 +189,7 @@ pub struct Words(String);
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Warning {
     /// Stable code, `snake_case`: `truncated`, `corrupt_data`, `colour_profile_ignored`,
-    /// `animation_flattened`.
+    /// `animation_flattened`, `drawing_simplified`, `hdr_flattened`.
     pub code: &'static str,
     /// The same for a reader.
     pub message: String,
