@@ -238,7 +238,7 @@ fn iso_media(head: &[u8]) -> Option<Sniffed> {
     }
 }
 
-/// QuickTime files older than `ftyp` start with one of these atoms. Their names are words, which begin texts too, so what
+/// `QuickTime` files older than `ftyp` start with one of these atoms. Their names are words, which begin texts too, so what
 /// follows the atom counts as well: another one, or, where it reaches beyond the head, what no text holds.
 fn old_quicktime(head: &[u8]) -> bool {
     const ATOMS: [&[u8; 4]; 8] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"PICT", b"uuid"];

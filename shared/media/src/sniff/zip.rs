@@ -22,7 +22,7 @@ const OFFICE: [(&[u8], &str); 3] = [
     (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
 ];
 
-/// What an entry named `mimetype` may say (OpenDocument 1.3 part 2, 3.3; EPUB 3.3, 4.2.2).
+/// What an entry named `mimetype` may say (`OpenDocument` 1.3 part 2, 3.3; EPUB 3.3, 4.2.2).
 const DECLARED: [&str; 9] = [
     "application/vnd.oasis.opendocument.text-template",
     "application/vnd.oasis.opendocument.text",
@@ -43,16 +43,16 @@ pub(super) fn declared(content: &[u8]) -> Option<Sniffed> {
 
 /// What a package's names make of it. A plain archive may hold a folder named `word`, too; a package has one of its
 /// own parts as well.
-pub(super) fn office<'n>(names: impl Iterator<Item = &'n [u8]> + Clone) -> Option<Sniffed> {
+pub(super) fn office(names: &[&[u8]]) -> Option<Sniffed> {
     let own = |name: &[u8]| {
         name.starts_with(b"[Content_Types].xml")
             || name.starts_with(b"_rels/")
             || name.starts_with(b"docProps/")
     };
-    if !names.clone().any(own) {
+    if !names.iter().any(|name| own(name)) {
         return None;
     }
-    let found = OFFICE.iter().find(|(folder, _)| names.clone().any(|name| name.starts_with(folder)))?;
+    let found = OFFICE.iter().find(|(folder, _)| names.iter().any(|name| name.starts_with(folder)))?;
     Some(is(found.1, Kind::Document))
 }
 
@@ -102,7 +102,7 @@ fn told(file: &Pieces<'_>, directory: &[&[u8]]) -> Result<Option<Sniffed>, Range
         })
     };
     let names: Vec<&[u8]> = entries().map(|entry| entry.name).collect();
-    if let Some(found) = office(names.iter().copied()) {
+    if let Some(found) = office(&names) {
         return Ok(Some(found));
     }
     match entries().find(|entry| entry.name == b"mimetype") {
@@ -150,5 +150,5 @@ pub(super) fn sniff(head: &[u8]) -> Option<Sniffed> {
             Some(&name[..length.min(name.len())])
         })
         .collect();
-    office(names.iter().copied()).or(Some(archive))
+    office(&names).or(Some(archive))
 }

@@ -283,8 +283,8 @@ fn exif_goes_before_xmp_and_xmp_before_iptc() {
     assert_eq!(found.orientation, Some(1));
 }
 
-/// A profile as ImageMagick writes it into a text chunk.
-fn raw_profile(kind: &[u8; 4], name: &str, profile: &[u8]) -> Vec<u8> {
+/// A profile as `ImageMagick` writes it into a text chunk.
+fn raw_profile(kind: [u8; 4], name: &str, profile: &[u8]) -> Vec<u8> {
     use std::fmt::Write;
     let mut text = format!("\n{name}\n{:8}\n", profile.len());
     for line in profile.chunks(36) {
@@ -295,11 +295,11 @@ fn raw_profile(kind: &[u8; 4], name: &str, profile: &[u8]) -> Vec<u8> {
     }
     let keyword = format!("Raw profile type {name}\0");
     let content = match kind {
-        b"tEXt" => text.into_bytes(),
-        b"zTXt" => [&[0], &deflated(text.as_bytes())[..]].concat(),
+        [b't', ..] => text.into_bytes(),
+        [b'z', ..] => [&[0], &deflated(text.as_bytes())[..]].concat(),
         _ => [b"\x01\0\0\0", &deflated(text.as_bytes())[..]].concat(),
     };
-    chunk(kind, &[keyword.as_bytes(), &content].concat())
+    chunk(&kind, &[keyword.as_bytes(), &content].concat())
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn profiles_in_text_chunks_of_a_png_are_read() {
         "copyright": "CC0",
     });
     let by_iptc = json!({"orientation": 1, "city": "Paris"});
-    for kind in [b"tEXt", b"zTXt", b"iTXt"] {
+    for kind in [*b"tEXt", *b"zTXt", *b"iTXt"] {
         for (name, profile, expected) in [
             ("exif", &segment[..], &by_exif),
             ("exif", &exif, &by_exif),
@@ -357,7 +357,7 @@ fn profiles_in_text_chunks_of_a_png_are_read() {
     }
     // What the file says where its own format has room for it goes first.
     let own = chunk(b"eXIf", &tiff(b"II*\0", vec![vec![(274, Field::Short(3))]]));
-    let both = [&plain[..33], &raw_profile(b"zTXt", "exif", &exif), &own, &plain[33..]].concat();
+    let both = [&plain[..33], &raw_profile(*b"zTXt", "exif", &exif), &own, &plain[33..]].concat();
     let found = read(&both);
     assert_eq!((found.orientation, found.camera_make.as_deref()), (Some(3), Some("Canon")));
 }
@@ -460,8 +460,11 @@ fn the_camera_is_known_by_xmp_where_exif_is_lost() {
     }
 }
 
+/// How a number is stored.
+type Stored = fn(u32) -> Vec<u8>;
+
 /// The types that a number may be of: number, bytes of a value, and how one is stored.
-const NUMERIC: [(u16, usize, fn(u32) -> Vec<u8>); 11] = [
+const NUMERIC: [(u16, usize, Stored); 11] = [
     (1, 1, |value| vec![u8::try_from(value).unwrap()]),
     (6, 1, |value| vec![u8::try_from(value).unwrap()]),
     (3, 2, |value| u16::try_from(value).unwrap().to_le_bytes().to_vec()),

@@ -81,23 +81,23 @@ fn is(bytes: &[u8]) -> &'static str {
 }
 
 /// A box of an ISO base media file.
-fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn boxed(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     [&u32::try_from(content.len() + 8).unwrap().to_be_bytes(), &kind[..], content].concat()
 }
 
 fn movie(handlers: &[&[u8; 4]], filler: usize) -> Vec<u8> {
     let tracks = handlers.iter().map(|handler| {
-        let handler = boxed(b"hdlr", &[&[0; 8], &handler[..], &[0; 13]].concat());
-        let media = boxed(b"mdia", &[boxed(b"mdhd", &[0; 24]), handler].concat());
-        boxed(b"trak", &[boxed(b"tkhd", &[0; 84]), media, boxed(b"free", &vec![0; filler])].concat())
+        let handler = boxed(*b"hdlr", &[&[0; 8], &handler[..], &[0; 13]].concat());
+        let media = boxed(*b"mdia", &[boxed(*b"mdhd", &[0; 24]), handler].concat());
+        boxed(*b"trak", &[boxed(*b"tkhd", &[0; 84]), media, boxed(*b"free", &vec![0; filler])].concat())
     });
-    boxed(b"moov", &[boxed(b"mvhd", &[0; 100]), tracks.collect::<Vec<_>>().concat()].concat())
+    boxed(*b"moov", &[boxed(*b"mvhd", &[0; 100]), tracks.collect::<Vec<_>>().concat()].concat())
 }
 
 #[test]
 fn sound_alone_in_a_container_of_video_is_sound() {
-    let ftyp = |brand: &[u8; 4]| boxed(b"ftyp", &[&brand[..], &[0; 4], b"isom"].concat());
-    let data = boxed(b"mdat", &vec![7; 300 << 10]);
+    let ftyp = |brand: &[u8; 4]| boxed(*b"ftyp", &[&brand[..], &[0; 4], b"isom"].concat());
+    let data = boxed(*b"mdat", &vec![7; 300 << 10]);
     for (handlers, sound) in [
         (&[b"soun"][..], true),
         (&[b"soun", b"soun", b"text"], true),
@@ -117,10 +117,14 @@ fn sound_alone_in_a_container_of_video_is_sound() {
                 let movie = movie(handlers, filler);
                 assert_eq!(is(&[&ftyp(brand)[..], &movie, &data].concat()), expected);
                 assert_eq!(is(&[&ftyp(brand)[..], &data, &movie].concat()), expected);
-                let large =
-                    [&1_u32.to_be_bytes(), &b"mdat"[..], &(16 + 200_000_u64).to_be_bytes(), &[7; 200_000]]
-                        .concat();
-                assert_eq!(is(&[&ftyp(brand)[..], &boxed(b"free", &[]), &large, &movie].concat()), expected);
+                let large = [
+                    &1_u32.to_be_bytes(),
+                    &b"mdat"[..],
+                    &(16 + 200_000_u64).to_be_bytes(),
+                    &vec![7; 200_000],
+                ]
+                .concat();
+                assert_eq!(is(&[&ftyp(brand)[..], &boxed(*b"free", &[]), &large, &movie].concat()), expected);
             }
         }
         assert_eq!(is(&[&ftyp(b"qt  ")[..], &movie(handlers, 0)].concat()), "video/quicktime");
@@ -351,9 +355,9 @@ fn films_of_cameras_are_known() {
         packet.repeat(5)
     };
     assert_eq!((is(&packets(0)), is(&packets(4))), ("video/mp2t", "video/mp2t"));
-    let film = [boxed(b"mdat", &[7; 90_000]), movie(&[b"vide"], 0)].concat();
+    let film = [boxed(*b"mdat", &vec![7; 90_000]), movie(&[b"vide"], 0)].concat();
     for atom in [b"free", b"skip", b"wide", b"pnot"] {
-        assert_eq!(is(&[&boxed(atom, &[0; 12])[..], &film].concat()), "video/quicktime");
+        assert_eq!(is(&[&boxed(*atom, &[0; 12])[..], &film].concat()), "video/quicktime");
     }
     assert_eq!((is(&film), is(&movie(&[b"soun"], 0))), ("video/quicktime", "video/quicktime"));
     for words in ["The free world", "The wide world", "and skip it", "Our mdat is here", "\n\n\n\nfree"] {

@@ -536,7 +536,7 @@ fn what_takes_long_to_paint_is_refused_or_drawn_smaller() {
         match derive(svg(&body), &Profile::default(), &limits()) {
             Ok(derived) => assert_eq!(derived.warnings[0].code, "drawing_simplified", "{name}"),
             Err(error) => {
-                assert!(matches!(error.code(), "corrupt_image" | "out_of_memory_budget"), "{name}: {error}")
+                assert!(matches!(error.code(), "corrupt_image" | "out_of_memory_budget"), "{name}: {error}");
             }
         }
         assert!(started.elapsed() < Duration::from_secs(15), "{name} took {:?}", started.elapsed());

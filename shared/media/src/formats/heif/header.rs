@@ -824,30 +824,30 @@ impl<'a> Container<'a> {
 
 /// The first picture of a track: how it is coded, its sample entry, where it lies, and quarter turns anti-clockwise.
 fn first_picture(track: &[u8]) -> Option<([u8; 4], &[u8], Extent, u8)> {
-    fn child<'b>(parent: &'b [u8], wanted: &[u8; 4]) -> Option<&'b [u8]> {
-        boxes(parent).find(|(kind, _)| kind == wanted).map(|(_, content)| content)
+    fn child(parent: &[u8], wanted: [u8; 4]) -> Option<&[u8]> {
+        boxes(parent).find(|(kind, _)| *kind == wanted).map(|(_, content)| content)
     }
-    let media = child(track, b"mdia")?;
+    let media = child(track, *b"mdia")?;
     // Depth and alpha are tracks of other kinds.
-    if !matches!(child(media, b"hdlr")?.get(8..12)?, b"pict" | b"vide") {
+    if !matches!(child(media, *b"hdlr")?.get(8..12)?, b"pict" | b"vide") {
         return None;
     }
-    let table = child(child(media, b"minf")?, b"stbl")?;
-    let (kind, entry) = boxes(child(table, b"stsd")?.get(8..)?).next()?;
+    let table = child(child(media, *b"minf")?, *b"stbl")?;
+    let (kind, entry) = boxes(child(table, *b"stsd")?.get(8..)?).next()?;
     let kind = match &kind {
         b"hvc1" | b"hev1" => *b"hvc1",
         b"av01" => *b"av01",
         _ => return None,
     };
-    let sizes = Bytes(child(table, b"stsz")?);
+    let sizes = Bytes(child(table, *b"stsz")?);
     let length = sizes.be32(4).filter(|size| *size > 0).or_else(|| sizes.be32(12))?.into();
-    let narrow = || Bytes(child(table, b"stco")?).be32(8).map(u64::from);
+    let narrow = || Bytes(child(table, *b"stco")?).be32(8).map(u64::from);
     let wide = || {
-        let offsets = Bytes(child(table, b"co64")?);
+        let offsets = Bytes(child(table, *b"co64")?);
         Some(u64::from(offsets.be32(8)?) << 32 | u64::from(offsets.be32(12)?))
     };
     let offset = narrow().or_else(wide)?;
-    Some((kind, entry, Extent { offset, length }, turned(child(track, b"tkhd"))))
+    Some((kind, entry, Extent { offset, length }, turned(child(track, *b"tkhd"))))
 }
 
 /// Quarter turns anti-clockwise of a track, by its header's matrix (ISO/IEC 14496-12, 8.3.2).

@@ -192,7 +192,7 @@ fn overlays_are_laid_over_each_other() {
             }
         }
         let smaller = rgba(still(&bytes, (size.0 / 2, size.1 / 2)).unwrap());
-        assert_eq!(smaller.len() as u32, 4 * (size.0 / 2) * (size.1 / 2));
+        assert_eq!(smaller.len(), 4 * (size.0 / 2) as usize * (size.1 / 2) as usize);
     }
     let deep = Builder::new(1)
         .item(1, *b"iovl", &[&[0, 0][..], &[0; 8], &short(9), &short(9), &[0; 4]].concat(), &[ispe(9, 9)])
@@ -202,7 +202,7 @@ fn overlays_are_laid_over_each_other() {
 }
 
 /// A file that holds a sequence alone, of one picture.
-fn sequence(kind: [u8; 4], handler: &[u8; 4], item: &(Vec<u8>, Vec<u8>, (u32, u32)), wide: bool) -> Vec<u8> {
+fn sequence(kind: [u8; 4], handler: [u8; 4], item: &(Vec<u8>, Vec<u8>, (u32, u32)), wide: bool) -> Vec<u8> {
     let (data, config, size) = item;
     let config = if config.is_empty() { Vec::new() } else { boxed(*b"hvcC", &[config]) };
     let edges = [size.0, size.1].map(|edge| u16::try_from(edge).unwrap().to_be_bytes()).concat();
@@ -224,7 +224,7 @@ fn sequence(kind: [u8; 4], handler: &[u8; 4], item: &(Vec<u8>, Vec<u8>, (u32, u3
         );
         let media = boxed(
             *b"mdia",
-            &[&full_box(*b"hdlr", 0, 0, &[&[0; 4], handler, &[0; 13]]), &boxed(*b"minf", &[&table])],
+            &[&full_box(*b"hdlr", 0, 0, &[&[0; 4], &handler, &[0; 13]]), &boxed(*b"minf", &[&table])],
         );
         boxed(*b"moov", &[&boxed(*b"trak", &[&media])])
     };
@@ -241,7 +241,7 @@ fn a_sequence_alone_shows_its_first_picture() {
         let item = only_item(file);
         let whole = (1000, 1000);
         let expected = rgba(still(file, whole).unwrap());
-        for handler in [b"pict", b"vide"] {
+        for handler in [*b"pict", *b"vide"] {
             for wide in [false, true] {
                 let bytes = sequence(kind, handler, &item, wide);
                 assert_alike(&rgba(still(&bytes, whole).unwrap()), &expected);
@@ -250,13 +250,13 @@ fn a_sequence_alone_shows_its_first_picture() {
                 }
             }
         }
-        assert_eq!(parse(&sequence(kind, b"auxv", &item, false)).unwrap_err().code(), "unsupported_image");
+        assert_eq!(parse(&sequence(kind, *b"auxv", &item, false)).unwrap_err().code(), "unsupported_image");
         // With metadata of its own, but without a primary item.
         let meta = full_box(*b"meta", 0, 0, &[&full_box(*b"iinf", 0, 0, &[&[0, 0]])]);
-        let bytes = [sequence(kind, b"pict", &item, false), meta].concat();
+        let bytes = [sequence(kind, *b"pict", &item, false), meta].concat();
         assert_alike(&rgba(still(&bytes, whole).unwrap()), &expected);
     }
-    let h264 = sequence(*b"avc1", b"vide", &only_item(data!("gray.heic")), false);
+    let h264 = sequence(*b"avc1", *b"vide", &only_item(data!("gray.heic")), false);
     assert_eq!(parse(&h264).unwrap_err().code(), "unsupported_image");
 }
 

@@ -60,7 +60,7 @@ pub(super) fn without_filters(document: &Document<'_>) -> Option<String> {
     }
     let mut left = text.to_owned();
     for at in &places {
-        left.replace_range(*at..at + 1, "x");
+        left.replace_range(*at..=*at, "x");
     }
     (!places.is_empty()).then_some(left)
 }
