@@ -393,6 +393,13 @@ fn circles_of_references_leave_out_what_closes_them() {
         "<mask id='m'><rect width='9' height='9' fill='url(#p)'/></mask><pattern id='p' width='1' height='1'>\
          <g mask='url(#m)'><rect width='1' height='1'/></g></pattern>{shape}<rect x='50' width='9' height='9' mask='url(#m)'/>"
     )));
+    cases.push((
+        "a name that another one begins with",
+        "<mask id='m'><rect width='9' height='9' style='mask:url(#m1);clip-path:url(#m11)'/></mask><mask id='m1'><g mask='url(#m)'/></mask>\
+         <clipPath id='m11'><rect width='40' height='100'/></clipPath><rect width='100' height='100' fill='#f00' style='clip-path:url(#m11);mask:url(#m)'/>\
+         <rect width='100' height='100' fill='#00f' clip-path='url(#m11)'/>"
+            .to_owned(),
+    ));
     for own in ["", "style='opacity:1'"] {
         cases.push(("a style sheet", format!(
             "<style>.a {{ mask: url(#m) }} .b {{ mask: url(#n) }}</style><mask id='m'><rect class='b' {own} width='9' height='9'/></mask>\

@@ -339,11 +339,18 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
     fn mentioned(&self, node: Node<'a, 'i>, property: Property, target: Node<'a, 'i>) -> Vec<Cut> {
         let mut cuts = Vec::new();
         let Some(id) = target.attributes().find(|attribute| attribute.name() == "id") else { return cuts };
-        let named = format!("#{}", id.value());
+        let id = format!("#{}", id.value());
+        // Not by a longer name that begins with it.
+        let names = |text: &str| {
+            let behind = text.match_indices(&id).map(|(at, _)| text[at + id.len()..].chars().next());
+            behind.into_iter().any(|next| {
+                next.is_none_or(|next| !next.is_alphanumeric() && !matches!(next, '-' | '_' | '.' | ':'))
+            })
+        };
         for attribute in node.attributes() {
             let place = attribute.range_value();
             let Some(value) = self.text.get(place.clone()) else { continue };
-            if !value.contains(&named) {
+            if !names(value) {
                 continue;
             }
             if Property::of(attribute.name()) == Some(property) && property == Property::Href {
@@ -351,7 +358,7 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
             } else if attribute.name() == "style" || Property::of(attribute.name()) == Some(property) {
                 for (start, _) in value.match_indices("url(") {
                     let length = value[start..].find(')').map_or(value.len() - start, |end| end + 1);
-                    if value[start..start + length].contains(&named) {
+                    if names(&value[start..start + length]) {
                         let start = place.start + start;
                         cuts.push(Cut { place: start..start + length, instead: "none".to_owned() });
                     }
