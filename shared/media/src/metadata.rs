@@ -323,8 +323,7 @@ fn round(value: f64, steps: f64) -> f64 {
 fn moment(text: &str) -> Option<String> {
     let text = text.trim();
     if text.len() == 10 {
-        // A day that exists has a midnight.
-        return local_time(format!("{text}T00:00:00").as_bytes()).map(|midnight| midnight[..10].to_owned());
+        return day(text.as_bytes());
     }
     let (minute, rest) = text.split_at_checked(16)?;
     let (second, rest) = match rest.strip_prefix(':').and_then(|rest| rest.split_at_checked(2)) {
@@ -340,6 +339,11 @@ fn moment(text: &str) -> Option<String> {
         None => (String::new(), rest),
     };
     Some(format!("{moment}{fraction}{}", utc_offset(rest.as_bytes()).unwrap_or_default()))
+}
+
+/// `2024:05:01` as `2024-05-01`, if there is such a day: then it has a midnight.
+fn day(text: &[u8]) -> Option<String> {
+    local_time(&[text, b"T00:00:00"].concat()).map(|midnight| midnight[..10].to_owned())
 }
 
 /// `2024:05:01 12:30:59` as `2024-05-01T12:30:59`, if there is such a moment.

@@ -2,7 +2,7 @@
 //!
 //! Every field stands alone: one that makes no sense is left out, the others stay.
 
-use super::{Found, Gps, charset, clean, exposure, fraction_digits, local_time, round, utc_offset};
+use super::{Found, Gps, charset, clean, day, exposure, fraction_digits, local_time, round, utc_offset};
 use crate::{
     exif::Exif,
     ifd::{Entry, Ifd},
@@ -95,7 +95,12 @@ impl Exif<'_> {
     }
 
     fn moment(&self, ifd: Option<Ifd<'_>>, time: u16, fraction: u16, offset: u16) -> Option<String> {
-        let moment = ascii(ifd, time).and_then(local_time)?;
+        let text = ascii(ifd, time)?;
+        let Some(moment) = local_time(text) else {
+            // What isn't known of a moment is left blank (CIPA DC-008, 4.6.5).
+            let (day, rest) = text.split_at_checked(10)?;
+            return if rest.iter().any(u8::is_ascii_digit) { None } else { self::day(day) };
+        };
         let fraction = ascii(self.photo, fraction).map(fraction_digits).unwrap_or_default();
         // Cameras that know one offset often write only `OffsetTime`.
         let offset =

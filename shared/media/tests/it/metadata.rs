@@ -424,6 +424,17 @@ fn a_day_without_a_time_is_better_than_the_day_of_another_event() {
     let both = xmp("photoshop:DateCreated='2024-05-01' xmp:CreateDate='2024-05-01T08:00:00Z'", "");
     assert_eq!(taken(&both, &[]).as_deref(), Some("2024-05-01T08:00:00Z"));
     assert_eq!(taken("", &[(55, b"00000000")]).as_deref(), Some("2024-05-09T12:00:00"));
+    let original = |text: &'static str| {
+        let mut exif = edited();
+        exif.push((0x8769, Field::Directory(vec![(0x9003, Field::Text(text))])));
+        read(&described(exif, "", &[])).taken_at
+    };
+    for blank in ["2024:05:01", "2024:05:01 ", "2024:05:01   :  :  "] {
+        assert_eq!(original(blank), day, "{blank}");
+    }
+    for none in ["    :  :     :  :  ", "0000:00:00 00:00:00", "2024:05:01 99:99:99", "2024:05"] {
+        assert_eq!(original(none).as_deref(), Some("2024-05-09T12:00:00"), "{none}");
+    }
 }
 
 #[test]
