@@ -22,6 +22,7 @@ use sluice_core::{
     right::is_same_owner,
 };
 use sluice_lambda::blocking;
+use sluice_media::sniff::{self, Probe};
 
 use crate::image;
 
@@ -118,7 +119,7 @@ where
 
     async fn ingest(&self, asset: &Asset, version: Version) -> Result<()> {
         let Some(unread) = asset.unread(version) else { return Ok(()) };
-        let event = match self.read(unread.object).await? {
+        let event = match self.read(unread).await? {
             None => failed(version, "original_missing", "the bytes are no longer there"),
             Some(content) if contradicts(unread.announced, content.sha256) => failed(
                 version,
@@ -161,40 +162,43 @@ where
         }
     }
 
-    /// Reads the bytes once: as many as are needed to know the type, all of them where a digest is wanted.
-    async fn read(&self, object: &StoredObject) -> Result<Option<Content>> {
+    /// Reads the bytes once: as many as are needed to know the type, all of them where a digest is wanted. What stands
+    /// further on and tells more of the type is taken as it passes by, and isn't read for that alone.
+    async fn read(&self, unread: Unread<'_>) -> Result<Option<Content>> {
+        let object = unread.object;
         let Some(mut body) = self.originals.get(&object.key, object.version_id.as_ref()).await? else {
             return Ok(None);
         };
         let mut hasher = (object.sha256.is_none() && object.size <= self.limits.hash_bytes).then(Hasher::new);
+        let mut probe =
+            Probe::new(object.size).announced(unread.declared_type.as_str(), unread.filename.as_str());
         let mut held = Vec::new();
         let mut sniffed = None;
         while let Some(chunk) = body.next().await? {
             if let Some(hasher) = &mut hasher {
                 hasher.update(&chunk);
             }
+            probe.pass(&chunk);
             let wants_more = match sniffed {
                 None => true,
-                Some(kind) => {
-                    kind == sluice_media::sniff::Kind::Image && object.size <= self.limits.image_bytes
-                }
+                Some(kind) => kind == sniff::Kind::Image && object.size <= self.limits.image_bytes,
             };
             if wants_more {
                 held.extend_from_slice(&chunk);
             } else if hasher.is_none() {
                 break;
             }
-            if sniffed.is_none() && held.len() >= sluice_media::sniff::HEAD_BYTES {
-                sniffed = Some(sluice_media::sniff::sniff(&held).kind);
+            if sniffed.is_none() && probe.has_head() {
+                sniffed = Some(probe.verdict().kind);
             }
         }
-        let sniffed = sluice_media::sniff::sniff(&held);
+        let sniffed = probe.verdict();
         let whole = held.len() as u64 == object.size;
         Ok(Some(Content {
             media_type: sniffed.content_type.parse()?,
             kind: image::kind(sniffed.kind),
             sha256: object.sha256.or_else(|| hasher.map(|hasher| Sha256::new(hasher.finalize().into()))),
-            image: (whole && sniffed.kind == sluice_media::sniff::Kind::Image).then_some(held),
+            image: (whole && sniffed.kind == sniff::Kind::Image).then_some(held),
         }))
     }
 
@@ -301,8 +305,8 @@ fn contradicts(announced: Option<Sha256>, found: Option<Sha256>) -> bool {
     matches!((announced, found), (Some(announced), Some(found)) if announced != found)
 }
 
-/// A warning where the content is of another sort than its sender said. `image/jpg` for `image/jpeg` is none, and
-/// what isn't recognised contradicts nothing.
+/// A warning where the content is of another sort than its sender said. `image/jpg` for `image/jpeg` is none, sound in a
+/// container that is made for video is none, and what isn't recognised contradicts nothing.
 fn mismatch(declared: &ContentType, content: &Content) -> Option<Warning> {
     let sort = |content_type: &ContentType| match content_type.as_str().split_once('/') {
         Some((sort @ ("image" | "video" | "audio"), _)) => Some(sort.to_owned()),
@@ -310,7 +314,12 @@ fn mismatch(declared: &ContentType, content: &Content) -> Option<Warning> {
         Some(_) => Some("other".to_owned()),
     };
     let (said, found) = (sort(declared)?, sort(&content.media_type)?);
-    (said != found).then(|| Warning {
+    let container = |content_type: &ContentType| {
+        let (sort, name) = content_type.as_str().split_once('/').unwrap_or_default();
+        matches!(sort, "video" | "audio").then(|| name.to_owned())
+    };
+    let same_container = container(declared).is_some_and(|name| Some(name) == container(&content.media_type));
+    (said != found && !same_container).then(|| Warning {
         code: "type_mismatch".to_owned(),
         message: format!("announced as {declared}, but the content is {}", content.media_type),
     })
@@ -333,5 +342,7 @@ mod tests {
         assert!(!warns("application/octet-stream", "image/png"));
         assert!(!warns("image/x-raw", "application/octet-stream"));
         assert!(!warns("text/csv", "text/plain"));
+        assert!(!warns("video/webm", "audio/webm") && !warns("audio/mp4", "video/mp4"));
+        assert!(warns("video/mp4", "audio/mpeg") && warns("image/mp4", "video/mp4"));
     }
 }

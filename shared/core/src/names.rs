@@ -236,14 +236,14 @@ impl ContentType {
     ///
     /// | found | may be |
     /// |---|---|
-    /// | plain text | any kind of text that isn't known by its own first bytes |
+    /// | a kind of text, by its name or its beginning | any that isn't known by its own first bytes |
     /// | nothing that is known | what is neither text, nor of a kind whose formats are known |
     /// | what Office had before 2007 | Word's, Excel's, PowerPoint's, Visio's, Outlook's files |
     /// | any other | the same format by another of its names |
     #[must_use]
     pub fn judged_as<'a>(&'a self, found: &'a Self) -> &'a Self {
         let may_be = match found.as_str() {
-            "text/plain" => self.is_text() && !matches!(self.as_str(), "text/html" | "text/rtf"),
+            _ if found.is_plain() => self.is_plain(),
             "application/octet-stream" => {
                 Kind::of(self) == Kind::Other && !self.is_text() && !self.is_program()
             }
@@ -254,6 +254,11 @@ impl ContentType {
                 .any(|names| names.contains(&self.as_str()) && names.contains(&found)),
         };
         if may_be { self } else { found }
+    }
+
+    /// Whether files of this type are text that isn't known by its own first bytes.
+    fn is_plain(&self) -> bool {
+        self.is_text() && !matches!(self.as_str(), "text/html" | "text/rtf")
     }
 
     /// Whether files of this type are text.
@@ -457,7 +462,7 @@ const PROGRAMS: [&[&str]; 7] = [
 ];
 
 /// The names of other formats that have several; those of a line are of one kind.
-const SAME_FORMATS: [&[&str]; 16] = [
+const SAME_FORMATS: [&[&str]; 21] = [
     &["image/jpeg", "image/jpg", "image/pjpeg"],
     &["image/png", "image/apng", "image/vnd.mozilla.apng", "image/x-png"],
     &["image/heic", "image/heif", "image/heic-sequence", "image/heif-sequence"],
@@ -479,10 +484,21 @@ const SAME_FORMATS: [&[&str]; 16] = [
     &["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"],
     &["application/rtf", "text/rtf"],
     &["application/zip", "application/x-zip-compressed"],
+    &["font/ttf", "font/sfnt", "application/x-font-ttf"],
+    &["font/otf", "font/sfnt", "application/x-font-otf", "application/vnd.ms-opentype"],
+    &["font/woff", "application/font-woff", "application/x-font-woff"],
+    &["application/vnd.sqlite3", "application/x-sqlite3"],
+    &[
+        "application/pem-certificate-chain",
+        "application/pkix-cert",
+        "application/x-pem-file",
+        "application/x-x509-ca-cert",
+        "application/x-x509-user-cert",
+    ],
 ];
 
 /// How the subtypes of documents begin (`application/pdf`, `application/vnd.ms-excel.sheet.macroenabled.12`, …).
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "pdf",
     "ole-storage",
     "msword",
@@ -495,6 +511,7 @@ const DOCUMENTS: [&str; 12] = [
     "epub",
     "json",
     "xml",
+    "yaml",
 ];
 
 /// The subtypes of archives.

@@ -15,8 +15,10 @@ pub(crate) const MAX_XMP_BYTES: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Blocks<'a> {
     pub exif: Exif<'a>,
+    /// The TIFF structure with the EXIF fields, where the file holds it in another form than as it is.
+    pub coded_exif: Option<Vec<u8>>,
     pub xmp: Option<Cow<'a, [u8]>>,
-    pub iptc: Option<&'a [u8]>,
+    pub iptc: Option<Cow<'a, [u8]>>,
     /// The title that the format itself has room for.
     pub title: Option<String>,
     /// The description, likewise.
@@ -36,7 +38,9 @@ impl<'a> Blocks<'a> {
         Self {
             exif,
             xmp: data(TIFF_XMP).map(Cow::Borrowed),
-            iptc: data(TIFF_IPTC).or_else(|| data(TIFF_PHOTOSHOP).and_then(iptc_in_resources)),
+            iptc: data(TIFF_IPTC)
+                .or_else(|| data(TIFF_PHOTOSHOP).and_then(iptc_in_resources))
+                .map(Cow::Borrowed),
             ..Self::default()
         }
     }

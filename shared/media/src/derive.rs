@@ -19,6 +19,7 @@ use self::{
 pub use crate::profile::{OutputFormat, Profile, Spec};
 use crate::{
     error::{MediaError, Warning, contained},
+    facts::Facts,
     formats,
     input::{Input, Opened},
     limits::Limits,
@@ -83,7 +84,9 @@ fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) ->
     })?;
     let Decoded { image, picture, orientation, mut warnings, .. } = decoded;
 
-    let moving = image.facts().animated && animate::is_affordable(image.facts(), limits, &mut warnings);
+    let moving = image.facts().animated
+        && !is_too_long(image.facts(), limits, &mut warnings)
+        && animate::is_affordable(image.facts(), limits, &mut warnings);
     let steps = plan(profile, &picture, moving);
     let (animated, stills): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step.animated);
     let mut files = encode_stills(picture, &stills, limits.threads)?;
@@ -102,6 +105,16 @@ fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) ->
         })
     });
     Ok(Derived { derivatives: derivatives.collect(), warnings })
+}
+
+/// Whether there are more frames than allowed, where the file has a picture that stands for all of them.
+fn is_too_long(facts: &Facts<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {
+    let (frames, limit) = (facts.frames, limits.max_frames);
+    if frames > limit {
+        let message = format!("{frames} frames are more than {limit}, only one picture is shown");
+        warnings.push(Warning::new("animation_flattened", message));
+    }
+    frames > limit
 }
 
 /// Writes `steps`, which go from large to small, each from the next larger picture. The largest is written beside the

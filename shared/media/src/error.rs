@@ -3,6 +3,9 @@
 //! Every variant but [`MediaError::Encode`] and [`MediaError::Read`] is the fault of the bytes: the same
 //! bytes give the same answer every time, so a worker marks the asset failed at once and never retries.
 //! Codes are stable, clients see them in an asset's `failure.code` and `warnings[].code`.
+//!
+//! Every text that a client sees is written here or where the error is made. What a library or a reader says in its own words
+//! is for the log: it is the error's source, and by their types such words can't become part of a text.
 
 use std::{
     any::Any,
@@ -78,27 +81,33 @@ pub enum MediaError {
     /// The bytes start like an image and then break the format.
     #[error("the image is damaged: {reason}")]
     Corrupt {
-        /// What the decoder said.
+        /// What is wrong with them.
         reason: String,
+        /// What a library said of it.
+        source: Option<Words>,
     },
     /// A decoder gave up in the midst: it panicked, or libjpeg met what it can't read past. What it said is about this
     /// program more than about the image; it is the error's source, for the log, and no part of its text.
     #[error("the image could not be decoded")]
     Undecodable {
         /// What the decoder said.
-        source: Panic,
+        source: Words,
     },
     /// The bytes could not be read to their end. Not the bytes' fault.
     #[error("the image could not be read: {reason}")]
     Read {
-        /// What the reader said.
+        /// What happened.
         reason: String,
+        /// What the reader said.
+        source: Option<Words>,
     },
     /// A derivative could not be written. Not the bytes' fault.
     #[error("the derivative could not be encoded: {reason}")]
     Encode {
-        /// What the encoder said.
+        /// What happened.
         reason: String,
+        /// What the encoder said.
+        source: Option<Words>,
     },
 }
 
@@ -129,35 +138,58 @@ impl MediaError {
         !matches!(self, Self::Encode { .. } | Self::Read { .. })
     }
 
-    pub(crate) fn corrupt(reason: impl Display) -> Self {
-        Self::Corrupt { reason: format!("{reason}") }
+    /// Damaged for a reason that is a text of ours, or else for what a library says of it: that goes to the log, and the text is
+    /// a general one.
+    pub(crate) fn corrupt(reason: impl Display + 'static) -> Self {
+        let (reason, source) = words(reason, "its data makes no sense");
+        Self::Corrupt { reason, source }
     }
 
-    pub(crate) fn read(reason: impl Display) -> Self {
-        Self::Read { reason: format!("{reason}") }
+    /// Damaged, in words of ours and those of a library.
+    pub(crate) fn broken(reason: impl Into<String>, source: impl Display) -> Self {
+        Self::Corrupt { reason: reason.into(), source: Some(Words(source.to_string())) }
     }
 
-    pub(crate) fn encode(reason: impl Display) -> Self {
-        Self::Encode { reason: format!("{reason}") }
+    pub(crate) fn read(reason: impl Display + 'static) -> Self {
+        let (reason, source) = words(reason, "its bytes stopped coming");
+        Self::Read { reason, source }
     }
+
+    pub(crate) fn encode(reason: impl Display + 'static) -> Self {
+        let (reason, source) = words(reason, "the encoder refused the picture");
+        Self::Encode { reason, source }
+    }
+}
+
+/// The text of a reason if it is one, as all that we write are; of anything else `general`, and its words apart.
+fn words<R: Display + 'static>(reason: R, general: &str) -> (String, Option<Words>) {
+    if is_text(&reason) {
+        (reason.to_string(), None)
+    } else {
+        (general.to_owned(), Some(Words(reason.to_string())))
+    }
+}
+
+fn is_text(reason: &dyn Any) -> bool {
+    reason.is::<String>() || reason.is::<&'static str>()
 }
 
 impl From<sluice_pixels::PixelError> for MediaError {
     fn from(error: sluice_pixels::PixelError) -> Self {
-        Self::corrupt(error)
+        Self::broken("its picture can't be put together", error)
     }
 }
 
-/// What a decoder said when it unwound. Never shown to clients.
+/// What a library said. Never shown to clients.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Panic(String);
+pub struct Words(String);
 
 /// Something that the derivatives could not show as it is in the original.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Warning {
     /// Stable code, `snake_case`: `truncated`, `corrupt_data`, `colour_profile_ignored`,
-    /// `animation_flattened`.
+    /// `animation_flattened`, `drawing_simplified`, `hdr_flattened`.
     pub code: &'static str,
     /// The same for a reader.
     pub message: String,
@@ -178,10 +210,10 @@ const _: () = assert!(cfg!(panic = "unwind"), "sluice-media must be built with p
 /// borrows mutably is read after an unwind, its callers only move values in.
 pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
     catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|payload| Err(MediaError::Undecodable { source: Panic::of(&*payload) }))
+        .unwrap_or_else(|payload| Err(MediaError::Undecodable { source: Words::of(&*payload) }))
 }
 
-impl Panic {
+impl Words {
     fn of(payload: &(dyn Any + Send)) -> Self {
         let text = payload
             .downcast_ref::<String>()
@@ -193,6 +225,8 @@ impl Panic {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]
@@ -209,6 +243,31 @@ mod tests {
             assert_eq!(error.detail().as_deref(), Some(detail));
         }
         assert_eq!(MediaError::corrupt("an edge is 0 pixels long").detail(), None);
+    }
+
+    #[test]
+    fn words_of_others_are_for_the_log_alone() {
+        let error = || io::Error::other("Invalid component ID %d in SOS");
+        let texts = [
+            (MediaError::corrupt(error()), "the image is damaged: its data makes no sense"),
+            (MediaError::broken("it has no rows", error()), "the image is damaged: it has no rows"),
+            (MediaError::read(error()), "the image could not be read: its bytes stopped coming"),
+            (
+                MediaError::encode(error()),
+                "the derivative could not be encoded: the encoder refused the picture",
+            ),
+        ];
+        for (error, text) in texts {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.detail().as_deref(), Some("Invalid component ID %d in SOS"));
+        }
+        let ours = [MediaError::corrupt("it has no rows"), MediaError::corrupt("it has no rows".to_owned())];
+        for error in ours {
+            assert_eq!(
+                (error.to_string().as_str(), error.detail()),
+                ("the image is damaged: it has no rows", None)
+            );
+        }
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl<'a> Tiff<'a> {
         let bytes = *self.data.get(at..)?.first_chunk()?;
         Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
     }
+
+    fn u64(self, at: usize) -> Option<u64> {
+        let bytes = *self.data.get(at..)?.first_chunk()?;
+        Some(if self.big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
+    }
 }
 
 /// One directory.
@@ -121,26 +126,41 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// The whole number at `index`.
-    pub fn uint(&self, index: usize) -> Option<u32> {
+    /// The number at `index`, of whatever numeric type it was written: writers keep to the type that a tag is said to have
+    /// less than to its meaning. `None` past the last one, for a fraction without a denominator, and for what isn't finite.
+    pub fn number(&self, index: usize) -> Option<f64> {
         let tiff = Tiff { data: self.data, big_endian: self.big_endian };
-        match self.kind {
-            1 => self.data.get(index).copied().map(u32::from),
-            3 => tiff.u16(index.checked_mul(2)?).map(u32::from),
-            4 | 13 => tiff.u32(index.checked_mul(4)?),
-            _ => None,
-        }
+        let at = index.checked_mul(size_of_kind(self.kind)?)?;
+        let fraction =
+            |numerator: f64, denominator: f64| (denominator != 0.0).then(|| numerator / denominator);
+        let signed = |at: usize| tiff.u32(at).map(u32::cast_signed);
+        let number = match self.kind {
+            1 => f64::from(*self.data.get(at)?),
+            6 => f64::from(self.data.get(at)?.cast_signed()),
+            3 => f64::from(tiff.u16(at)?),
+            8 => f64::from(tiff.u16(at)?.cast_signed()),
+            4 | 13 => f64::from(tiff.u32(at)?),
+            9 => f64::from(signed(at)?),
+            5 => fraction(f64::from(tiff.u32(at)?), f64::from(tiff.u32(at + 4)?))?,
+            10 => fraction(f64::from(signed(at)?), f64::from(signed(at + 4)?))?,
+            11 => f64::from(f32::from_bits(tiff.u32(at)?)),
+            12 => f64::from_bits(tiff.u64(at)?),
+            _ => return None,
+        };
+        number.is_finite().then_some(number)
     }
 
-    /// The fraction at `index`; `None` when its denominator is 0.
-    pub fn rational(&self, index: usize) -> Option<f64> {
-        if self.kind != 5 {
-            return None;
-        }
-        let tiff = Tiff { data: self.data, big_endian: self.big_endian };
-        let at = index.checked_mul(8)?;
-        let (numerator, denominator) = (tiff.u32(at)?, tiff.u32(at + 4)?);
-        (denominator != 0).then(|| f64::from(numerator) / f64::from(denominator))
+    /// The number at `index` where it is whole and fits.
+    pub fn uint(&self, index: usize) -> Option<u32> {
+        let number = self.number(index)?;
+        // Exact: a whole number that fits.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2³² - 1 fits")]
+        (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u32)
+    }
+
+    /// How many values there are.
+    pub fn count(&self) -> usize {
+        size_of_kind(self.kind).map_or(0, |size| self.data.len() / size)
     }
 
     /// The text up to its first NUL.
@@ -175,7 +195,47 @@ mod tests {
     fn a_fraction_of_nothing_is_none() {
         let entry =
             Entry { kind: 5, data: &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2], big_endian: true };
-        assert_eq!((entry.rational(0), entry.rational(1), entry.rational(2)), (None, Some(1.5), None));
-        assert_eq!(entry.rational(usize::MAX), None);
+        assert_eq!((entry.number(0), entry.number(1), entry.number(2)), (None, Some(1.5), None));
+        assert_eq!((entry.number(usize::MAX), entry.count()), (None, 2));
+    }
+
+    #[test]
+    fn a_number_is_one_by_whatever_type() {
+        let numbers: [(u16, &[u8], f64); 17] = [
+            (1, &[200], 200.0),
+            (6, &[200], -56.0),
+            (3, &[0x80, 1], 32_769.0),
+            (8, &[0x80, 1], -32_767.0),
+            (4, &[0x80, 0, 0, 1], 2_147_483_649.0),
+            (13, &[0, 0, 0, 8], 8.0),
+            (9, &[0xFF, 0xFF, 0xFF, 0xFF], -1.0),
+            (5, &[0, 0, 0, 7, 0, 0, 0, 2], 3.5),
+            (5, &[0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 1], 4_294_967_295.0),
+            (10, &[0xFF, 0xFF, 0xFF, 0xF9, 0, 0, 0, 2], -3.5),
+            (10, &[0, 0, 0, 7, 0xFF, 0xFF, 0xFF, 0xFE], -3.5),
+            (10, &[0x80, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF], 2_147_483_648.0),
+            (11, &[0x40, 0x20, 0, 0], 2.5),
+            (12, &[0xC0, 4, 0, 0, 0, 0, 0, 0], -2.5),
+            (11, &[0x40, 0x40, 0, 0], 3.0),
+            (6, &[5], 5.0),
+            (8, &[0, 5], 5.0),
+        ];
+        for (kind, data, expected) in numbers {
+            let entry = Entry { kind, data, big_endian: true };
+            assert_eq!((entry.number(0), entry.number(1)), (Some(expected), None), "type {kind}");
+            let whole = expected >= 0.0 && expected.fract() == 0.0;
+            assert_eq!(entry.uint(0).map(f64::from), whole.then_some(expected), "type {kind}");
+        }
+        let nothing: [(u16, &[u8]); 6] = [
+            (2, b"5"),
+            (7, &[5]),
+            (3, &[5]),
+            (11, &[0x7F, 0x80, 0, 0]),
+            (12, &[0x7F, 0xF8, 0, 0, 0, 0, 0, 0]),
+            (10, &[0, 0, 0, 7, 0, 0, 0, 0]),
+        ];
+        for (kind, data) in nothing {
+            assert_eq!(Entry { kind, data, big_endian: true }.number(0), None, "type {kind}");
+        }
     }
 }

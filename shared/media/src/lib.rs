@@ -2,7 +2,7 @@
 //!
 //! | module | gives |
 //! |---|---|
-//! | [`sniff`] | what a file is, by its first bytes |
+//! | [`sniff`] | what a file is, by its first bytes and, where those leave it open, by others |
 //! | [`metadata`] | what an image's header, EXIF, XMP and IPTC say |
 //! | [`placeholder`] | a `ThumbHash` to show at once |
 //! | [`profile`] | which derivatives are made |

@@ -6,8 +6,11 @@
 //!
 //! Where several say the same thing, EXIF goes before XMP and XMP before IPTC, field by field: the order of the
 //! Metadata Working Group's guidelines (2.0, chapter 5) for readers that don't track who wrote last. The
-//! orientation is EXIF's alone.
+//! orientation is EXIF's alone. When a picture was taken is what any of them calls so; when its file was created
+//! stands for that where none does, and when it was last changed, which every editor overwrites, only where nothing
+//! else is said.
 
+mod charset;
 mod exif_fields;
 mod iptc;
 mod xmp;
@@ -16,6 +19,7 @@ use serde::Serialize;
 
 use crate::{
     error::{MediaError, contained},
+    exif::Exif,
     facts::{Facts, upright},
     formats::{self, Image},
 };
@@ -95,7 +99,8 @@ pub struct Metadata {
     /// Focal length in millimetres.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub focal_length: Option<f64>,
-    /// When it was taken: RFC 3339 when the offset from UTC is known, else local time without one.
+    /// When it was taken: RFC 3339 when the offset from UTC is known, else local time without one; the day alone
+    /// (`2024-05-01`) where no time of day is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<String>,
     /// Where it was taken.
@@ -170,21 +175,29 @@ fn read_contained(bytes: &[u8]) -> Metadata {
         let Some(blocks) = formats::salvage(bytes) else { return metadata };
         blocks
     };
-    blocks.exif.fill(&mut metadata);
-    metadata.complete(Found {
+    let own = Found {
         title: blocks.title.and_then(|text| clean(&text)),
         description: blocks.description.and_then(|text| clean(&text)),
         ..Found::default()
-    });
-    for found in [blocks.xmp.as_deref().map(xmp::read), blocks.iptc.map(iptc::read)].into_iter().flatten() {
-        metadata.complete(found);
-    }
+    };
+    let xmp = blocks.xmp.as_deref().map(xmp::read);
+    let iptc = blocks.iptc.as_deref().map(iptc::read);
+    let coded = blocks.coded_exif.as_deref().map(|tiff| Exif::new(tiff).read());
+    let found = [Some(blocks.exif.read()), coded, Some(own), xmp, iptc].into_iter().flatten();
+    metadata.take(found.reduce(Found::or).unwrap_or_default());
     metadata
 }
 
-/// What XMP or IPTC say.
+/// What EXIF, XMP or IPTC say.
 #[derive(Debug, Default, PartialEq)]
 struct Found {
+    camera_make: Option<String>,
+    camera_model: Option<String>,
+    lens: Option<String>,
+    exposure: Option<String>,
+    f_number: Option<f64>,
+    iso: Option<u32>,
+    focal_length: Option<f64>,
     title: Option<String>,
     headline: Option<String>,
     description: Option<String>,
@@ -195,30 +208,66 @@ struct Found {
     keywords: Vec<String>,
     rating: Option<i8>,
     taken_at: Option<String>,
+    /// When the digital picture was made: of a scan not when the photo was taken.
+    created_at: Option<String>,
+    /// When the file was last changed.
+    changed_at: Option<String>,
     gps: Option<Gps>,
 }
 
+impl Found {
+    /// This, and of what is unknown here the other's.
+    fn or(self, other: Self) -> Self {
+        Self {
+            camera_make: self.camera_make.or(other.camera_make),
+            camera_model: self.camera_model.or(other.camera_model),
+            lens: self.lens.or(other.lens),
+            exposure: self.exposure.or(other.exposure),
+            f_number: self.f_number.or(other.f_number),
+            iso: self.iso.or(other.iso),
+            focal_length: self.focal_length.or(other.focal_length),
+            title: self.title.or(other.title),
+            headline: self.headline.or(other.headline),
+            description: self.description.or(other.description),
+            artist: self.artist.or(other.artist),
+            copyright: self.copyright.or(other.copyright),
+            city: self.city.or(other.city),
+            country: self.country.or(other.country),
+            keywords: if self.keywords.is_empty() { other.keywords } else { self.keywords },
+            rating: self.rating.or(other.rating),
+            taken_at: self.taken_at.or(other.taken_at),
+            created_at: self.created_at.or(other.created_at),
+            changed_at: self.changed_at.or(other.changed_at),
+            gps: self.gps.or(other.gps),
+        }
+    }
+}
+
 impl Metadata {
-    /// Takes what isn't known yet.
-    fn complete(&mut self, found: Found) {
-        fn fill<T>(known: &mut Option<T>, found: Option<T>) {
-            if known.is_none() {
-                *known = found;
-            }
-        }
-        fill(&mut self.title, found.title);
-        fill(&mut self.headline, found.headline);
-        fill(&mut self.description, found.description);
-        fill(&mut self.artist, found.artist);
-        fill(&mut self.copyright, found.copyright);
-        fill(&mut self.city, found.city);
-        fill(&mut self.country, found.country);
-        fill(&mut self.rating, found.rating);
-        fill(&mut self.taken_at, found.taken_at);
-        fill(&mut self.gps, found.gps);
-        if self.keywords.is_empty() {
-            self.keywords = found.keywords;
-        }
+    fn take(&mut self, found: Found) {
+        // Of the same day the moment says more.
+        let taken_at = match (found.taken_at, found.created_at) {
+            (Some(day), Some(moment)) if moment.starts_with(&day) => Some(moment),
+            (taken_at, created_at) => taken_at.or(created_at),
+        };
+        self.camera_make = found.camera_make;
+        self.camera_model = found.camera_model;
+        self.lens = found.lens;
+        self.exposure = found.exposure;
+        self.f_number = found.f_number;
+        self.iso = found.iso;
+        self.focal_length = found.focal_length;
+        self.taken_at = taken_at.or(found.changed_at);
+        self.gps = found.gps;
+        self.title = found.title;
+        self.headline = found.headline;
+        self.description = found.description;
+        self.keywords = found.keywords;
+        self.rating = found.rating;
+        self.city = found.city;
+        self.country = found.country;
+        self.artist = found.artist;
+        self.copyright = found.copyright;
     }
 }
 
@@ -254,14 +303,28 @@ fn clean_list(texts: impl Iterator<Item = String>) -> Vec<String> {
     list
 }
 
+/// An exposure of so many seconds as photographers write it.
+fn exposure(seconds: f64) -> Option<String> {
+    if seconds <= 0.0 {
+        None
+    } else if seconds < 0.3 {
+        Some(format!("1/{}", (1.0 / seconds).round()))
+    } else {
+        Some(round(seconds, 10.0).to_string())
+    }
+}
+
 /// Rounded to a fraction of `steps`, so that 2.8 isn't written as 2.7999999999999998.
 fn round(value: f64, steps: f64) -> f64 {
     (value * steps).round() / steps
 }
 
-/// ISO 8601 as XMP writes it, with or without seconds, fraction and offset.
+/// ISO 8601 as XMP writes it, with or without time of day, seconds, fraction and offset.
 fn moment(text: &str) -> Option<String> {
     let text = text.trim();
+    if text.len() == 10 {
+        return day(text.as_bytes());
+    }
     let (minute, rest) = text.split_at_checked(16)?;
     let (second, rest) = match rest.strip_prefix(':').and_then(|rest| rest.split_at_checked(2)) {
         Some((second, rest)) => (second, rest),
@@ -276,6 +339,11 @@ fn moment(text: &str) -> Option<String> {
         None => (String::new(), rest),
     };
     Some(format!("{moment}{fraction}{}", utc_offset(rest.as_bytes()).unwrap_or_default()))
+}
+
+/// `2024:05:01` as `2024-05-01`, if there is such a day: then it has a midnight.
+fn day(text: &[u8]) -> Option<String> {
+    local_time(&[text, b"T00:00:00"].concat()).map(|midnight| midnight[..10].to_owned())
 }
 
 /// `2024:05:01 12:30:59` as `2024-05-01T12:30:59`, if there is such a moment.
@@ -357,7 +425,10 @@ mod tests {
             ("2024-05-01T12:30:59.120+02:00", Some("2024-05-01T12:30:59.120+02:00")),
             ("2024-05-01T12:30Z", Some("2024-05-01T12:30:00Z")),
             (" 2024-05-01T12:30 ", Some("2024-05-01T12:30:00")),
-            ("2024-05-01", None),
+            ("2024-05-01", Some("2024-05-01")),
+            ("2024-02-30", None),
+            ("2024-05", None),
+            ("2024-05-é", None),
             ("2024-05-01T12:3é", None),
             ("2024-13-01T12:30", None),
         ] {

@@ -1,20 +1,32 @@
-//! What a file is, by its first bytes.
+//! What a file is, by its first bytes, and where those leave it open by others: [`Probe`].
 //!
 //! Declared types and extensions are only claims. The table below reads signatures as the formats'
 //! specifications give them, and decides text from binary as the WHATWG MIME Sniffing Standard does
 //! (<https://mimesniff.spec.whatwg.org/#binary-data-byte>). Unknown bytes are
-//! `application/octet-stream`; nothing is ever guessed from a name.
+//! `application/octet-stream`; a name tells kinds of text apart, and nothing else.
 //!
-//! Text is `text/plain` (JSON, CSV and Markdown alike), but for what something would run: HTML, SVG and
+//! By its bytes text is `text/plain` (JSON, CSV and Markdown alike), but for what something would run: HTML, SVG and
 //! scripts have types of their own, as programs have, so that whoever lets files in knows them by whatever
-//! name they come.
+//! name they come. That, and the order in which the signatures are asked, is why this list is our own: crates that know more
+//! signatures than these know raw files, markup and packages less well.
 
-use crate::ifd::Tiff;
+mod containers;
+mod pieces;
+mod probe;
+mod text;
+mod zip;
+
+use std::borrow::Cow;
+
+pub use self::probe::{Probe, identify};
+use crate::{bytes::Bytes, ifd::Tiff};
 
 /// How many leading bytes [`sniff`] wants; fewer are fine when the file has no more.
 ///
-/// Office packages name the part that tells them apart (`word/`, `xl/`, `ppt/`) a few kilobytes in.
-pub const HEAD_BYTES: usize = 8_192;
+/// Drawing programs put licences of some kilobytes before a drawing, and films their tracks as far in.
+pub const HEAD_BYTES: usize = 64 << 10;
+/// Bytes that must all be text's for a file to be text.
+const TEXT_BYTES: usize = 8 << 10;
 
 /// What an asset is to the pipeline: it picks the profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -72,6 +84,10 @@ const SIGNATURES: &[(usize, &[u8], &str, Kind)] = &[
     (0, b"qoif", "image/qoi", Kind::Image),
     (0, b"farbfeld", "image/x-farbfeld", Kind::Image),
     (0, b"8BPS\0", "image/vnd.adobe.photoshop", Kind::Image),
+    (0, b"SQLite format 3\0", "application/vnd.sqlite3", Kind::Other),
+    (0, b"!<arch>\ndebian", "application/vnd.debian.binary-package", Kind::Other),
+    (0, b"\xED\xAB\xEE\xDB", "application/x-rpm", Kind::Other),
+    (0, b"MSCF\0\0\0\0", "application/vnd.ms-cab-compressed", Kind::Other),
     (0, b"fLaC", "audio/flac", Kind::Audio),
     (0, b"ID3", "audio/mpeg", Kind::Audio),
     (0, b"MThd\0\0\0\x06", "audio/midi", Kind::Audio),
@@ -94,6 +110,7 @@ const SIGNATURES: &[(usize, &[u8], &str, Kind)] = &[
     (0, b"Rar!\x1A\x07", "application/vnd.rar", Kind::Archive),
     (0, b"\xFD7zXZ\0", "application/x-xz", Kind::Archive),
     (0, b"\x28\xB5\x2F\xFD", "application/zstd", Kind::Archive),
+    (0, b"\x1F\x9D", "application/x-compress", Kind::Archive),
     (257, b"ustar", "application/x-tar", Kind::Archive),
 ];
 
@@ -112,15 +129,18 @@ pub fn sniff(head: &[u8]) -> Sniffed {
         .or_else(|| aiff(head))
         .or_else(|| mpeg_audio(head))
         .or_else(|| transport_stream(head))
-        .or_else(|| zip(head))
+        .or_else(|| zip::sniff(head))
         .or_else(|| bitmap(head))
         .or_else(|| netpbm(head))
         .or_else(|| bzip2(head))
+        .or_else(|| font(head))
+        .or_else(|| certificate(head))
         .or_else(|| program(head))
         .or_else(|| script(head))
         .or_else(|| markup(head))
         .or_else(|| pdf(head))
-        .or_else(|| text(head))
+        .or_else(|| armoured(head))
+        .or_else(|| plain(head))
         .unwrap_or(is("application/octet-stream", Kind::Other))
 }
 
@@ -184,22 +204,27 @@ fn riff(head: &[u8]) -> Option<Sniffed> {
 /// (ISO/IEC 14496-12, 4.3; brands as registered at <https://mp4ra.org>).
 fn iso_media(head: &[u8]) -> Option<Sniffed> {
     if !at(head, 4, b"ftyp") {
-        // QuickTime files older than `ftyp` start with one of these atoms.
-        let old = [&b"moov"[..], b"mdat", b"wide"].iter().any(|atom| at(head, 4, atom));
-        return old.then(|| is("video/quicktime", Kind::Video));
+        return old_quicktime(head).then(|| is("video/quicktime", Kind::Video));
     }
     let size = u32::from_be_bytes(*head.first_chunk()?) as usize;
     let brands = &head[8..size.clamp(12, 512).min(head.len()).max(8)];
     let (major, compatible) = (brands.get(..4)?, brands.get(8..).unwrap_or_default());
     // Still pictures often have the generic `mif1` for their major brand.
-    let mut named = std::iter::once(major).chain(compatible.chunks_exact(4));
+    let named = |brands: &[&[u8]]| {
+        std::iter::once(major).chain(compatible.chunks_exact(4)).any(|brand| brands.contains(&brand))
+    };
     match major {
         b"qt  " => return Some(is("video/quicktime", Kind::Video)),
         b"M4A " | b"M4B " | b"M4P " => return Some(is("audio/mp4", Kind::Audio)),
         b"crx " => return Some(is("image/x-canon-cr3", Kind::Image)),
         b"avif" | b"avis" => return Some(is("image/avif", Kind::Image)),
-        b"mif1" | b"msf1" | b"miaf" if named.any(|brand| matches!(brand, b"avif" | b"avis")) => {
+        b"mif1" | b"msf1" | b"miaf" if named(&[b"avif", b"avis"]) => {
             return Some(is("image/avif", Kind::Image));
+        }
+        // H.264 within.
+        b"avci" | b"avcs" => return Some(is("image/avci", Kind::Image)),
+        b"mif1" | b"msf1" | b"miaf" if named(&[b"avci", b"avcs"]) && !named(&[b"heic", b"heix"]) => {
+            return Some(is("image/avci", Kind::Image));
         }
         b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
             return Some(is("image/heic", Kind::Image));
@@ -210,6 +235,26 @@ fn iso_media(head: &[u8]) -> Option<Sniffed> {
         Some(is("video/3gpp", Kind::Video))
     } else {
         Some(is("video/mp4", Kind::Video))
+    }
+}
+
+/// `QuickTime` files older than `ftyp` start with one of these atoms. Their names are words, which begin texts too, so what
+/// follows the atom counts as well: another one, or, where it reaches beyond the head, what no text holds.
+fn old_quicktime(head: &[u8]) -> bool {
+    const ATOMS: [&[u8; 4]; 8] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"PICT", b"uuid"];
+    let is_atom = |start: usize, atoms: &[&[u8; 4]]| {
+        Bytes(head).get(start, 4).is_some_and(|kind| atoms.iter().any(|atom| atom.as_slice() == kind))
+    };
+    // The last two only follow.
+    if !is_atom(4, &ATOMS[..6]) {
+        return false;
+    }
+    let Some(size) = Bytes(head).be32(0).and_then(|size| usize::try_from(size).ok()) else { return false };
+    match size {
+        0 | 1 => true,
+        2..8 => false,
+        size if size < head.len() => is_atom(size.saturating_add(4), &ATOMS),
+        _ => !is_text(head),
     }
 }
 
@@ -276,64 +321,12 @@ fn mpeg_audio(head: &[u8]) -> Option<Sniffed> {
     at(head, length, &[0xFF, second]).then(|| is("audio/mpeg", Kind::Audio))
 }
 
-/// MPEG transport stream: a sync byte every 188 bytes, four times over.
+/// MPEG transport stream: a sync byte every 188 bytes, four times over; with a time in front of each packet as cameras write it
+/// (`.mts`), every 192.
 fn transport_stream(head: &[u8]) -> Option<Sniffed> {
-    let synced = (0..4).all(|packet| head.get(packet * 188) == Some(&0x47));
-    synced.then(|| is("video/mp2t", Kind::Video))
-}
-
-/// A zip archive, or the package that its entries in the head make of it.
-fn zip(head: &[u8]) -> Option<Sniffed> {
-    const OFFICE: [(&[u8], &str); 3] = [
-        (b"word/", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-        (b"xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-        (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
-    ];
-    const DIRECTORY_ONLY: [&[u8]; 2] = [b"PK\x05\x06", b"PK\x07\x08"];
-    if DIRECTORY_ONLY.iter().any(|magic| head.starts_with(magic)) {
-        return Some(is("application/zip", Kind::Archive));
-    }
-    if !head.starts_with(b"PK\x03\x04") {
-        return None;
-    }
-    // OpenDocument and EPUB: the first entry is `mimetype`, stored (OpenDocument 1.3 part 2, 3.3).
-    if at(head, 30, b"mimetype") {
-        let declared = &head[38..];
-        for content_type in [
-            "application/vnd.oasis.opendocument.text",
-            "application/vnd.oasis.opendocument.spreadsheet",
-            "application/vnd.oasis.opendocument.presentation",
-            "application/vnd.oasis.opendocument.graphics",
-            "application/epub+zip",
-        ] {
-            if declared.starts_with(content_type.as_bytes()) {
-                return Some(is(content_type, Kind::Document));
-            }
-        }
-    }
-    // Office Open XML: the folder of the main part. Local headers are looked for by their signature,
-    // since an entry written as a stream doesn't say its length up front.
-    let names: Vec<&[u8]> = memchr::memmem::find_iter(head, b"PK\x03\x04")
-        .filter_map(|start| {
-            let length = usize::from(u16::from_le_bytes(*head.get(start + 26..)?.first_chunk()?));
-            let name = head.get(start + 30..)?;
-            Some(&name[..length.min(name.len())])
-        })
-        .collect();
-    // A plain archive may hold a folder named `word`, too; a package has one of its own parts as well.
-    let package = |name: &&[u8]| {
-        name.starts_with(b"[Content_Types].xml")
-            || name.starts_with(b"_rels/")
-            || name.starts_with(b"docProps/")
-    };
-    if names.iter().any(package) {
-        for (folder, content_type) in OFFICE {
-            if names.iter().any(|name| name.starts_with(folder)) {
-                return Some(is(content_type, Kind::Document));
-            }
-        }
-    }
-    Some(is("application/zip", Kind::Archive))
+    let synced =
+        |first: usize, length: usize| (0..4).all(|packet| head.get(first + packet * length) == Some(&0x47));
+    (synced(0, 188) || synced(4, 192)).then(|| is("video/mp2t", Kind::Video))
 }
 
 /// `BM` alone also starts many a text: the header's length must be one of the known ones.
@@ -387,6 +380,55 @@ fn pdf(head: &[u8]) -> Option<Sniffed> {
     found.then(|| is("application/pdf", Kind::Document))
 }
 
+/// Fonts (OpenType 1.9.1, "Organization of an OpenType Font"; WOFF 1.0 and 2.0, 4): a sort, a small number of tables, and
+/// the first table's name.
+fn font(head: &[u8]) -> Option<Sniffed> {
+    let data = Bytes(head);
+    let tables = data.be16(4)?;
+    let named = data.get(12, 4)?.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    let content_type = match head.first_chunk()? {
+        b"\0\x01\0\0" | b"true" if (1..256).contains(&tables) && named => "font/ttf",
+        b"OTTO" if (1..256).contains(&tables) && named => "font/otf",
+        b"ttcf" if matches!(data.be32(4), Some(0x1_0000 | 0x2_0000)) => "font/collection",
+        b"wOFF" | b"wOF2" if !matches!(data.get(4, 4)?, b"\0\x01\0\0" | b"OTTO" | b"true" | b"ttcf") => {
+            return None;
+        }
+        b"wOFF" => "font/woff",
+        b"wOF2" => "font/woff2",
+        _ => return None,
+    };
+    Some(is(content_type, Kind::Other))
+}
+
+/// Certificates and keys in DER: a sequence whose length is written in two bytes, and how its first member begins
+/// (RFC 5280, 4.1; RFC 5208, 5; RFC 7292, 4).
+fn certificate(head: &[u8]) -> Option<Sniffed> {
+    let content = head.strip_prefix(b"\x30\x82")?.get(2..)?;
+    let content_type = match content {
+        // A sequence that begins with the version 3.
+        [0x30, 0x82, _, _, 0xA0, 3, 2, 1, 2, ..] => "application/pkix-cert",
+        [2, 1, 0 | 1, 0x30, _, 6, ..] => "application/pkcs8",
+        [2, 1, 3, 0x30, ..] => "application/pkcs12",
+        _ => return None,
+    };
+    Some(is(content_type, Kind::Other))
+}
+
+/// The same, and what PGP makes, in letters (RFC 7468; RFC 4880, 6.2; for chains RFC 8555, 9.1).
+fn armoured(head: &[u8]) -> Option<Sniffed> {
+    let label = without_mark(head).trim_ascii_start().strip_prefix(b"-----BEGIN ")?;
+    let label = &label[..memchr::memmem::find(&label[..label.len().min(64)], b"-----")?];
+    let content_type = match label {
+        b"CERTIFICATE" | b"X509 CERTIFICATE" | b"TRUSTED CERTIFICATE" => "application/pem-certificate-chain",
+        b"PGP PUBLIC KEY BLOCK" | b"PGP PRIVATE KEY BLOCK" => "application/pgp-keys",
+        b"PGP MESSAGE" => "application/pgp-encrypted",
+        b"PGP SIGNATURE" => "application/pgp-signature",
+        b"PGP SIGNED MESSAGE" => return None,
+        _ => "application/x-pem-file",
+    };
+    Some(is(content_type, Kind::Other))
+}
+
 /// Programs whose first bytes alone could be others'.
 fn program(head: &[u8]) -> Option<Sniffed> {
     // `MZ` also starts words, so it counts where no text follows: DOS and all that came of it (PE/COFF, section 3).
@@ -413,6 +455,19 @@ fn is_utf16(head: &[u8]) -> bool {
     head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF")
 }
 
+/// Text with a letter a byte: of UTF-16 the lower halves. Markup may lack the mark and is known by its first character
+/// (XML 1.0, appendix F).
+fn narrowed(head: &[u8]) -> Cow<'_, [u8]> {
+    let (mark, lower) = match head {
+        [0xFF, 0xFE, ..] => (2, 0),
+        [0xFE, 0xFF, ..] => (2, 1),
+        [b'<', 0, next, 0, ..] if *next != 0 => (0, 0),
+        [0, b'<', 0, next, ..] if *next != 0 => (0, 1),
+        _ => return Cow::Borrowed(without_mark(head)),
+    };
+    Cow::Owned(head[mark..].chunks_exact(2).map(|pair| pair[lower]).collect())
+}
+
 /// Without the mark of UTF-8.
 fn without_mark(head: &[u8]) -> &[u8] {
     head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head)
@@ -420,25 +475,19 @@ fn without_mark(head: &[u8]) -> &[u8] {
 
 /// Whether there is no byte that no text holds.
 fn is_text(head: &[u8]) -> bool {
+    let head = &head[..head.len().min(TEXT_BYTES)];
     let binary = |byte: &u8| matches!(byte, 0x00..=0x08 | 0x0B | 0x0E..=0x1A | 0x1C..=0x1F);
     !head.is_empty() && (is_utf16(head) || !without_mark(head).iter().any(binary))
 }
 
-fn text(head: &[u8]) -> Option<Sniffed> {
+fn plain(head: &[u8]) -> Option<Sniffed> {
     is_text(head).then(|| is("text/plain", Kind::Document))
 }
 
 /// SVG and HTML, which carry script. A browser reads both past bytes that no text holds, so those don't excuse them; and
 /// text of two bytes a letter is read like any other.
 fn markup(head: &[u8]) -> Option<Sniffed> {
-    let narrowed: Vec<u8>;
-    let body = if is_utf16(head) {
-        let little = head.starts_with(b"\xFF\xFE");
-        narrowed = head[2..].chunks_exact(2).map(|pair| pair[usize::from(!little)]).collect();
-        &narrowed[..]
-    } else {
-        without_mark(head)
-    };
+    let body = &*narrowed(head);
     if is_svg(body) {
         Some(is("image/svg+xml", Kind::Image))
     } else if is_html(body) {
@@ -479,6 +528,12 @@ fn is_html(body: &[u8]) -> bool {
         rest = rest[end..].trim_ascii_start();
     }
     STARTS.iter().any(|start| starts(rest, start))
+}
+
+/// Whether it is announced or named as what a browser runs as a page.
+fn is_html_name(content_type: &str, extension: &str) -> bool {
+    matches!(content_type, "text/html" | "application/xhtml+xml")
+        || matches!(extension, "html" | "htm" | "xhtml" | "xht" | "shtml")
 }
 
 /// Whether the first element, past declaration, comments and document type, is `svg`.

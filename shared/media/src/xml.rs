@@ -41,7 +41,8 @@ pub(crate) fn parse<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t>, 
         nodes_limit: bounds.elements.saturating_mul(4),
         ..ParsingOptions::default()
     };
-    Document::parse_with_options(text, options).map_err(MediaError::corrupt)
+    Document::parse_with_options(text, options)
+        .map_err(|error| MediaError::broken("the text isn't well-formed XML", error))
 }
 
 fn check(text: &str, bounds: &Bounds) -> Result<(), MediaError> {

@@ -285,7 +285,7 @@ impl<T: Depth> Conversion<T> {
             _ => DataColorSpace::Rgb,
         };
         if profile.color_space != expected {
-            return Err(format!("it describes {:?} but the picture is {expected:?}", profile.color_space));
+            return Err("it describes colours of another kind than the picture has".to_owned());
         }
         let (from, to) = match expected {
             DataColorSpace::Gray => (Layout::Gray, Layout::Rgb),
@@ -345,8 +345,9 @@ fn ignored(reason: String, unusable: &mut Vec<UnusableProfile>) {
     }
 }
 
-fn reason(error: impl Display) -> String {
-    error.to_string()
+/// What is said to readers of what the colour engine says in its own words.
+fn reason(_error: impl Display) -> String {
+    "it is damaged or of an unknown kind".to_owned()
 }
 
 // Aborting on a panic would let one profile take down its whole process.

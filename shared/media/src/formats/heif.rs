@@ -6,6 +6,7 @@ mod header;
 
 use std::borrow::Cow;
 
+use self::header::Container;
 pub(crate) use self::header::Heif as Head;
 use crate::{
     blocks::Blocks,
@@ -14,11 +15,21 @@ use crate::{
         still::{Still, Want},
     },
     error::MediaError,
+    exif::Exif,
     facts::Header,
 };
 
+fn blocks<'a>(container: &Container<'a>) -> Blocks<'a> {
+    let blocks = Blocks { xmp: container.xmp(), ..Blocks::default() };
+    match container.exif() {
+        Some(Cow::Borrowed(exif)) => Blocks { exif: Exif::new(exif), ..blocks },
+        Some(Cow::Owned(exif)) => Blocks { coded_exif: Some(exif), ..blocks },
+        None => blocks,
+    }
+}
+
 impl<'a> Format<'a> for Head<'a> {
-    const TYPES: &'static [&'static str] = &[header::AVIF, header::HEIC];
+    const TYPES: &'static [&'static str] = &[header::AVIF, header::HEIC, header::AVCI];
 
     fn parse(bytes: &'a [u8]) -> Result<Header<'a, Self>, MediaError> {
         header::parse(bytes)
@@ -33,6 +44,10 @@ impl<'a> Format<'a> for Head<'a> {
     }
 
     fn blocks(_bytes: &'a [u8], header: &Header<'a, Self>) -> Blocks<'a> {
-        Blocks { xmp: header.head.container.xmp().map(Cow::Borrowed), ..Blocks::of(&header.facts) }
+        blocks(&header.head.container)
+    }
+
+    fn salvage(bytes: &'a [u8]) -> Option<Blocks<'a>> {
+        Some(blocks(&Container::parse(bytes).ok()?))
     }
 }

@@ -3,10 +3,13 @@
 mod decode;
 pub(crate) mod encode;
 mod header;
+mod motion;
+mod text;
 
-use std::io::Read;
+use std::{borrow::Cow, io::Read};
 
 pub(crate) use self::header::Png as Head;
+use self::{motion::Motion, text::Profiles};
 use crate::{
     blocks::Blocks,
     decode::{
@@ -37,7 +40,7 @@ impl<'a> Format<'a> for Head<'a> {
     fn streams(head: &[u8]) -> bool {
         // Everything but the pixels lies there, and nothing moves.
         Head::read(head)
-            .is_ok_and(|png| png.data.is_some() && png.animation.is_none_or(|(frames, _)| frames <= 1))
+            .is_ok_and(|png| png.data.is_some() && !matches!(png.motion, Motion::Moving { frames: 2.., .. }))
     }
 
     fn stream(
@@ -58,6 +61,12 @@ impl<'a> Format<'a> for Head<'a> {
     }
 
     fn blocks(_bytes: &'a [u8], header: &Header<'a, Self>) -> Blocks<'a> {
-        Blocks { xmp: header.head.xmp(), ..Blocks::of(&header.facts) }
+        let Profiles { exif, xmp, iptc } = Profiles::read(&header.head.profiles);
+        Blocks {
+            coded_exif: exif,
+            xmp: header.head.xmp().or(xmp.map(Cow::Owned)),
+            iptc: iptc.map(Cow::Owned),
+            ..Blocks::of(&header.facts)
+        }
     }
 }

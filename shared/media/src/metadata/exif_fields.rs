@@ -2,7 +2,7 @@
 //!
 //! Every field stands alone: one that makes no sense is left out, the others stay.
 
-use super::{Gps, Metadata, clean, fraction_digits, local_time, round, utc_offset};
+use super::{Found, Gps, charset, clean, day, exposure, fraction_digits, local_time, round, utc_offset};
 use crate::{
     exif::Exif,
     ifd::{Entry, Ifd},
@@ -38,71 +38,74 @@ const GPS_ALTITUDE_REF: u16 = 5;
 const GPS_ALTITUDE: u16 = 6;
 
 impl Exif<'_> {
-    /// Writes the fields that are known.
-    pub(super) fn fill(&self, metadata: &mut Metadata) {
-        metadata.camera_make = text(self.main, MAKE);
-        metadata.camera_model = text(self.main, MODEL);
-        metadata.lens = text(self.photo, LENS_MODEL);
-        metadata.exposure = self.exposure();
-        metadata.f_number = positive(self.photo, F_NUMBER);
-        metadata.iso = uint(self.photo, SENSITIVITY).filter(|iso| *iso > 0);
-        metadata.focal_length = positive(self.photo, FOCAL_LENGTH);
-        metadata.taken_at = self.taken_at();
-        metadata.gps = self.gps();
-        metadata.description = text(self.main, IMAGE_DESCRIPTION);
-        metadata.artist = text(self.main, ARTIST);
-        metadata.copyright = text(self.main, COPYRIGHT);
-        metadata.rating = uint(self.main, RATING)
-            .and_then(|stars| i8::try_from(stars).ok())
-            .filter(|stars| (1..=5).contains(stars));
-    }
-
-    fn exposure(&self) -> Option<String> {
-        let seconds = entry(self.photo, EXPOSURE_TIME)?.rational(0)?;
-        if seconds <= 0.0 {
-            None
-        } else if seconds < 0.3 {
-            Some(format!("1/{}", (1.0 / seconds).round()))
-        } else {
-            Some(round(seconds, 10.0).to_string())
+    /// Reads the fields that are known.
+    pub(super) fn read(&self) -> Found {
+        Found {
+            camera_make: text(self.main, MAKE),
+            camera_model: text(self.main, MODEL),
+            lens: text(self.photo, LENS_MODEL),
+            exposure: number(self.photo, EXPOSURE_TIME).and_then(exposure),
+            f_number: positive(self.photo, F_NUMBER),
+            iso: uint(self.photo, SENSITIVITY).filter(|iso| *iso > 0),
+            focal_length: positive(self.photo, FOCAL_LENGTH),
+            taken_at: self.taken_at(),
+            changed_at: self.moment(self.main, DATE_TIME, SUB_SEC_TIME, OFFSET_TIME),
+            gps: self.gps(),
+            description: text(self.main, IMAGE_DESCRIPTION),
+            artist: text(self.main, ARTIST),
+            copyright: text(self.main, COPYRIGHT),
+            rating: uint(self.main, RATING)
+                .and_then(|stars| i8::try_from(stars).ok())
+                .filter(|stars| (1..=5).contains(stars)),
+            ..Found::default()
         }
     }
 
     fn gps(&self) -> Option<Gps> {
         let coordinate = |tag, reference, opposite: u8, limit: f64| {
             let entry = entry(self.gps, tag)?;
-            let [degrees, minutes, seconds] = [entry.rational(0)?, entry.rational(1)?, entry.rational(2)?];
-            let unsigned = degrees + minutes / 60.0 + seconds / 3_600.0;
-            let opposite = ascii(self.gps, reference)?.first()?.to_ascii_uppercase() == opposite;
+            // Degrees, minutes and seconds; some write whole degrees with a fraction and leave the others out.
+            let parts = (0..entry.count().min(3)).map(|index| entry.number(index));
+            let parts = parts.collect::<Option<Vec<f64>>>()?;
+            let (first, negative) = (*parts.first()?, parts.iter().any(|part| *part < 0.0));
+            let rest = parts[1..].iter().zip([60.0, 3_600.0]).map(|(part, scale)| part.abs() / scale);
+            let unsigned = first.abs() + rest.sum::<f64>();
+            // Who writes a sign means it, whatever the reference says.
+            let opposite = negative || ascii(self.gps, reference)?.first()?.to_ascii_uppercase() == opposite;
             let signed = if opposite { -unsigned } else { unsigned };
             (unsigned <= limit).then(|| round(signed, 1e7))
         };
         let latitude = coordinate(GPS_LATITUDE, GPS_LATITUDE_REF, b'S', 90.0)?;
         let longitude = coordinate(GPS_LONGITUDE, GPS_LONGITUDE_REF, b'W', 180.0)?;
-        let altitude = entry(self.gps, GPS_ALTITUDE).and_then(|entry| entry.rational(0)).map(|metres| {
+        let altitude = number(self.gps, GPS_ALTITUDE).map(|metres| {
             // 1 and, since EXIF 3.0, 3 mean below the reference.
-            let below = matches!(uint(self.gps, GPS_ALTITUDE_REF), Some(1 | 3));
-            round(if below { -metres } else { metres }, 1e3)
+            let below = metres < 0.0 || matches!(uint(self.gps, GPS_ALTITUDE_REF), Some(1 | 3));
+            round(if below { -metres.abs() } else { metres }, 1e3)
         });
         Some(Gps { latitude, longitude, altitude })
     }
 
-    /// Original time first, then digitized, then the file's own.
+    /// Original time first, then digitized.
     fn taken_at(&self) -> Option<String> {
-        [
-            (self.photo, DATE_TIME_ORIGINAL, SUB_SEC_TIME_ORIGINAL, OFFSET_TIME_ORIGINAL),
-            (self.photo, DATE_TIME_DIGITIZED, SUB_SEC_TIME_DIGITIZED, OFFSET_TIME_DIGITIZED),
-            (self.main, DATE_TIME, SUB_SEC_TIME, OFFSET_TIME),
-        ]
-        .into_iter()
-        .find_map(|(ifd, time, fraction, offset)| {
-            let moment = ascii(ifd, time).and_then(local_time)?;
-            let fraction = ascii(self.photo, fraction).map(fraction_digits).unwrap_or_default();
-            // Cameras that know one offset often write only `OffsetTime`.
-            let offset =
-                ascii(self.photo, offset).or_else(|| ascii(self.photo, OFFSET_TIME)).and_then(utc_offset);
-            Some(format!("{moment}{fraction}{}", offset.unwrap_or_default()))
-        })
+        let original =
+            || self.moment(self.photo, DATE_TIME_ORIGINAL, SUB_SEC_TIME_ORIGINAL, OFFSET_TIME_ORIGINAL);
+        let digitized =
+            || self.moment(self.photo, DATE_TIME_DIGITIZED, SUB_SEC_TIME_DIGITIZED, OFFSET_TIME_DIGITIZED);
+        original().or_else(digitized)
+    }
+
+    fn moment(&self, ifd: Option<Ifd<'_>>, time: u16, fraction: u16, offset: u16) -> Option<String> {
+        let text = ascii(ifd, time)?;
+        let Some(moment) = local_time(text) else {
+            // What isn't known of a moment is left blank (CIPA DC-008, 4.6.5).
+            let (day, rest) = text.split_at_checked(10)?;
+            return if rest.iter().any(u8::is_ascii_digit) { None } else { self::day(day) };
+        };
+        let fraction = ascii(self.photo, fraction).map(fraction_digits).unwrap_or_default();
+        // Cameras that know one offset often write only `OffsetTime`.
+        let offset =
+            ascii(self.photo, offset).or_else(|| ascii(self.photo, OFFSET_TIME)).and_then(utc_offset);
+        Some(format!("{moment}{fraction}{}", offset.unwrap_or_default()))
     }
 }
 
@@ -118,15 +121,14 @@ fn uint(ifd: Option<Ifd<'_>>, tag: u16) -> Option<u32> {
     entry(ifd, tag)?.uint(0)
 }
 
-fn positive(ifd: Option<Ifd<'_>>, tag: u16) -> Option<f64> {
-    entry(ifd, tag)?.rational(0).map(|value| round(value, 1e3)).filter(|value| *value > 0.0)
+fn number(ifd: Option<Ifd<'_>>, tag: u16) -> Option<f64> {
+    entry(ifd, tag)?.number(0)
 }
 
-/// Text as writers really write it: UTF-8 where EXIF asks for ASCII, or else Latin-1.
+fn positive(ifd: Option<Ifd<'_>>, tag: u16) -> Option<f64> {
+    number(ifd, tag).map(|value| round(value, 1e3)).filter(|value| *value > 0.0)
+}
+
 fn text(ifd: Option<Ifd<'_>>, tag: u16) -> Option<String> {
-    let bytes = ascii(ifd, tag)?;
-    match std::str::from_utf8(bytes) {
-        Ok(text) => clean(text),
-        Err(_) => clean(&bytes.iter().copied().map(char::from).collect::<String>()),
-    }
+    clean(&charset::utf8_or_windows(ascii(ifd, tag)?))
 }

@@ -3,7 +3,11 @@
 //! IIM 4.2: datasets of a marker, a record, a number, a length and the value; record 2 describes the picture.
 //! They stand in a Photoshop resource (`8BIM`, 0x0404) of a JPEG, or in a tag of a TIFF.
 
-use super::{Found, clean, clean_list, moment};
+use super::{Found, charset, clean, clean_list, moment};
+
+/// The datasets of record 2 that are texts for readers: title, keyword, artist, city, country, headline, rights and
+/// description.
+const TEXTS: [u8; 8] = [5, 25, 80, 90, 101, 105, 116, 120];
 
 /// The datasets of one IIM.
 struct Datasets<'a>(&'a [u8]);
@@ -31,13 +35,15 @@ impl<'a> Iterator for Datasets<'a> {
 }
 
 /// Reads what describes the picture. Texts are UTF-8 when dataset 1:90 says so or when they are valid UTF-8, which
-/// Latin-1 with accents isn't; or else Latin-1.
+/// accents of a code page hardly are; or else of the code page that they make more sense in.
 pub(super) fn read(iim: &[u8]) -> Found {
     let declared = Datasets(iim).any(|(record, number, value)| (record, number, value) == (1, 90, b"\x1B%G"));
+    let texts = Datasets(iim).filter(|&(record, number, _)| record == 2 && TEXTS.contains(&number));
+    let code_page = charset::code_page(texts.map(|(_, _, value)| value));
     let text = |value: &[u8]| match std::str::from_utf8(value) {
         Ok(text) => text.to_owned(),
         Err(_) if declared => String::from_utf8_lossy(value).into_owned(),
-        Err(_) => value.iter().copied().map(char::from).collect(),
+        Err(_) => code_page.decode_without_bom_handling(value).0.into_owned(),
     };
     let first = |wanted: u8| {
         Datasets(iim).find(|&(record, number, _)| record == 2 && number == wanted).map(|(_, _, value)| value)
@@ -56,28 +62,24 @@ pub(super) fn read(iim: &[u8]) -> Found {
                 .filter(|&(record, number, _)| record == 2 && number == 25)
                 .map(|(_, _, value)| text(value)),
         ),
-        taken_at: first(55).zip(first(60)).and_then(|(date, time)| date_and_time(date, time)),
+        taken_at: first(55).and_then(|date| date_and_time(date, first(60).unwrap_or_default())),
         ..Found::default()
     }
 }
 
-/// `CCYYMMDD` and `HHMMSS±HHMM` (IIM 4.2, 2:55 and 2:60).
+/// `CCYYMMDD` and `HHMMSS±HHMM` (IIM 4.2, 2:55 and 2:60); the day alone where there is no such time.
 fn date_and_time(date: &[u8], time: &[u8]) -> Option<String> {
-    let (date, time) = (std::str::from_utf8(date).ok()?, std::str::from_utf8(time).ok()?);
-    let part = |text: &'_ str, from: usize, to: usize| text.get(from..to).map(str::to_owned);
-    let mut written = format!(
-        "{}-{}-{}T{}:{}:{}",
-        part(date, 0, 4)?,
-        part(date, 4, 6)?,
-        part(date, 6, 8)?,
-        part(time, 0, 2)?,
-        part(time, 2, 4)?,
-        part(time, 4, 6)?
-    );
-    if let (Some(hours), Some(minutes)) = (part(time, 6, 9), part(time, 9, 11)) {
-        written = format!("{written}{hours}:{minutes}");
-    }
-    moment(&written)
+    let part = |text: &[u8], from: usize, to: usize| {
+        let digits = std::str::from_utf8(text.get(from..to)?).ok()?;
+        Some(digits.to_owned())
+    };
+    let date = format!("{}-{}-{}", part(date, 0, 4)?, part(date, 4, 6)?, part(date, 6, 8)?);
+    let time = || {
+        let offset = part(time, 6, 9).zip(part(time, 9, 11));
+        let offset = offset.map(|(hours, minutes)| format!("{hours}:{minutes}")).unwrap_or_default();
+        Some(format!("{date}T{}:{}:{}{offset}", part(time, 0, 2)?, part(time, 2, 4)?, part(time, 4, 6)?))
+    };
+    time().and_then(|written| moment(&written)).or_else(|| moment(&date))
 }
 
 #[cfg(test)]
@@ -94,7 +96,8 @@ mod tests {
         let utf8 = [dataset(1, 90, b"\x1B%G"), dataset(2, 120, "Café".as_bytes())].concat();
         let undeclared = dataset(2, 120, "Café".as_bytes());
         let latin1 = dataset(2, 120, b"Caf\xE9");
-        for iim in [utf8, undeclared, latin1] {
+        let mac = dataset(2, 120, b"Caf\x8E");
+        for iim in [utf8, undeclared, latin1, mac] {
             assert_eq!(read(&iim).description.as_deref(), Some("Café"));
         }
     }
@@ -116,6 +119,8 @@ mod tests {
     fn moments() {
         assert_eq!(date_and_time(b"20240229", b"235959+0130").as_deref(), Some("2024-02-29T23:59:59+01:30"));
         assert_eq!(date_and_time(b"20240229", b"235959").as_deref(), Some("2024-02-29T23:59:59"));
+        assert_eq!(date_and_time(b"20240229", b"").as_deref(), Some("2024-02-29"));
+        assert_eq!(date_and_time(b"20240229", b"999999").as_deref(), Some("2024-02-29"));
         assert_eq!(date_and_time(b"20230229", b"235959"), None);
         assert_eq!(date_and_time("2024é29".as_bytes(), b"235959"), None);
     }

@@ -5,7 +5,7 @@
 
 use roxmltree::Node;
 
-use super::{Found, Gps, clean, clean_list, moment, round};
+use super::{Found, Gps, charset, clean, clean_list, exposure, moment, round};
 use crate::{
     blocks::MAX_XMP_BYTES,
     xml::{self, Bounds},
@@ -25,21 +25,38 @@ const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 const DC: &str = "http://purl.org/dc/elements/1.1/";
 const XMP: &str = "http://ns.adobe.com/xap/1.0/";
 const PHOTOSHOP: &str = "http://ns.adobe.com/photoshop/1.0/";
+const TIFF: &str = "http://ns.adobe.com/tiff/1.0/";
 const EXIF: &str = "http://ns.adobe.com/exif/1.0/";
+/// What EXIF got since its version 2.3 (CIPA DC-010).
+const EXIF_EX: &str = "http://cipa.jp/exif/1.0/";
+/// What cameras know beyond EXIF, the lens above all.
+const AUX: &str = "http://ns.adobe.com/exif/1.0/aux/";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
-/// Reads what describes the picture; nothing of a packet that isn't well-formed UTF-8.
+/// Reads what describes the picture; nothing of a packet that isn't well-formed.
 pub(super) fn read(packet: &[u8]) -> Found {
-    // Writers pad packets, some with NULs.
-    let end = packet.iter().rposition(|byte| *byte == b'>').map_or(0, |last| last + 1);
-    let Ok(text) = std::str::from_utf8(&packet[..end]) else { return Found::default() };
-    let Ok(document) = xml::parse(text, &BOUNDS) else { return Found::default() };
+    // Two bytes a letter at least, where it isn't UTF-8: the bound is that of the text behind.
+    let packet = &packet[..packet.len().min(4 * MAX_XMP_BYTES)];
+    let text = charset::xml(packet);
+    let Ok(document) = xml::parse(element(&text), &BOUNDS) else { return Found::default() };
     let Some(rdf) = document.descendants().find(|node| node.has_tag_name((RDF, "RDF"))) else {
         return Found::default();
     };
     let picture = Picture(rdf.children().filter(|node| node.has_tag_name((RDF, "Description"))).collect());
     let text = |namespace, name| picture.texts(namespace, name).first().and_then(|text| clean(text));
+    let number = |namespace, name| picture.texts(namespace, name).first().and_then(|text| fraction(text));
+    let positive = |name| number(EXIF, name).map(|value| round(value, 1e3)).filter(|value| *value > 0.0);
+    let time = |namespace, name| picture.texts(namespace, name).first().and_then(|text| moment(text));
     Found {
+        camera_make: text(TIFF, "Make"),
+        camera_model: text(TIFF, "Model"),
+        lens: text(EXIF_EX, "LensModel").or_else(|| text(AUX, "Lens")),
+        exposure: number(EXIF, "ExposureTime").and_then(exposure),
+        f_number: positive("FNumber"),
+        iso: number(EXIF_EX, "PhotographicSensitivity")
+            .and_then(iso)
+            .or_else(|| number(EXIF, "ISOSpeedRatings").and_then(iso)),
+        focal_length: positive("FocalLength"),
         title: text(DC, "title"),
         headline: text(PHOTOSHOP, "Headline"),
         description: text(DC, "description"),
@@ -49,13 +66,31 @@ pub(super) fn read(packet: &[u8]) -> Found {
         country: text(PHOTOSHOP, "Country"),
         keywords: clean_list(picture.texts(DC, "subject").into_iter().map(str::to_owned)),
         rating: text(XMP, "Rating").and_then(|rating| self::rating(&rating)),
-        taken_at: [(EXIF, "DateTimeOriginal"), (PHOTOSHOP, "DateCreated"), (XMP, "CreateDate")]
-            .into_iter()
-            .find_map(|(namespace, name)| {
-                picture.texts(namespace, name).first().and_then(|text| moment(text))
-            }),
+        taken_at: time(EXIF, "DateTimeOriginal").or_else(|| time(PHOTOSHOP, "DateCreated")),
+        // EXIF's name of it is the older one.
+        created_at: time(XMP, "CreateDate").or_else(|| time(EXIF, "DateTimeDigitized")),
+        changed_at: None,
         gps: gps(&picture),
     }
+}
+
+/// The first element of a packet. Writers pad packets, wrap them in instructions, and some leave behind them what an older and
+/// longer one ended with.
+fn element(text: &str) -> &str {
+    let starts =
+        |rest: &str| rest.starts_with(|character: char| character.is_alphabetic() || character == '_');
+    let Some(start) = text.match_indices('<').map(|(at, _)| at).find(|at| starts(&text[at + 1..])) else {
+        return text;
+    };
+    if text[..start].contains("<!DOCTYPE") {
+        return text;
+    }
+    let element = &text[start..];
+    let name = element[1..].split(|character: char| character.is_whitespace() || "/>".contains(character));
+    let close = format!("</{}", name.into_iter().next().unwrap_or_default());
+    // An element that ends with its start tag has no end of its own.
+    let end = element.find(&close).and_then(|at| Some(at + element[at..].find('>')? + 1));
+    &element[..end.or_else(|| element.rfind('>').map(|last| last + 1)).unwrap_or(element.len())]
 }
 
 /// The descriptions of the picture: a packet may spread them over several elements.
@@ -91,6 +126,13 @@ pub(super) fn rating(text: &str) -> Option<i8> {
     // Exact: at most 7 whole numbers are left.
     #[expect(clippy::cast_possible_truncation, reason = "-1 to 5 fits")]
     (-1.0..=5.0).contains(&stars).then(|| stars.round() as i8).filter(|stars| *stars != 0)
+}
+
+/// Whole and positive.
+fn iso(number: f64) -> Option<u32> {
+    // Exact: a whole number that fits.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 2³² - 1 fits")]
+    (number.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u32)
 }
 
 fn gps(picture: &Picture<'_, '_>) -> Option<Gps> {

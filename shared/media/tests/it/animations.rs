@@ -93,3 +93,34 @@ fn an_animation_that_breaks_off_keeps_what_it_has() {
     let frames = frames(&derived.derivatives[0].bytes).len();
     assert!((2..18).contains(&frames), "{frames}");
 }
+
+#[test]
+fn a_png_of_more_frames_than_allowed_is_its_default_image() {
+    let png = |frames: u32| {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 4, 3);
+        encoder.set_animated(frames, 0).unwrap();
+        let mut writer = encoder.write_header().unwrap();
+        for frame in 0..frames {
+            writer.write_image_data(&[u8::try_from(frame * 97 % 251).unwrap(); 12]).unwrap();
+        }
+        writer.finish().unwrap();
+        bytes
+    };
+    for (frames, moves) in [(1_000, true), (1_001, false)] {
+        let bytes = png(frames);
+        let header = inspect(&bytes).unwrap();
+        assert_eq!((header.animated, header.frames), (true, frames));
+        let derived = derived(&bytes);
+        let warnings: Vec<_> = derived.warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(warnings, if moves { &[][..] } else { &["animation_flattened"] });
+        let thumb = &derived.derivatives[0];
+        assert_eq!((thumb.content_type, thumb.width, thumb.height), ("image/webp", 4, 3));
+        assert_eq!(self::frames_or_one(&thumb.bytes), if moves { 1_000 } else { 1 });
+    }
+}
+
+/// Frames of a WebP; a still has one.
+fn frames_or_one(webp: &[u8]) -> usize {
+    if WebPDecoder::new(Cursor::new(webp)).unwrap().has_animation() { frames(webp).len() } else { 1 }
+}

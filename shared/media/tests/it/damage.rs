@@ -148,6 +148,105 @@ fn seeds() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Small files of the formats that [`seeds`] leaves out.
+fn more_seeds() -> Vec<Vec<u8>> {
+    let pixels = image::DynamicImage::ImageRgb8(quarters(48, 40));
+    let written = |format| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        pixels.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    };
+    let mut tiff = std::io::Cursor::new(Vec::new());
+    let mut encoder =
+        tiff::encoder::TiffEncoder::new(&mut tiff).unwrap().with_compression(tiff::encoder::Compression::Lzw);
+    encoder.write_image::<tiff::encoder::colortype::RGB8>(48, 40, pixels.as_bytes()).unwrap();
+    let farbfeld = [&b"farbfeld\0\0\0\x08\0\0\0\x08"[..], &[9; 8 * 8 * 8]].concat();
+    let bitmap = {
+        let numbers = [40_u32, 8, 8, 24 << 16 | 1, 0, 0, 0, 0, 0, 0].map(u32::to_le_bytes).concat();
+        [&b"BM\xF6\0\0\0\0\0\0\0\x36\0\0\0"[..], &numbers, &[99; 192]].concat()
+    };
+    let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='20' height='10'><defs><filter id='f'>\
+        <feGaussianBlur stdDeviation='1'/></filter></defs><g filter='url(#f)'><path d='M1 1L9 9H1z'/></g></svg>";
+    let mut made = vec![
+        written(image::ImageFormat::Ico),
+        written(image::ImageFormat::Pnm),
+        written(image::ImageFormat::Qoi),
+        tiff.into_inner(),
+        farbfeld,
+        bitmap,
+        svg.as_bytes().to_vec(),
+    ];
+    made.extend(["heif/gray.avif", "heif/odd.heic", "heif/grid.heic", "heif/alpha.avif"].map(sample));
+    made.extend(["astronaut-cmyk.jpg", "chelsea-palette.png"].map(sample));
+    made
+}
+
+/// Whether a text is one of ours by its form: plain words, numbers and the names of formats, nothing of a format string, of
+/// a type, of a library.
+fn is_plain(text: &str) -> bool {
+    const FOREIGN: [&str; 16] = [
+        "%",
+        "{",
+        "}",
+        "::",
+        "\"",
+        "`",
+        "_",
+        "\n",
+        "lib",
+        "dav1d",
+        "Err",
+        "panic",
+        "unwrap",
+        "overflow",
+        "index out",
+        "None",
+    ];
+    let words = text.replace("corrupt_", "");
+    let camel = words.split_whitespace().any(|word| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase())
+    });
+    let begins =
+        text.starts_with(|c: char| c.is_lowercase() || c.is_ascii_digit()) || text.starts_with("HEVC");
+    begins && !camel && text.chars().count() < 200 && !FOREIGN.iter().any(|foreign| words.contains(foreign))
+}
+
+#[test]
+fn what_is_said_of_damaged_files_is_in_plain_words() {
+    let limits =
+        Limits { max_pixels: 1 << 20, max_frames: 32, max_edge: 4_096, max_memory: 64 << 20, ..limits() };
+    let profile = Profile { derivatives: vec![Spec::new("small", 16, OutputFormat::WebP, 50)] };
+    let mut texts = std::collections::BTreeSet::new();
+    let mut told = |bytes: &[u8]| match derive(bytes, &profile, &limits) {
+        Ok(derived) => texts.extend(derived.warnings.into_iter().map(|warning| warning.message)),
+        Err(error) => drop(texts.insert(error.to_string())),
+    };
+    let mut number = 7_u32;
+    let mut random = |below: usize| {
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        usize::try_from(number >> 8).unwrap() % below
+    };
+    for seed in seeds().into_iter().chain(more_seeds()) {
+        for step in 0..24 {
+            told(&seed[..seed.len() * step / 24]);
+        }
+        for round in 0..120 {
+            let mut bytes = seed.clone();
+            // Headers say more that can be wrong.
+            let most = if round % 3 == 0 { bytes.len() } else { bytes.len().min(600) };
+            for _ in 0..=round % 3 {
+                let at = random(most);
+                bytes[at] = u8::try_from(random(256)).unwrap();
+            }
+            told(&bytes);
+        }
+    }
+    let foreign: Vec<_> = texts.iter().filter(|text| !is_plain(text)).collect();
+    assert!(foreign.is_empty(), "{foreign:#?}");
+    assert!(texts.len() > 40, "{texts:#?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 

@@ -126,10 +126,14 @@ pub enum Field {
     Bytes(Vec<u8>),
     /// Pairs of numerator and denominator.
     Fractions(Vec<(u32, u32)>),
+    /// The type's number, the bytes of one value, and the values as stored.
+    Values(u16, usize, Vec<u8>),
     /// The offset of bytes that stand elsewhere.
     At(Vec<u8>),
     /// The offset of another directory.
     Directory(Vec<(u16, Field)>),
+    /// The same, with the type that the offset is said to have and how it is stored.
+    DirectoryAs(u16, fn(u32) -> Vec<u8>, Vec<(u16, Field)>),
 }
 
 /// A little-endian TIFF structure, `magic` in place of `II*\0`, of one chain of directories. Everything that a
@@ -165,6 +169,12 @@ fn directory(out: &mut Vec<u8>, entries: Vec<(u16, Field)>) -> usize {
             Field::Bytes(bytes) => (7, 1, bytes),
             Field::Fractions(pairs) => {
                 (5, 8, pairs.iter().flat_map(|(a, b)| [a.to_le_bytes(), b.to_le_bytes()].concat()).collect())
+            }
+            Field::Values(kind, size, data) => (kind, size, data),
+            Field::DirectoryAs(kind, stored, entries) => {
+                directory(out, entries);
+                let data = stored(u32::from_le_bytes(end));
+                (kind, data.len(), data)
             }
             Field::At(bytes) => {
                 out.extend(bytes);

@@ -239,9 +239,14 @@ fn bombs_are_refused_before_they_go_off() {
         ),
         (
             "filters",
-            levels(9, &|level| format!("<filter id='n{level}'><feImage href='#s{level}'/></filter><g id='s{level}'>"), "</g>", &|level| {
-                format!("<rect width='1' height='1' filter='url(#n{level})'/>")
-            }),
+            levels(
+                9,
+                &|level| {
+                    format!("<filter id='n{level}'><feImage href='#s{level}'/></filter><g id='s{level}'>")
+                },
+                "</g>",
+                &|level| format!("<rect width='1' height='1' filter='url(#n{level})'/>"),
+            ),
         ),
         (
             "style sheet",
@@ -281,19 +286,19 @@ fn bombs_are_refused_before_they_go_off() {
                 body
             }) + "<rect width='9' height='9' clip-path='url(#n0)'/>",
         ),
-        ("a circle", "<g id='a'><use href='#b'/></g><g id='b'><use href='#a'/></g>".to_owned()),
         (
-            "a circle of inheritance",
-            "<g fill='url(#p)'><pattern id='p' width='1' height='1'><rect width='1' height='1'/></pattern></g>\
-             <rect width='9' height='9' fill='url(#p)'/>"
-                .to_owned(),
+            "attributes",
+            format!("<g {}/>", (0..200_000).fold(String::new(), |all, at| all + &format!("a{at}='' "))),
         ),
-        ("attributes", format!("<g {}/>", (0..200_000).fold(String::new(), |all, at| all + &format!("a{at}='' ")))),
         ("letters", format!("<text>{}</text>", "a".repeat(1 << 20))),
         ("hashes", format!("<g style='fill:{}'/>", "#".repeat(1 << 20))),
         (
             "selectors",
-            format!("<style>{}</style>{}", "q g g g g g g g z { fill: red }".repeat(50), "<g>".repeat(60) + &"<z/>".repeat(2_000) + &"</g>".repeat(60)),
+            format!(
+                "<style>{}</style>{}",
+                "q g g g g g g g z { fill: red }".repeat(50),
+                "<g>".repeat(60) + &"<z/>".repeat(2_000) + &"</g>".repeat(60)
+            ),
         ),
     ];
     for (name, body) in bombs {
@@ -302,9 +307,204 @@ fn bombs_are_refused_before_they_go_off() {
     }
 }
 
+/// What refers to itself, at once or through others, is left out; the rest is drawn.
+#[test]
+fn circles_of_references_leave_out_what_closes_them() {
+    let shape = "<rect width='40' height='100' fill='#00f'/>";
+    let blue = Rgba([0, 0, 255, 255]);
+    let ring = |count: usize, one: &dyn Fn(usize, usize) -> String| {
+        (0..count).fold(String::new(), |all, at| all + &one(at, (at + 1) % count))
+    };
+    let mut cases = Vec::new();
+    for count in 1..5 {
+        let use_ring = ring(count, &|at, next| format!("<g id='n{at}'>{shape}<use href='#n{next}'/></g>"));
+        cases.push(("use", use_ring));
+        for property in ["mask", "clip-path", "fill", "filter"] {
+            let element = match property {
+                "fill" => "pattern width='1' height='1'",
+                "clip-path" => "clipPath",
+                other => other,
+            };
+            let close = element.split(' ').next().unwrap();
+            let inner = if property == "filter" {
+                "<feFlood/>"
+            } else {
+                "<rect width='100' height='100' fill='#fff'"
+            };
+            for style in [false, true] {
+                let refer = |to: usize| {
+                    if style {
+                        format!("style='opacity:1; {property}: url(#n{to}) ;'")
+                    } else {
+                        format!("{property}='url(#n{to})'")
+                    }
+                };
+                if property != "filter" {
+                    let within = |at: usize, next: usize| {
+                        let inner = inner
+                            .replace(" fill='#fff'", if property == "fill" { "" } else { " fill='#fff'" });
+                        format!("<{element} id='n{at}'>{inner} {}/></{close}>", refer(next))
+                    };
+                    cases.push((
+                        property,
+                        format!(
+                            "{}{shape}<rect x='50' width='9' height='9' {}/>",
+                            ring(count, &within),
+                            refer(0)
+                        ),
+                    ));
+                }
+                if matches!(property, "mask" | "clip-path") {
+                    let on_itself = |at: usize, next: usize| {
+                        format!("<{element} id='n{at}' {}>{inner}/></{close}>", refer(next))
+                    };
+                    cases.push((
+                        property,
+                        format!(
+                            "{}{shape}<rect x='50' width='9' height='9' {}/>",
+                            ring(count, &on_itself),
+                            refer(0)
+                        ),
+                    ));
+                }
+            }
+        }
+        let patterns =
+            ring(count, &|at, next| format!("<pattern id='n{at}' href='#n{next}' width='9' height='9'/>"));
+        cases.push((
+            "patterns by href",
+            format!("{patterns}{shape}<rect x='50' width='9' height='9' fill='url(#n0)'/>"),
+        ));
+        let markers = ring(count, &|at, next| {
+            format!("<marker id='n{at}'><path d='M0 0 1 1' style='marker-end:url(#n{next})'/></marker>")
+        });
+        cases.push(("markers", format!("{markers}{shape}<path d='M50 0 60 0' marker-end='url(#n0)'/>")));
+    }
+    cases.push((
+        "inheritance",
+        format!("<g fill='url(#p)'><pattern id='p' width='1' height='1'><rect width='1' height='1'/></pattern></g>\
+         {shape}<rect x='50' width='9' height='9' fill='url(#p)'/>"),
+    ));
+    cases.push((
+        "use of what is around another one",
+        format!("<g id='a'><g id='b'><use href='#c'/></g>{shape}</g><g id='c'><use href='#a'/></g>"),
+    ));
+    cases.push(("a mixture", format!(
+        "<mask id='m'><rect width='9' height='9' fill='url(#p)'/></mask><pattern id='p' width='1' height='1'>\
+         <g mask='url(#m)'><rect width='1' height='1'/></g></pattern>{shape}<rect x='50' width='9' height='9' mask='url(#m)'/>"
+    )));
+    cases.push((
+        "a name that another one begins with",
+        "<mask id='m'><rect width='9' height='9' style='mask:url(#m1);clip-path:url(#m11)'/></mask><mask id='m1'><g mask='url(#m)'/></mask>\
+         <clipPath id='m11'><rect width='40' height='100'/></clipPath><rect width='100' height='100' fill='#f00' style='clip-path:url(#m11);mask:url(#m)'/>\
+         <rect width='100' height='100' fill='#00f' clip-path='url(#m11)'/>"
+            .to_owned(),
+    ));
+    for own in ["", "style='opacity:1'"] {
+        cases.push(("a style sheet", format!(
+            "<style>.a {{ mask: url(#m) }} .b {{ mask: url(#n) }}</style><mask id='m'><rect class='b' {own} width='9' height='9'/></mask>\
+             <mask id='n'><rect class='a' {own} width='9' height='9'/></mask>{shape}<rect x='50' width='9' height='9' class='a'/>"
+        )));
+    }
+    for (name, body) in cases {
+        let started = Instant::now();
+        assert!(at(&body, 20, 50).0.iter().zip(blue.0).all(|(a, b)| a.abs_diff(b) < 3), "{name}: {body}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{name}");
+    }
+    // What is important in a style sheet isn't overruled.
+    let sheet = "<style>.a { mask: url(#m) !important } .b { mask: url(#n) !important }</style>\
+                 <mask id='m'><rect class='b' width='9' height='9'/></mask>\
+                 <mask id='n'><rect class='a' width='9' height='9'/></mask><rect width='9' height='9' class='a'/>";
+    assert_eq!(refusal(&svg(sheet)).code(), "corrupt_image");
+}
+
+/// Filters that are too dear for the largest preview are drawn smaller, or the drawing without them.
+#[test]
+fn dear_filters_are_drawn_smaller_or_not_at_all() {
+    let drawn = |primitive: &str, by: &str| {
+        let body = format!(
+            "<style>{}</style><filter id='f'>{primitive}</filter><rect width='50' height='50' {} fill='#00f'/>",
+            if by == "sheet" { "rect { filter : url(#f) }" } else { "" },
+            match by {
+                "attribute" => "filter='url(#f)'",
+                "style" => "style='filter:url(#f)'",
+                _ => "",
+            }
+        );
+        let started = Instant::now();
+        let derived = derive(svg(&body), &only(2_048, OutputFormat::Png), &limits()).unwrap();
+        assert!(started.elapsed() < Duration::from_secs(10), "{primitive} took {:?}", started.elapsed());
+        let warnings: Vec<_> = derived.warnings.iter().map(|warning| warning.code).collect();
+        let (width, height) = (derived.derivatives[0].width, derived.derivatives[0].height);
+        assert_eq!(width, height);
+        (warnings, width, *seen(&derived, "only").get_pixel(width / 4, height / 4))
+    };
+    let blue = Rgba([0, 0, 255, 255]);
+    assert_eq!(drawn("<feGaussianBlur stdDeviation='1'/>", "attribute"), (vec![], 2_048, blue));
+    let (warnings, width, pixel) = drawn("<feMorphology operator='dilate' radius='8'/>", "attribute");
+    assert_eq!((warnings, pixel), (vec!["drawing_simplified"], blue));
+    assert!((256..2_048).contains(&width), "{width}");
+    for by in ["attribute", "style", "sheet"] {
+        let dear = "<feTurbulence numOctaves='100000' baseFrequency='.1'/>";
+        assert_eq!(drawn(dear, by), (vec!["drawing_simplified"], 2_048, blue), "{by}");
+    }
+}
+
+/// Files of some hundred bytes that ask for much.
+#[test]
+fn short_files_do_not_take_long() {
+    let uses = |count: usize, times: usize| {
+        (1..count).fold("<g id='n0'><rect width='1' height='1'/></g>".to_owned(), |all, at| {
+            all + &format!("<g id='n{at}'>{}</g>", format!("<use href='#n{}'/>", at - 1).repeat(times))
+        })
+    };
+    let tiles = |count: usize| {
+        (1..count).fold("<pattern id='n0' width='.1' height='.1'><circle r='9'/></pattern>".to_owned(), |all, at| {
+            all + &format!(
+                "<pattern id='n{at}' width='.1' height='.1'><path fill='url(#n{})' d='M0 0h99v99H0z'/></pattern>",
+                at - 1
+            )
+        }) + &format!("<rect width='99' height='99' fill='url(#n{})'/>", count - 1)
+    };
+    let blurs = |count: usize| {
+        let blur = "<filter id='f'><feGaussianBlur stdDeviation='.1'/></filter>".to_owned();
+        blur + &"<g filter='url(#f)'>".repeat(count)
+            + "<rect width='99' height='99'/>"
+            + &"</g>".repeat(count)
+    };
+    let masks = "<mask id='m'><rect width='99' height='99' fill='#fff'/></mask>".to_owned()
+        + &"<g mask='url(#m)'>".repeat(20)
+        + "<rect width='99' height='99'/>"
+        + &"</g>".repeat(20);
+    for (name, body) in [
+        ("uses", uses(4, 10)),
+        ("uses of uses", uses(17, 2)),
+        ("uses in threes", uses(11, 3)),
+        ("tiles", tiles(4)),
+        ("blurs", blurs(6)),
+        ("many blurs", blurs(20)),
+        ("masks", masks),
+        (
+            "a blur of uses",
+            format!(
+                "{}<filter id='f'><feGaussianBlur stdDeviation='1'/></filter><g filter='url(#f)'>{}</g>",
+                uses(3, 9),
+                "<use href='#n2' filter='url(#f)'/>".repeat(9)
+            ),
+        ),
+    ] {
+        let bytes = svg(&body);
+        let started = Instant::now();
+        let made = derive(&bytes, &Profile::default(), &limits());
+        let took = started.elapsed();
+        eprintln!("{name}: {} bytes, {took:?}, {:?}", bytes.len(), made.as_ref().map(|made| &made.warnings));
+        assert!(took < Duration::from_secs(6), "{name} of {} bytes took {took:?}", bytes.len());
+    }
+}
+
 /// Few elements that take long, or much, to paint.
 #[test]
-fn what_takes_long_to_paint_is_refused() {
+fn what_takes_long_to_paint_is_refused_or_drawn_smaller() {
     let full = "<rect width='100' height='100'/>";
     let filtered = |primitive: &str| {
         format!(
@@ -339,8 +539,14 @@ fn what_takes_long_to_paint_is_refused() {
         ),
     ];
     for (name, body) in cases {
-        let error = refusal(&svg(&body));
-        assert!(matches!(error.code(), "corrupt_image" | "out_of_memory_budget"), "{name}: {error}");
+        let started = Instant::now();
+        match derive(svg(&body), &Profile::default(), &limits()) {
+            Ok(derived) => assert_eq!(derived.warnings[0].code, "drawing_simplified", "{name}"),
+            Err(error) => {
+                assert!(matches!(error.code(), "corrupt_image" | "out_of_memory_budget"), "{name}: {error}");
+            }
+        }
+        assert!(started.elapsed() < Duration::from_secs(15), "{name} took {:?}", started.elapsed());
     }
 }
 

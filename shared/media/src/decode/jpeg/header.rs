@@ -116,5 +116,5 @@ fn frame_header(segment: &[u8], jpeg: &mut Jpeg<'_>) -> Result<(u32, u32, u8), M
 /// Where a JPEG keeps what it says of itself.
 pub(crate) fn blocks<'a>(header: &Header<'a, Jpeg<'a>>) -> Blocks<'a> {
     let Jpeg { xmp, iptc, .. } = header.head;
-    Blocks { xmp: xmp.map(Cow::Borrowed), iptc, ..Blocks::of(&header.facts) }
+    Blocks { xmp: xmp.map(Cow::Borrowed), iptc: iptc.map(Cow::Borrowed), ..Blocks::of(&header.facts) }
 }

@@ -12,6 +12,7 @@
 mod av1;
 mod depth;
 mod hevc;
+mod overlay;
 mod planes;
 mod rows;
 #[cfg(test)]
@@ -91,6 +92,12 @@ pub(crate) fn memory(header: &Header<'_, Heif<'_>>, target: (u32, u32)) -> u64 {
     // The plane is as large as the picture before any crop.
     let plane = if alpha.is_some() { area(mosaic.size).saturating_add(tile).saturating_mul(2) } else { 0 };
     let channels = if alpha.is_some() { 4 } else { 3 };
+    // An overlay is put together whole, with one of its pictures at a time beside it.
+    if let Some(overlay) = &header.head.picture.overlay {
+        let layers = overlay.layers.iter().map(|(_, layer)| area(layer.mosaic.size).saturating_mul(16));
+        let canvas = area(mosaic.size).saturating_mul(4);
+        return layers.max().unwrap_or(0).saturating_add(canvas).saturating_add(area(target) * 16);
+    }
     // A window of rows, and the result with a copy in another form.
     let window = u64::from(header.facts.width) * 64 * channels * sample;
     let result = area(target) * channels * (sample + 2);
@@ -103,10 +110,31 @@ pub(crate) fn decode<'a>(
     header: &Header<'a, Heif<'a>>,
     want: &Want<'_>,
 ) -> Result<Still<'a>, MediaError> {
-    let Heif { container, picture } = &header.head;
+    let Heif { container, picture, .. } = &header.head;
+    let (icc, target) = (header.facts.icc.as_ref(), want.target);
+    if let Some(overlay) = &picture.overlay {
+        return overlay::decode(container, picture, overlay, want);
+    }
+    if let Some(thumbnail) = header.head.thumbnail_for(target)
+        && let Ok(still) = single(container, thumbnail, icc, target, want.limits)
+        && still.warnings.is_empty()
+    {
+        return Ok(still);
+    }
+    single(container, picture, icc, target, want.limits)
+}
+
+/// Decodes a picture that isn't laid together from others.
+fn single<'a>(
+    container: &Container<'_>,
+    picture: &Picture<'_>,
+    icc: Option<&Cow<'a, [u8]>>,
+    target: (u32, u32),
+    limits: &Limits,
+) -> Result<Still<'a>, MediaError> {
     let mut faults = Faults::default();
     let alpha = picture.alpha.as_ref().and_then(|alpha| {
-        let plane = alpha_plane(container, alpha, picture.mosaic.size, want.limits, &mut faults);
+        let plane = alpha_plane(container, alpha, picture.mosaic.size, limits, &mut faults);
         faults.alpha |= plane.is_err();
         plane.ok()
     });
@@ -131,8 +159,8 @@ pub(crate) fn decode<'a>(
             && let Some(layout) = band.layout()
         {
             let signal = picture.nclx.or(band.nclx).unwrap_or(band.signal);
-            let found = Colours::new(signal, header.facts.icc.as_deref().is_some(), layout);
-            let mut started = Sink::new(layout, picture, &found, alpha.as_ref(), want.target)?;
+            let found = Colours::new(signal, icc.is_some(), layout);
+            let mut started = Sink::new(layout, picture, &found, alpha.as_ref(), target)?;
             for row in 0..skipped {
                 started.push(&Band::missing(&picture.mosaic), &picture.mosaic, row);
             }
@@ -146,7 +174,7 @@ pub(crate) fn decode<'a>(
     let (Some(sink), Some(colours)) = (sink, colours) else {
         return Err(first_error.unwrap_or_else(|| MediaError::corrupt("there is no picture")));
     };
-    let colour = match &header.facts.icc {
+    let colour = match icc {
         Some(icc) => Colour::Icc(Cow::clone(icc)),
         None => colours.colour(),
     };
@@ -157,7 +185,7 @@ pub(crate) fn decode<'a>(
             "the picture has a high dynamic range, its copies show it in the range of sRGB",
         ));
     }
-    Ok(Still { pixels: sink.finish(&colours, want.target)?, colour, orientation: None, warnings })
+    Ok(Still { pixels: sink.finish(&colours, target)?, colour, orientation: None, warnings })
 }
 
 /// What went wrong on the way.

@@ -13,12 +13,14 @@ use std::{borrow::Cow, collections::BTreeMap};
 use crate::{
     bytes::{Bytes, cut_short},
     error::MediaError,
-    facts::{Facts, Header},
+    facts::{Facts, Header, upright},
     sniff::sniff,
 };
 
 pub(crate) const AVIF: &str = "image/avif";
 pub(crate) const HEIC: &str = "image/heic";
+/// H.264 within (ISO/IEC 23008-12, annex E): isn't decoded, but says of itself what the others say.
+pub(crate) const AVCI: &str = "image/avci";
 
 /// Most items; a phone writes about 60, for 100 megapixels 400.
 const MAX_ITEMS: usize = 4_096;
@@ -28,6 +30,10 @@ const MAX_TILES: usize = 4_096;
 const MAX_EXTENTS: usize = 16_384;
 /// Most properties, and most references of all items.
 const MAX_LINKS: usize = 16_384;
+/// Most pictures that an overlay lays over each other.
+const MAX_LAYERS: usize = 16;
+/// The number of the item that stands for a sequence's first picture: no file gets to so many.
+const FIRST_PICTURE: u32 = u32::MAX;
 /// How many items a picture may be derived through.
 const MAX_DERIVATIONS: usize = 4;
 /// A tile may be larger than the grid it is cut to, up to this edge.
@@ -139,10 +145,21 @@ pub(crate) struct Container<'a> {
     references: Vec<Reference>,
 }
 
-/// The primary picture.
+/// Pictures laid over each other (ISO/IEC 23008-12, 6.6.2.2).
+#[derive(Debug)]
+pub(crate) struct Overlay<'a> {
+    /// What isn't covered: red, green, blue and alpha, in sRGB.
+    pub fill: [u16; 4],
+    /// From the lowest, with the places of their left upper corners, which may lie outside.
+    pub layers: Vec<((i64, i64), Picture<'a>)>,
+}
+
+/// The primary picture, or one that it is made of.
 #[derive(Debug)]
 pub(crate) struct Picture<'a> {
+    /// Of an overlay the canvas; its tiles mean nothing then.
     pub mosaic: Mosaic,
+    pub overlay: Option<Overlay<'a>>,
     pub crop: Crop,
     /// EXIF's number for the turn and the mirroring.
     pub orientation: u8,
@@ -159,6 +176,8 @@ pub(crate) struct Picture<'a> {
 pub(crate) struct Heif<'a> {
     pub container: Container<'a>,
     pub picture: Picture<'a>,
+    /// A smaller one of the same.
+    pub thumbnail: Option<Picture<'a>>,
 }
 
 impl Heif<'_> {
@@ -166,12 +185,32 @@ impl Heif<'_> {
     pub fn is_hevc(&self) -> bool {
         matches!(self.container.codec(&self.picture.mosaic), Some(Codec::Hevc(_)))
     }
+
+    /// The thumbnail where it shows a picture of `target` pixels as well as the picture itself does.
+    pub fn thumbnail_for(&self, target: (u32, u32)) -> Option<&Picture<'_>> {
+        let (thumbnail, picture) = (self.thumbnail.as_ref()?, &self.picture);
+        let whole = |picture: &Picture<'_>| (picture.crop.width, picture.crop.height) == picture.mosaic.size;
+        let plain =
+            |picture: &Picture<'_>| whole(picture) && picture.alpha.is_none() && picture.overlay.is_none();
+        let ((width, height), (w, h)) = (picture.mosaic.size, thumbnail.mosaic.size);
+        // The same but for rounding: the bars that old cameras put above and below are no part of the picture.
+        let (across, down) = (u64::from(width) * u64::from(h), u64::from(height) * u64::from(w));
+        let alike = across.abs_diff(down).saturating_mul(50) <= across;
+        let larger = u64::from(w) >= 2 * u64::from(target.0) && u64::from(h) >= 2 * u64::from(target.1);
+        (plain(picture)
+            && plain(thumbnail)
+            && alike
+            && larger
+            && thumbnail.orientation == picture.orientation)
+            .then_some(thumbnail)
+    }
 }
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Header<'_, Heif<'_>>, MediaError> {
     let container = Container::parse(bytes)?;
     let picture = container.picture()?;
-    let alpha = picture.alpha.is_some();
+    let thumbnail = container.thumbnail().filter(|small| small.mosaic.size != picture.mosaic.size);
+    let alpha = picture.alpha.is_some() || picture.overlay.is_some();
     let sample = if picture.deep { 2 } else { 1 };
     // A file that says it is one may be the other: the brand is a hint, the item's type is not.
     let content_type = match container.codec(&picture.mosaic) {
@@ -182,12 +221,15 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Header<'_, Heif<'_>>, MediaError> {
     let facts = Facts {
         whole: picture.mosaic.size,
         bytes_per_pixel: sample * if alpha { 4 } else { 3 },
-        exif: container.exif(),
+        exif: match container.exif() {
+            Some(Cow::Borrowed(exif)) => Some(exif),
+            _ => None,
+        },
         orientation: Some(picture.orientation),
         icc: picture.icc.map(Cow::Borrowed),
         ..Facts::new(content_type, (picture.crop.width, picture.crop.height))?
     };
-    Ok(Header { facts, head: Heif { container, picture } })
+    Ok(Header { facts, head: Heif { container, picture, thumbnail } })
 }
 
 /// Walks the boxes in `bytes`: type and content. The last one may be cut short; 0 as a size means up to the
@@ -248,47 +290,76 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Container<'a> {
-    /// Reads the `meta` box.
+    /// Reads the `meta` box; where that has no picture, the first one of a sequence.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, MediaError> {
-        let mut sequence = false;
-        let meta = boxes(bytes).find_map(|(kind, content)| {
-            sequence |= &kind == b"moov";
-            (&kind == b"meta").then_some(content)
-        });
-        let Some(meta) = meta else {
-            return Err(if sequence {
-                MediaError::Unsupported { found: "an image sequence without a still image".to_owned() }
-            } else {
-                cut_short()
-            });
-        };
-        let (_, _, meta) = full(meta).ok_or_else(cut_short)?;
-        let child = |wanted: &[u8; 4]| {
-            boxes(meta).find(|(kind, _)| kind == wanted).map_or(&[][..], |(_, content)| content)
-        };
+        let (mut meta, mut movie) = (None, None);
+        for (kind, content) in boxes(bytes) {
+            match &kind {
+                b"meta" => meta = meta.or(Some(content)),
+                b"moov" => movie = movie.or(Some(content)),
+                _ => {}
+            }
+        }
         let mut container = Self {
             bytes,
-            idat: child(b"idat"),
+            idat: &[],
             primary: 0,
             items: BTreeMap::new(),
             properties: Vec::new(),
             references: Vec::new(),
         };
-        let (version, _, content) = full(child(b"pitm")).ok_or_else(cut_short)?;
-        container.primary = Reader(content).item(version > 0).ok_or_else(cut_short)?;
-        container.read_items(child(b"iinf"))?;
+        let read = meta.map_or_else(|| Err(cut_short()), |meta| container.read_meta(meta));
+        match movie {
+            Some(movie) if !container.items.contains_key(&container.primary) => {
+                let first = container.read_movie(movie);
+                let found = "an image sequence coded in another way than by HEVC or AV1";
+                first.ok_or_else(|| MediaError::Unsupported { found: found.to_owned() })?;
+            }
+            _ => read?,
+        }
+        Ok(container)
+    }
+
+    fn read_meta(&mut self, meta: &'a [u8]) -> Result<(), MediaError> {
+        let (_, _, meta) = full(meta).ok_or_else(cut_short)?;
+        let child = |wanted: &[u8; 4]| {
+            boxes(meta).find(|(kind, _)| kind == wanted).map_or(&[][..], |(_, content)| content)
+        };
+        self.idat = child(b"idat");
+        self.read_items(child(b"iinf"))?;
         // What is cut off in the following is missed when it is needed.
-        container.read_locations(child(b"iloc"))?;
+        self.read_locations(child(b"iloc"))?;
         let properties = child(b"iprp");
         for (kind, content) in boxes(properties) {
             match &kind {
-                b"ipco" => container.read_properties(content)?,
-                b"ipma" => _ = container.read_associations(content),
+                b"ipco" => self.read_properties(content)?,
+                b"ipma" => _ = self.read_associations(content),
                 _ => {}
             }
         }
-        container.read_references(child(b"iref"))?;
-        Ok(container)
+        self.read_references(child(b"iref"))?;
+        let (version, _, content) = full(child(b"pitm")).ok_or_else(cut_short)?;
+        self.primary = Reader(content).item(version > 0).ok_or_else(cut_short)?;
+        Ok(())
+    }
+
+    /// Takes the first picture of a sequence (ISO/IEC 23008-12, 7) for an item: its track's first sample, which stands where
+    /// its first chunk does (ISO/IEC 14496-12, 8.7). `None` where there is none that can be decoded.
+    fn read_movie(&mut self, movie: &'a [u8]) -> Option<()> {
+        let tracks = boxes(movie).filter(|(kind, _)| kind == b"trak").take(64);
+        let (kind, entry, extent, turn) =
+            tracks.map(|(_, track)| first_picture(track)).find_map(|found| found)?;
+        // Behind 78 bytes of a visual sample entry stand boxes, which are what an item's properties are (12.1.3).
+        let size = Property::Size(Bytes(entry).be16(24)?.into(), Bytes(entry).be16(26)?.into());
+        let described = boxes(entry.get(78..)?).filter_map(|(kind, content)| property(kind, content));
+        let first = self.properties.len();
+        self.properties.extend([size, Property::Rotation(turn)].into_iter().chain(described.take(64)));
+        let numbers = first + 1..=self.properties.len();
+        let properties = numbers.filter_map(|number| u16::try_from(number).ok()).collect();
+        self.primary = FIRST_PICTURE;
+        let item = Item { kind, extents: vec![extent], properties, ..Item::default() };
+        self.items.insert(FIRST_PICTURE, item);
+        Some(())
     }
 
     /// `iinf` (ISO/IEC 14496-12, 8.11.6).
@@ -500,7 +571,16 @@ impl<'a> Container<'a> {
                 })
                 .ok_or_else(|| MediaError::corrupt("an item has no HEVC configuration")),
             kind => Err(MediaError::Unsupported {
-                found: format!("a HEIF item of type {}", String::from_utf8_lossy(kind)),
+                found: match kind {
+                    b"avc1" => "a HEIF picture coded by H.264",
+                    b"vvc1" => "a HEIF picture coded by H.266",
+                    b"jpeg" => "a HEIF picture coded as JPEG",
+                    b"j2k1" => "a HEIF picture coded as JPEG 2000",
+                    b"unci" => "a HEIF picture that isn't compressed",
+                    b"iovl" => "a HEIF overlay within another one",
+                    _ => "a HEIF picture of an unknown kind",
+                }
+                .to_owned(),
             }),
         }
     }
@@ -511,8 +591,19 @@ impl<'a> Container<'a> {
 
     /// The primary picture with what belongs to it.
     pub fn picture(&self) -> Result<Picture<'a>, MediaError> {
+        self.picture_of(self.primary, true)
+    }
+
+    /// A smaller picture of the primary one (ISO/IEC 23008-12, 6.4.5).
+    fn thumbnail(&self) -> Option<Picture<'a>> {
+        let mut references = self.references.iter();
+        let found = references.find(|found| &found.kind == b"thmb" && found.to.contains(&self.primary))?;
+        self.picture_of(found.from, false).ok()
+    }
+
+    fn picture_of(&self, primary: u32, overlays: bool) -> Result<Picture<'a>, MediaError> {
         // An identity derivation is its source with further properties (ISO/IEC 23008-12, 6.6.2.1).
-        let mut chain = vec![self.primary];
+        let mut chain = vec![primary];
         while let &[.., last] = chain.as_slice()
             && &self.item(last)?.kind == b"iden"
         {
@@ -524,8 +615,15 @@ impl<'a> Container<'a> {
             }
             chain.push(source);
         }
-        let id = chain.last().copied().unwrap_or(self.primary);
-        let mosaic = self.mosaic(id)?;
+        let id = chain.last().copied().unwrap_or(primary);
+        let (mosaic, overlay) = if overlays && &self.item(id)?.kind == b"iovl" {
+            let (size, overlay) = self.overlay(id)?;
+            // For the codec and the depth alone.
+            let tiles = overlay.layers.first().map_or_else(Vec::new, |(_, layer)| layer.mosaic.tiles.clone());
+            (Mosaic { size, columns: 1, rows: 1, tile: size, tiles }, Some(overlay))
+        } else {
+            (self.mosaic(id)?, None)
+        };
         let (mut nclx, mut icc, mut deep) = (None, None, None);
         let mut crop = Crop { left: 0, top: 0, width: mosaic.size.0, height: mosaic.size.1 };
         let mut turn = Turn::default();
@@ -535,22 +633,66 @@ impl<'a> Container<'a> {
                     Property::Nclx(found) => nclx = nclx.or(Some(found)),
                     Property::Icc(found) => icc = icc.or(Some(found)),
                     Property::Deep(found) => deep = deep.or(Some(found)),
+                    // Each changes what the ones before it made (ISO/IEC 23008-12, 6.3).
                     Property::Rotation(quarters) => turn.rotate(quarters),
                     Property::Mirror(axis) => turn.mirror(axis),
-                    // Cropping comes first (ISO/IEC 23000-22, 7.3.6.7).
-                    Property::Crop(clap) if turn == Turn::default() => {
-                        crop = clean_aperture(clap, crop).unwrap_or(crop);
+                    Property::Crop(clap) => {
+                        let (width, height) = upright((crop.width, crop.height), turn.orientation());
+                        let shown = Crop { left: 0, top: 0, width, height };
+                        if let Some(left) = clean_aperture(clap, shown) {
+                            crop = turn.undo(left, crop);
+                        }
                     }
                     _ => {}
                 }
             }
         }
-        let deep = deep.or_else(|| self.tile_is_deep(&mosaic)).unwrap_or(false);
+        let deep = deep.or_else(|| self.tile_is_deep(&mosaic)).unwrap_or(false) && overlay.is_none();
         let alpha = self
             .alpha_of(&chain)
-            .filter(|alpha| alpha.size.0 <= mosaic.size.0 && alpha.size.1 <= mosaic.size.1);
+            .filter(|alpha| alpha.size.0 <= mosaic.size.0 && alpha.size.1 <= mosaic.size.1)
+            .filter(|_| overlay.is_none());
         let premultiplied = chain.iter().any(|&id| !self.follow(id, *b"prem").is_empty());
-        Ok(Picture { mosaic, crop, orientation: turn.orientation(), nclx, icc, alpha, premultiplied, deep })
+        let orientation = turn.orientation();
+        Ok(Picture { mosaic, overlay, crop, orientation, nclx, icc, alpha, premultiplied, deep })
+    }
+
+    /// The canvas of an overlay, and what is laid onto it.
+    fn overlay(&self, id: u32) -> Result<((u32, u32), Overlay<'a>), MediaError> {
+        let (data, _) = self.data(self.item(id)?);
+        let sources = self.follow(id, *b"dimg");
+        if sources.len() > MAX_LAYERS {
+            return Err(too_many("pictures over each other", MAX_LAYERS));
+        }
+        let mut reader = Reader(&data);
+        let read = (|| {
+            let (_version, flags) = (reader.u8()?, reader.u8()?);
+            let fill = [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?];
+            let wide = flags & 1 == 1;
+            let mut edge = || reader.number(if wide { 4 } else { 2 });
+            let size = (u32::try_from(edge()?).ok()?, u32::try_from(edge()?).ok()?);
+            // Places are signed.
+            let signed = |number: u64| {
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                let [_, _, high, low] = number.to_be_bytes();
+                if wide { number.cast_signed().into() } else { i16::from_be_bytes([high, low]).into() }
+            };
+            let places: Option<Vec<(i64, i64)>> =
+                sources.iter().map(|_| Some((signed(edge()?), signed(edge()?)))).collect();
+            Some((fill, size, places?))
+        })();
+        let Some((fill, size, places)) = read.filter(|(_, size, _)| size.0 > 0 && size.1 > 0) else {
+            return Err(MediaError::corrupt("the overlay is cut short"));
+        };
+        let layers = places
+            .into_iter()
+            .zip(sources)
+            .map(|(place, &source)| Ok((place, self.picture_of(source, false)?)))
+            .collect::<Result<Vec<_>, MediaError>>()?;
+        if layers.is_empty() {
+            return Err(MediaError::corrupt("the overlay has no pictures"));
+        }
+        Ok((size, Overlay { fill, layers }))
     }
 
     /// The depth as the first tile's `pixi` or decoder configuration has it.
@@ -648,7 +790,7 @@ impl<'a> Container<'a> {
     }
 
     /// Items that describe the primary picture.
-    fn described_by(&self, wanted: impl Fn(&Item) -> bool) -> Option<&'a [u8]> {
+    fn described_by(&self, wanted: impl Fn(&Item) -> bool) -> Option<Cow<'a, [u8]>> {
         let describes = |id: u32| {
             self.references.iter().any(|reference| {
                 &reference.kind == b"cdsc" && reference.from == id && reference.to.contains(&self.primary)
@@ -657,24 +799,71 @@ impl<'a> Container<'a> {
         let found = self.items.iter().filter(|(_, item)| wanted(item));
         // Some writers leave the reference out.
         let (_, item) = found.clone().find(|(id, _)| describes(**id)).or_else(|| found.clone().next())?;
-        match self.data(item).0 {
-            Cow::Borrowed(data) => Some(data),
-            Cow::Owned(_) => None,
-        }
+        Some(self.data(item).0)
     }
 
     /// The TIFF structure of the EXIF item: it begins behind as many bytes as its first four tell
     /// (ISO/IEC 23008-12, A.2.1).
-    fn exif(&self) -> Option<&'a [u8]> {
-        let data = self.described_by(|item| &item.kind == b"Exif")?;
-        let skip = usize::try_from(Bytes(data).be32(0)?).ok()?;
-        data.get(4..)?.get(skip..)
+    pub fn exif(&self) -> Option<Cow<'a, [u8]>> {
+        fn tiff(data: &[u8]) -> Option<&[u8]> {
+            let skip = usize::try_from(Bytes(data).be32(0)?).ok()?;
+            data.get(4..)?.get(skip..)
+        }
+        Some(match self.described_by(|item| &item.kind == b"Exif")? {
+            Cow::Borrowed(data) => Cow::Borrowed(tiff(data)?),
+            Cow::Owned(data) => Cow::Owned(tiff(&data)?.to_vec()),
+        })
     }
 
-    pub fn xmp(&self) -> Option<&'a [u8]> {
+    pub fn xmp(&self) -> Option<Cow<'a, [u8]>> {
         self.described_by(|item| {
             &item.kind == b"mime" && item.content_type.eq_ignore_ascii_case(b"application/rdf+xml")
         })
+    }
+}
+
+/// The first picture of a track: how it is coded, its sample entry, where it lies, and quarter turns anti-clockwise.
+fn first_picture(track: &[u8]) -> Option<([u8; 4], &[u8], Extent, u8)> {
+    fn child(parent: &[u8], wanted: [u8; 4]) -> Option<&[u8]> {
+        boxes(parent).find(|(kind, _)| *kind == wanted).map(|(_, content)| content)
+    }
+    let media = child(track, *b"mdia")?;
+    // Depth and alpha are tracks of other kinds.
+    if !matches!(child(media, *b"hdlr")?.get(8..12)?, b"pict" | b"vide") {
+        return None;
+    }
+    let table = child(child(media, *b"minf")?, *b"stbl")?;
+    let (kind, entry) = boxes(child(table, *b"stsd")?.get(8..)?).next()?;
+    let kind = match &kind {
+        b"hvc1" | b"hev1" => *b"hvc1",
+        b"av01" => *b"av01",
+        _ => return None,
+    };
+    let sizes = Bytes(child(table, *b"stsz")?);
+    let length = sizes.be32(4).filter(|size| *size > 0).or_else(|| sizes.be32(12))?.into();
+    let narrow = || Bytes(child(table, *b"stco")?).be32(8).map(u64::from);
+    let wide = || {
+        let offsets = Bytes(child(table, *b"co64")?);
+        Some(u64::from(offsets.be32(8)?) << 32 | u64::from(offsets.be32(12)?))
+    };
+    let offset = narrow().or_else(wide)?;
+    Some((kind, entry, Extent { offset, length }, turned(child(track, *b"tkhd"))))
+}
+
+/// Quarter turns anti-clockwise of a track, by its header's matrix (ISO/IEC 14496-12, 8.3.2).
+fn turned(header: Option<&[u8]>) -> u8 {
+    let matrix = || {
+        let (version, _, fields) = full(header?)?;
+        let fields = Bytes(fields);
+        let start = if version == 1 { 48 } else { 36 };
+        let sign = |at: usize| fields.be32(start + 4 * at).map(|number| number.cast_signed().signum());
+        Some([sign(0)?, sign(1)?, sign(3)?, sign(4)?])
+    };
+    match matrix() {
+        Some([0, 1, -1, 0]) => 3,
+        Some([-1, 0, 0, -1]) => 2,
+        Some([0, -1, 1, 0]) => 1,
+        _ => 0,
     }
 }
 
@@ -754,6 +943,19 @@ impl Turn {
         // right with half a turn.
         self.quarters = (8 - self.quarters + if axis == 0 { 2 } else { 0 }) & 3;
         self.mirrored = !self.mirrored;
+    }
+
+    /// Where `part` of what is shown of `whole`, turned so, lies as it is stored.
+    fn undo(self, part: Crop, whole: Crop) -> Crop {
+        let (mut part, mut shown) = (part, upright((whole.width, whole.height), self.orientation()));
+        for _ in 0..self.quarters {
+            // What stands on the right after a turn stood on top.
+            let Crop { left, top, width, height } = part;
+            part = Crop { left: top, top: shown.0 - left - width, width: height, height: width };
+            shown = (shown.1, shown.0);
+        }
+        let left = if self.mirrored { whole.width - part.left - part.width } else { part.left };
+        Crop { left: whole.left + left, top: whole.top + part.top, ..part }
     }
 
     /// EXIF's number for the same.

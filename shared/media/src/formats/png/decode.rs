@@ -15,6 +15,7 @@ mod tests;
 mod unfilter;
 
 use std::{
+    borrow::Cow,
     io::{self, BufRead, BufReader, Cursor, ErrorKind, Read},
     sync::mpsc,
     thread,
@@ -38,7 +39,11 @@ use crate::{
     error::{MediaError, Warning},
     exif::orientation_of,
     facts::Header,
-    formats::png::header::{ColourType, Png},
+    formats::png::{
+        header::{ColourType, Png},
+        motion::Motion,
+        text::{MAX_TEXT_BYTES, Profiles, Text},
+    },
 };
 
 /// Bytes that are inflated at a time, so that they are still in the cache when their filters are undone.
@@ -89,7 +94,13 @@ pub(crate) fn stream(
     let mut inflater = Inflater::new(reader, *b"IDAT");
     let mut still = still(&mut inflater, png, want)?;
     if png.exif.is_none() {
-        still.orientation = inflater.data.exif()?.and_then(|exif| orientation_of(&exif));
+        // What stands behind the pixels counts as it does where the whole file is known: `eXIf` before any text.
+        let Behind { exif, profile } = inflater.data.behind()?;
+        still.orientation = match exif {
+            Some(exif) => Some(orientation_of(&exif).unwrap_or(1)),
+            None if Profiles::read(&png.profiles).exif.is_some() => None,
+            None => profile.as_deref().and_then(orientation_of),
+        };
     }
     Ok(still)
 }
@@ -107,6 +118,9 @@ fn still<R: BufRead + Send>(
     let size = (png.width, png.height);
     let model = model(png);
     let mut warnings = Vec::new();
+    if let Motion::Broken(reason) = png.motion {
+        warnings.push(Warning::new("animation_flattened", format!("{reason}, only one picture is shown")));
+    }
     let mut told = |progress: Progress| progress.check(png.height).map(|warning| warnings.extend(warning));
     let raster = if png.depth == 16 {
         let mut resampler = Resampler::<u16>::new(size, want.target, model);
@@ -154,7 +168,7 @@ enum Stop {
     /// The file ends within the data.
     Truncated,
     /// The data makes no sense.
-    Corrupt(String),
+    Corrupt(Cow<'static, str>),
     /// The reader failed.
     Read(io::Error),
 }
@@ -277,25 +291,33 @@ impl<R: BufRead> Data<R> {
     }
 
     /// Reads on to the file's end for EXIF fields behind the pixels. What is damaged there doesn't matter.
-    fn exif(&mut self) -> Result<Option<Vec<u8>>, MediaError> {
-        loop {
-            match self.next_exif() {
-                Ok(None) => {}
-                Ok(exif) => return Ok(exif),
+    fn behind(&mut self) -> Result<Behind, MediaError> {
+        let mut behind = Behind::default();
+        while behind.exif.is_none() {
+            match self.next_behind(&mut behind) {
+                Ok(()) => {}
                 Err(Stop::Read(error)) => return Err(MediaError::read(error)),
-                Err(_) => return Ok(None),
+                Err(_) => break,
             }
         }
+        Ok(behind)
     }
 
-    fn next_exif(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+    fn next_behind(&mut self, behind: &mut Behind) -> Result<(), Stop> {
         match self.run {
             Run::Before => {}
             Run::Behind(kind) if &kind == b"eXIf" && self.left <= MAX_EXIF_BYTES => {
-                let mut exif = Vec::new();
-                let length = u64::from(self.left);
-                (&mut self.reader).take(length).read_to_end(&mut exif).map_err(Stop::Read)?;
-                return Ok(Some(exif));
+                behind.exif = Some(self.content()?);
+                self.skip(4)?;
+            }
+            Run::Behind(kind)
+                if matches!(&kind, b"tEXt" | b"zTXt" | b"iTXt")
+                    && behind.profile.is_none()
+                    && self.left as usize <= MAX_TEXT_BYTES =>
+            {
+                let chunk = self.content()?;
+                behind.profile = Text::new(&kind, &chunk).and_then(|text| Profiles::read(&[text]).exif);
+                self.skip(4)?;
             }
             Run::Behind(kind) if &kind == b"IEND" => return Err(Stop::End),
             Run::Behind(_) | Run::Within => self.skip(u64::from(self.left) + 4)?,
@@ -304,8 +326,24 @@ impl<R: BufRead> Data<R> {
         self.left = 0;
         let kind = self.chunk()?;
         self.run = Run::Behind(kind);
-        Ok(None)
+        Ok(())
     }
+
+    /// What is left of the chunk.
+    fn content(&mut self) -> Result<Vec<u8>, Stop> {
+        let mut content = Vec::new();
+        (&mut self.reader).take(u64::from(self.left)).read_to_end(&mut content).map_err(Stop::Read)?;
+        Ok(content)
+    }
+}
+
+/// What stands behind the pixels.
+#[derive(Debug, Default)]
+struct Behind {
+    /// Of `eXIf`.
+    exif: Option<Vec<u8>>,
+    /// Of the first text chunk with such fields.
+    profile: Option<Vec<u8>>,
 }
 
 /// The filtered rows of a picture: a zlib stream (RFC 1950) in a run of chunks.
@@ -337,7 +375,7 @@ impl<R: BufRead> Inflater<R> {
                 // RFC 1950, 2.2: method 8; no dictionary. Its own check isn't looked at.
                 let wrong = if self.header == 0 { byte & 0x0F != 8 } else { byte & 0x20 != 0 };
                 if wrong {
-                    return (done, Some(Stop::Corrupt("no zlib stream".to_owned())));
+                    return (done, Some(Stop::Corrupt("it isn't compressed as it must be".into())));
                 }
                 self.header += 1;
                 self.data.consume(1);
@@ -351,13 +389,13 @@ impl<R: BufRead> Inflater<R> {
             self.data.consume(read);
             done += made;
             match (result, stop) {
-                (Err(error), _) => return (done, Some(Stop::Corrupt(error.to_string()))),
+                (Err(_), _) => return (done, Some(Stop::Corrupt("its compression makes no sense".into()))),
                 (Ok(Status::StreamEnd), _) => {
                     return (done, (done < out.len()).then_some(Stop::End));
                 }
                 (Ok(_), Some(stop)) if made == 0 => return (done, Some(stop)),
                 (Ok(_), None) if read == 0 && made == 0 => {
-                    return (done, Some(Stop::Corrupt("the inflater stands still".to_owned())));
+                    return (done, Some(Stop::Corrupt("its compression makes no sense".into())));
                 }
                 (Ok(_), _) => {}
             }
@@ -422,7 +460,7 @@ impl<'p> Unpacker<'p> {
         let mut right = filtered.rows;
         if let Err((count, filter)) = self.band.unfilter(self.level, &filtered.bytes, right, self.before) {
             right = count;
-            stop = Some(Stop::Corrupt(format!("there is no filter {}", filter.0)));
+            stop = Some(Stop::Corrupt(format!("there is no filter {}", filter.0).into()));
         }
         self.before = right;
         for index in 0..right {

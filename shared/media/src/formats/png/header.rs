@@ -6,12 +6,16 @@
 
 use std::{borrow::Cow, io::Read};
 
-use flate2::{bufread::DeflateDecoder, read::ZlibDecoder};
+use flate2::bufread::DeflateDecoder;
 
+use super::{
+    motion::{Motion, Sequence},
+    text::{MAX_TEXT_BYTES, Profiles, Text},
+};
 use crate::{
-    blocks::MAX_XMP_BYTES,
     bytes::{Bytes, cut_short},
     error::MediaError,
+    exif::orientation_of,
     facts::{Facts, Header},
 };
 
@@ -19,6 +23,8 @@ use crate::{
 const FIRST_CHUNK: usize = 8;
 /// Most bytes of a decompressed profile. The largest that are in use, of presses and cameras, have about 2 MiB.
 const MAX_PROFILE_BYTES: usize = 4 << 20;
+/// Most text chunks with profiles that are looked at: there are four sorts.
+const MAX_PROFILES: usize = 8;
 
 /// What the channels of a pixel mean (PNG, third edition, 11.2.1, table 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +68,10 @@ pub(crate) struct Png<'a> {
     /// `sRGB` is there.
     pub srgb: bool,
     pub exif: Option<&'a [u8]>,
-    /// Of the `iTXt` chunk by the keyword that Adobe gave it (XMP part 3, 1.1.5): what stands behind that.
-    xmp: Option<&'a [u8]>,
-    /// Of `acTL`, before the first `IDAT`: frames, and how often they play (0 is for ever).
-    pub animation: Option<(u32, u32)>,
+    xmp: Option<Text<'a>>,
+    /// Text chunks with what other formats have room for.
+    pub(super) profiles: Vec<Text<'a>>,
+    pub motion: Motion,
     /// Where the first `IDAT` begins, with its length.
     pub data: Option<usize>,
 }
@@ -104,28 +110,43 @@ impl<'a> Png<'a> {
             srgb: false,
             exif: None,
             xmp: None,
-            animation: None,
+            profiles: Vec::new(),
+            motion: Motion::Still,
             data: None,
         };
+        let mut sequence = Sequence::default();
+        let mut complete = false;
         let mut at = FIRST_CHUNK;
         while let (Some(length), Some(kind)) = (data.be32(at), data.get(at + 4, 4)) {
             let length = length as usize;
+            let there = data.get(at + 8, length).unwrap_or_else(|| bytes.get(at + 8..).unwrap_or_default());
+            sequence.chunk(kind, there, length, (width, height));
             if png.data.is_none() {
                 png.describe(kind, data.get(at + 8, length).unwrap_or_default());
             }
             match kind {
                 b"IDAT" if png.data.is_none() => png.data = Some(at),
                 b"eXIf" => png.exif = data.get(at + 8, length),
-                b"iTXt" if png.xmp.is_none() => {
-                    png.xmp =
-                        data.get(at + 8, length).and_then(|text| text.strip_prefix(b"XML:com.adobe.xmp\0"));
+                b"tEXt" | b"zTXt" | b"iTXt" if length <= MAX_TEXT_BYTES => {
+                    let text = data.get(at + 8, length).and_then(|chunk| Text::new(kind, chunk));
+                    match text {
+                        Some(text) if text.is_xmp() && png.xmp.is_none() => png.xmp = Some(text),
+                        Some(text) if text.is_profile() && png.profiles.len() < MAX_PROFILES => {
+                            png.profiles.push(text);
+                        }
+                        _ => {}
+                    }
                 }
-                b"IEND" => break,
+                b"IEND" => {
+                    complete = true;
+                    break;
+                }
                 _ => {}
             }
             let Some(next) = length.checked_add(12).and_then(|size| at.checked_add(size)) else { break };
             at = next;
         }
+        png.motion = sequence.finish(complete);
         Ok(png)
     }
 
@@ -144,7 +165,6 @@ impl<'a> Png<'a> {
             b"iCCP" if self.profile.is_none() => self.profile = Some(chunk),
             b"cICP" => self.cicp = chunk.first_chunk().copied(),
             b"sRGB" => self.srgb = true,
-            b"acTL" => self.animation = Bytes(chunk).be32(0).zip(Bytes(chunk).be32(4)),
             _ => {}
         }
     }
@@ -186,32 +206,35 @@ impl<'a> Png<'a> {
         (profile.len() <= MAX_PROFILE_BYTES).then_some(profile)
     }
 
-    /// The XMP packet (PNG, third edition, 11.3.3.4), decompressed up to a bound.
+    /// The XMP packet, decompressed up to a bound.
     pub fn xmp(&self) -> Option<Cow<'a, [u8]>> {
-        let [compressed, _method, named @ ..] = self.xmp? else { return None };
-        // The language and the translated keyword, each ended by a NUL.
-        let language = memchr::memchr(0, named)? + 1;
-        let keyword = memchr::memchr(0, &named[language..])? + 1;
-        let text = &named[language + keyword..];
-        if *compressed == 0 {
-            return Some(Cow::Borrowed(text));
-        }
-        let mut inflated = Vec::new();
-        ZlibDecoder::new(text).take(MAX_XMP_BYTES as u64 + 1).read_to_end(&mut inflated).ok()?;
-        Some(Cow::Owned(inflated))
+        self.xmp?.read()
     }
 }
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Header<'_, Png<'_>>, MediaError> {
-    let png = Png::read(bytes)?;
-    let frames = png.animation.map_or(1, |(frames, _)| frames.max(1));
+    let mut png = Png::read(bytes)?;
+    let frames = match png.motion {
+        Motion::Still | Motion::Broken(_) => 1,
+        Motion::Moving { frames: 2.., found: 0, .. } => {
+            png.motion = Motion::Broken("the file ends before the animation's first frame");
+            1
+        }
+        Motion::Moving { frames, .. } => frames,
+    };
     let bytes_per_pixel = png.bytes_per_pixel();
     let pixels = u64::from(png.width) * u64::from(png.height);
     let facts = Facts {
         bytes_per_pixel,
         frames,
         animated: frames > 1,
+        has_default: true,
         exif: png.exif,
+        orientation: if png.exif.is_none() && !png.profiles.is_empty() {
+            Profiles::read(&png.profiles).exif.as_deref().and_then(orientation_of)
+        } else {
+            None
+        },
         held: if png.interlaced { pixels.saturating_mul(bytes_per_pixel.into()) } else { 0 },
         ..Facts::new("image/png", (png.width, png.height))?
     };

@@ -5,15 +5,18 @@
 //!   no system font either, only the ones in this crate.
 //! - There are no scripts, no animation and no foreign objects in this renderer.
 //! - What it grows to is bounded before it is built ([`weight`]), what it takes to paint before it is painted
-//!   ([`effort`]); the pictures in it by the limits of pictures. All of that is permanent, for the same bytes
-//!   always weigh the same.
+//!   ([`effort`]), both by how long its file is; the pictures in it by the limits of pictures. All of that is permanent, for
+//!   the same bytes always weigh the same. What takes too long to paint is painted smaller, or without its filters.
 
 mod effort;
 mod weight;
 
-use std::sync::{
-    Arc, LazyLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use resvg::{
@@ -23,14 +26,16 @@ use resvg::{
         fontdb::{Database, Source},
     },
 };
+use roxmltree::Document;
 use sluice_pixels::{
     planar::{Colour, Pixels},
     raster::{Model, Raster, Samples},
 };
 
+use self::effort::Effort;
 use crate::{
     decode::still::{Embedded, Still, Want},
-    error::MediaError,
+    error::{MediaError, Warning},
     facts::Header,
     formats::svg::header::{DEFAULT_SIZE, Svg, document},
 };
@@ -41,8 +46,10 @@ const FONTS: [&[u8]; 2] = [
     include_bytes!("../../../fonts/LiberationSans-Regular.ttf"),
     include_bytes!("../../../fonts/LiberationSans-Bold.ttf"),
 ];
-/// Seconds of painting, as estimated, which is on the high side.
-const MOST_SECONDS: f64 = 20.0;
+/// Seconds of painting, as estimated, which is on the high side: however short the file is, for each KiB of it, and at most.
+const SECONDS: (f64, f64, f64) = (3.0, 0.02, 8.0);
+/// The longer edge that a drawing isn't made smaller than.
+const LEAST_EDGE: u32 = 256;
 /// Pixels of all pictures in a drawing together.
 const MOST_PICTURE_PIXELS: u64 = 64 << 20;
 /// Pictures in a drawing.
@@ -75,20 +82,36 @@ pub(crate) fn decode<'a>(
     header: &Header<'a, Svg<'a>>,
     want: &Want<'_>,
 ) -> Result<Still<'a>, MediaError> {
-    let (width, height) = want.target;
-    let document = document(&header.head.text)?;
-    weight::check(&document)?;
+    let mut warnings = Vec::new();
+    let text = acyclic(&header.head.text)?;
+    let document = document(&text)?;
     let pictures = Pictures::default();
-    let tree = Tree::from_xmltree(&document, &options(&pictures, want)).map_err(MediaError::corrupt)?;
-    let transform = fit(tree.size(), want.target);
-
-    let effort = effort::of(&tree, transform, want.target);
-    if effort.nanoseconds.is_nan() || effort.nanoseconds > MOST_SECONDS * 1e9 {
-        return Err(MediaError::corrupt(format!(
-            "the drawing takes about {:.0} seconds to paint, at most {MOST_SECONDS} are spent on one",
-            effort.nanoseconds / 1e9
-        )));
+    let tree = laid_out(&document, &pictures, want)?;
+    let most = seconds(bytes.len());
+    let (plain_text, plain_document, plain_pictures);
+    let (tree, (size, effort)) = match affordable(&tree, want.target, most) {
+        Ok(found) => (tree, found),
+        Err(refusal) => {
+            // What can't be drawn with its filters at any size may be without them.
+            plain_text = effort::without_filters(&document).ok_or(refusal)?;
+            drop(tree);
+            plain_document = self::document(&plain_text)?;
+            plain_pictures = Pictures::default();
+            let tree = laid_out(&plain_document, &plain_pictures, want)?;
+            let found = affordable(&tree, want.target, most)?;
+            let message = "the drawing's filters take too long, it is shown without them";
+            warnings.push(Warning::new("drawing_simplified", message));
+            (tree, found)
+        }
+    };
+    if size != want.target {
+        let (width, height) = size;
+        let message =
+            format!("the drawing takes too long at its full size, it is drawn at {width} × {height} pixels");
+        warnings.push(Warning::new("drawing_simplified", message));
     }
+    let (width, height) = size;
+    let transform = fit(tree.size(), size);
     let canvas = u64::from(width) * u64::from(height) * 4;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let needed =
@@ -112,8 +135,58 @@ pub(crate) fn decode<'a>(
         }),
         colour: Colour::Srgb,
         orientation: None,
-        warnings: Vec::new(),
+        warnings,
     })
+}
+
+/// The text without what closes circles of references.
+fn acyclic(text: &str) -> Result<Cow<'_, str>, MediaError> {
+    let cuts = weight::check(&document(text)?)?;
+    if cuts.is_empty() {
+        return Ok(Cow::Borrowed(text));
+    }
+    let left = weight::without(text, cuts);
+    if weight::check(&document(&left)?)?.is_empty() {
+        Ok(Cow::Owned(left))
+    } else {
+        Err(MediaError::corrupt("the drawing's references run in a circle"))
+    }
+}
+
+fn laid_out(document: &Document<'_>, pictures: &Pictures, want: &Want<'_>) -> Result<Tree, MediaError> {
+    Tree::from_xmltree(document, &options(pictures, want))
+        .map_err(|error| MediaError::broken("the drawing can't be laid out", error))
+}
+
+/// Seconds of painting that a file of `bytes` may take.
+fn seconds(bytes: usize) -> f64 {
+    let (least, more, most) = SECONDS;
+    #[expect(clippy::cast_precision_loss, reason = "files are bounded")]
+    let kilobytes = bytes as f64 / 1024.0;
+    (least + more * kilobytes).min(most)
+}
+
+/// The largest size, `target` or a half, a quarter or an eighth of it, at which a drawing is painted within `most` seconds, and what
+/// that takes.
+fn affordable(tree: &Tree, target: (u32, u32), most: f64) -> Result<((u32, u32), Effort), MediaError> {
+    let mut refusal = None;
+    for halvings in 0..4 {
+        let size = ((target.0 >> halvings).max(1), (target.1 >> halvings).max(1));
+        if halvings > 0 && size.0.max(size.1) < LEAST_EDGE {
+            break;
+        }
+        let effort = effort::of(tree, fit(tree.size(), size), size);
+        if effort.nanoseconds <= most * 1e9 {
+            return Ok((size, effort));
+        }
+        refusal.get_or_insert_with(|| {
+            let seconds = effort.nanoseconds / 1e9;
+            MediaError::corrupt(format!(
+                "the drawing takes about {seconds:.0} seconds to paint, at most {most:.0} are spent on it"
+            ))
+        });
+    }
+    Err(refusal.unwrap_or_else(|| MediaError::corrupt("the drawing takes too long to paint")))
 }
 
 /// The whole drawing on the target, in the middle where the shapes differ by more than rounding.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use encoding_rs::{UTF_16BE, UTF_16LE};
 use roxmltree::{Document, Node};
 
 use crate::{
@@ -32,8 +33,18 @@ pub(crate) struct Svg<'a> {
 const BOUNDS: Bounds =
     Bounds { bytes: 10 << 20, elements: 100_000, depth: 96, attributes: 256, namespaces: 128, doctype: true };
 
-/// The text of the file: UTF-8, or Latin-1 where the XML declaration says so.
+/// The text of the file: UTF-8, UTF-16 by its first bytes (XML 1.0, appendix F), or Latin-1 where the XML declaration says so.
 fn source(bytes: &[u8]) -> Result<Cow<'_, str>, MediaError> {
+    let utf16 = match bytes {
+        [0xFF, 0xFE, rest @ ..] => Some((UTF_16LE, rest)),
+        [0xFE, 0xFF, rest @ ..] => Some((UTF_16BE, rest)),
+        [b'<', 0, ..] => Some((UTF_16LE, bytes)),
+        [0, b'<', ..] => Some((UTF_16BE, bytes)),
+        _ => None,
+    };
+    if let Some((encoding, text)) = utf16.filter(|_| bytes.len() <= BOUNDS.bytes) {
+        return Ok(encoding.decode_without_bom_handling(text).0);
+    }
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Ok(Cow::Borrowed(text));
     }

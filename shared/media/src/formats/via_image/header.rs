@@ -118,7 +118,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Header<'_, ViaImage<'_>>, MediaError
             | ColorType::Rgb16
             | ColorType::Rgba16
     ) {
-        return Err(MediaError::Unsupported { found: format!("{content_type} of {colour:?}") });
+        return Err(MediaError::Unsupported {
+            found: format!("{content_type} with samples of another form"),
+        });
     }
     head.bytes = decoder.total_bytes();
     let facts = Facts {

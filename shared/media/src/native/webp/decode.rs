@@ -106,7 +106,7 @@ pub(crate) fn lossy(
                 != 0
     };
     if !set {
-        return Err(MediaError::corrupt("libwebp: the version doesn't fit"));
+        return Err(MediaError::corrupt("the decoder is of another version"));
     }
     let end = decoder.run();
     drop(decoder);
@@ -176,7 +176,7 @@ pub(crate) fn raster(
 fn config(threads: bool) -> Result<Box<ffi::WebPDecoderConfig>, MediaError> {
     let mut config = ffi::WebPDecoderConfig::new()
         .map(Box::new)
-        .map_err(|()| MediaError::corrupt("libwebp: the ABI version doesn't fit"))?;
+        .map_err(|()| MediaError::corrupt("the decoder is of another version"))?;
     config.options.use_threads = c_int::from(threads);
     Ok(config)
 }
@@ -197,7 +197,7 @@ impl<'i> Decoder<'i> {
         // until after the decoder, see `Drop`.
         let inner = unsafe { ffi::WebPIDecode(image.as_ptr(), image.len(), &raw mut *config) };
         let inner = ptr::NonNull::new(inner)
-            .ok_or_else(|| MediaError::corrupt("libwebp: the image data has no valid header"))?;
+            .ok_or_else(|| MediaError::corrupt("the image data has no valid header"))?;
         Ok(Self { inner, config, image, lifetime: PhantomData })
     }
 
@@ -209,7 +209,7 @@ impl<'i> Decoder<'i> {
         match status {
             Status::VP8_STATUS_OK => Ok(End::Complete),
             Status::VP8_STATUS_SUSPENDED | Status::VP8_STATUS_NOT_ENOUGH_DATA => Ok(End::CutShort),
-            Status::VP8_STATUS_OUT_OF_MEMORY => Err(MediaError::corrupt("libwebp: out of memory")),
+            Status::VP8_STATUS_OUT_OF_MEMORY => Err(MediaError::corrupt("there is too little memory")),
             _ => Ok(End::Damaged),
         }
     }

@@ -4,7 +4,7 @@
 //! The pixels are checked against the picture's size before any pointer is made of them; everything that
 //! libwebp allocates is owned by a type whose `Drop` frees it.
 
-use std::ffi::c_int;
+use std::{ffi::c_int, io};
 
 use libwebp_sys as ffi;
 use sluice_pixels::raster::{Canvas, Model};
@@ -52,7 +52,7 @@ pub(crate) fn encode_yuv(mut yuv: Yuv, quality: u8) -> Result<Vec<u8>, MediaErro
 fn config(quality: u8) -> Result<ffi::WebPConfig, MediaError> {
     let quality = f32::from(quality.min(100));
     let mut config = ffi::WebPConfig::new_with_preset(ffi::WebPPreset::WEBP_PRESET_DEFAULT, quality)
-        .map_err(|()| MediaError::encode("libwebp: the ABI version doesn't fit"))?;
+        .map_err(|()| MediaError::encode("the encoder is of another version"))?;
     config.method = 4;
     Ok(config)
 }
@@ -64,7 +64,7 @@ impl Picture {
     fn new() -> Result<Self, MediaError> {
         ffi::WebPPicture::new()
             .map(Self)
-            .map_err(|()| MediaError::encode("libwebp: the ABI version doesn't fit"))
+            .map_err(|()| MediaError::encode("the encoder is of another version"))
     }
 
     fn import(canvas: &Canvas) -> Result<Self, MediaError> {
@@ -83,7 +83,7 @@ impl Picture {
             if canvas.model == Model::Rgba { ffi::WebPPictureImportRGBA } else { ffi::WebPPictureImportRGB };
         // SAFETY: the buffer holds `height` rows of `stride` bytes, as checked above, and is only read.
         if unsafe { import(&raw mut picture.0, canvas.pixels.as_ptr(), stride) } == 0 {
-            return Err(MediaError::encode("libwebp: out of memory"));
+            return Err(MediaError::encode("there is too little memory"));
         }
         Ok(picture)
     }
@@ -97,7 +97,7 @@ impl Picture {
         // picture's size says; the writer outlives the call and is of the type that `WebPMemoryWrite` expects
         // behind `custom_ptr`.
         if unsafe { ffi::WebPEncode(config, &raw mut self.0) } == 0 {
-            return Err(MediaError::encode(format!("libwebp: {:?}", self.0.error_code)));
+            return Err(MediaError::encode(io::Error::other(format!("libwebp: {:?}", self.0.error_code))));
         }
         Ok(writer.to_vec())
     }

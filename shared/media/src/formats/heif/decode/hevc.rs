@@ -160,8 +160,12 @@ impl<'a> Stream<'a> {
             .find(|header| !header.dependent_slice_segment_flag);
         let header = match SliceHeader::parse(&unit.rbsp, &unit.header, &self.sets, previous) {
             Ok(header) => header,
-            Err(heifer_hevc_dec::Error::Unimplemented(what)) => return Err(unsupported(what)),
-            Err(error) if self.slices.is_empty() => return Err(MediaError::corrupt(error)),
+            Err(heifer_hevc_dec::Error::Unimplemented(_)) => {
+                return Err(unsupported("a feature that isn't known here"));
+            }
+            Err(error) if self.slices.is_empty() => {
+                return Err(MediaError::broken("the picture's data makes no sense", error));
+            }
             Err(_) => {
                 self.cut_short = true;
                 return Ok(true);
@@ -192,7 +196,7 @@ impl<'a> Stream<'a> {
             match decoder.decode_nal(&unit) {
                 Ok(_) => {}
                 Err(_) if unit.nal_unit_type.is_vcl() => damaged = true,
-                Err(error) => return Err(MediaError::corrupt(error)),
+                Err(error) => return Err(MediaError::broken("the picture's data makes no sense", error)),
             }
         }
         let frame = decoder.flush().ok_or_else(|| MediaError::corrupt("there is no picture"))?;

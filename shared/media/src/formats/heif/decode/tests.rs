@@ -7,7 +7,10 @@ use sluice_pixels::{
 };
 
 use super::*;
-use crate::formats::heif::header::parse;
+use crate::formats::heif::header::{
+    parse,
+    tests::{Builder, boxed, clap, full_box, irot, ispe},
+};
 
 const LIMITS: Limits = Limits::for_memory(1 << 30);
 
@@ -111,6 +114,174 @@ fn psnr(ours: &[Vec<f64>; 4], theirs: &[Vec<f64>; 4]) -> f64 {
         10.0 * (255.0_f64.powi(2) * f64::from(u32::try_from(ours.len()).unwrap()) / sum.max(1e-9)).log10()
     };
     ours.iter().zip(theirs).map(channel).fold(f64::INFINITY, f64::min)
+}
+
+/// The only item of a file: its bitstream, its configuration, and its size.
+fn only_item(bytes: &[u8]) -> (Vec<u8>, Vec<u8>, (u32, u32)) {
+    let header = parse(bytes).unwrap();
+    let coded = header.head.container.coded(header.head.picture.mosaic.tiles[0]).unwrap();
+    let config = match coded.codec {
+        Codec::Hevc(config) => config.to_vec(),
+        Codec::Av1 => Vec::new(),
+    };
+    (coded.data.into_owned(), config, coded.size)
+}
+
+fn rgba(still: Still<'_>) -> Vec<u8> {
+    match still.pixels {
+        Pixels::Planar(planar) => planar.to_canvas().rgba(),
+        Pixels::Raster(raster) => raster.into_canvas().unwrap().rgba(),
+    }
+}
+
+/// Fails unless two pictures are the same but for what colours mean, which the parts of a file don't tell.
+#[track_caller]
+fn assert_alike(ours: &[u8], theirs: &[u8]) {
+    assert_eq!(ours.len(), theirs.len());
+    let sum: u64 = ours.iter().zip(theirs).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    assert!(sum < 4 * ours.len() as u64, "{sum} of {}", ours.len());
+}
+
+#[test]
+fn overlays_are_laid_over_each_other() {
+    let (data, config, (width, height)) = only_item(data!("gray.heic"));
+    let whole = (1000, 1000);
+    let layer = rgba(still(data!("gray.heic"), whole).unwrap());
+    let properties = [ispe(width, height), boxed(*b"hvcC", &[&config])];
+    let size = (width + 20, height + 10);
+    let turned = [&properties[..], &[irot(2)]].concat();
+    let short = |number: u32| u16::try_from(number).unwrap().to_be_bytes();
+    for wide in [false, true] {
+        let number = |value: i32| {
+            let bytes = value.to_be_bytes();
+            if wide { bytes.to_vec() } else { bytes[2..].to_vec() }
+        };
+        let canvas = [
+            &[0, u8::from(wide)][..],
+            &[0xFF, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF],
+            &number(i32::try_from(size.0).unwrap()),
+            &number(i32::try_from(size.1).unwrap()),
+            &number(0),
+            &number(0),
+            &number(i32::try_from(width).unwrap() - 4),
+            &number(-7),
+        ]
+        .concat();
+        let bytes = Builder::new(1)
+            .item(1, *b"iovl", &canvas, &[ispe(size.0, size.1)])
+            .item(2, *b"hvc1", &data, &properties)
+            .item(3, *b"hvc1", &data, &turned)
+            .reference(*b"dimg", 1, &[2, 3])
+            .build();
+        let header = parse(&bytes).unwrap();
+        assert_eq!(header.facts.size(), size);
+        let made = rgba(still(&bytes, whole).unwrap());
+        let at =
+            |pixels: &[u8], width: u32, x: u32, y: u32| pixels[4 * (y * width + x) as usize..][..4].to_vec();
+        for y in 0..size.1 {
+            for x in 0..size.0 {
+                let expected = if x >= width - 4 && y < height - 7 {
+                    // Half a turn, moved.
+                    at(&layer, width, width - 1 - (x - (width - 4)), height - 1 - (y + 7))
+                } else if x < width && y < height {
+                    at(&layer, width, x, y)
+                } else {
+                    vec![255, 0, 0, 255]
+                };
+                assert_eq!(at(&made, size.0, x, y), expected, "{x} {y}");
+            }
+        }
+        let smaller = rgba(still(&bytes, (size.0 / 2, size.1 / 2)).unwrap());
+        assert_eq!(smaller.len(), 4 * (size.0 / 2) as usize * (size.1 / 2) as usize);
+    }
+    let deep = Builder::new(1)
+        .item(1, *b"iovl", &[&[0, 0][..], &[0; 8], &short(9), &short(9), &[0; 4]].concat(), &[ispe(9, 9)])
+        .reference(*b"dimg", 1, &[1])
+        .build();
+    assert_eq!(parse(&deep).unwrap_err().code(), "unsupported_image");
+}
+
+/// A file that holds a sequence alone, of one picture.
+fn sequence(kind: [u8; 4], handler: [u8; 4], item: &(Vec<u8>, Vec<u8>, (u32, u32)), wide: bool) -> Vec<u8> {
+    let (data, config, size) = item;
+    let config = if config.is_empty() { Vec::new() } else { boxed(*b"hvcC", &[config]) };
+    let edges = [size.0, size.1].map(|edge| u16::try_from(edge).unwrap().to_be_bytes()).concat();
+    let entry = boxed(kind, &[&[0; 24], &edges, &[0; 50], &config]);
+    let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+    let movie = |offset: u32| {
+        let chunks = if wide {
+            full_box(*b"co64", 0, 0, &[&[0, 0, 0, 1, 0, 0, 0, 0], &offset.to_be_bytes()])
+        } else {
+            full_box(*b"stco", 0, 0, &[&[0, 0, 0, 1], &offset.to_be_bytes()])
+        };
+        let table = boxed(
+            *b"stbl",
+            &[
+                &full_box(*b"stsd", 0, 0, &[&[0, 0, 0, 1], &entry]),
+                &full_box(*b"stsz", 0, 0, &[&[0; 4], &[0, 0, 0, 1], &length]),
+                &chunks,
+            ],
+        );
+        let media = boxed(
+            *b"mdia",
+            &[&full_box(*b"hdlr", 0, 0, &[&[0; 4], &handler, &[0; 13]]), &boxed(*b"minf", &[&table])],
+        );
+        boxed(*b"moov", &[&boxed(*b"trak", &[&media])])
+    };
+    let start = boxed(*b"ftyp", &[b"msf1", &[0; 4], b"hevcavis"]);
+    let offset = u32::try_from(start.len() + movie(0).len() + 8).unwrap();
+    [start, movie(offset), boxed(*b"mdat", &[data])].concat()
+}
+
+#[test]
+fn a_sequence_alone_shows_its_first_picture() {
+    for (file, kind) in
+        [(data!("gray.heic"), *b"hvc1"), (data!("gray.heic"), *b"hev1"), (data!("gray.avif"), *b"av01")]
+    {
+        let item = only_item(file);
+        let whole = (1000, 1000);
+        let expected = rgba(still(file, whole).unwrap());
+        for handler in [*b"pict", *b"vide"] {
+            for wide in [false, true] {
+                let bytes = sequence(kind, handler, &item, wide);
+                assert_alike(&rgba(still(&bytes, whole).unwrap()), &expected);
+                for length in 0..bytes.len().min(700) {
+                    let _ = parse(&bytes[..length]);
+                }
+            }
+        }
+        assert_eq!(parse(&sequence(kind, *b"auxv", &item, false)).unwrap_err().code(), "unsupported_image");
+        // With metadata of its own, but without a primary item.
+        let meta = full_box(*b"meta", 0, 0, &[&full_box(*b"iinf", 0, 0, &[&[0, 0]])]);
+        let bytes = [sequence(kind, *b"pict", &item, false), meta].concat();
+        assert_alike(&rgba(still(&bytes, whole).unwrap()), &expected);
+    }
+    let h264 = sequence(*b"avc1", *b"vide", &only_item(data!("gray.heic")), false);
+    assert_eq!(parse(&h264).unwrap_err().code(), "unsupported_image");
+}
+
+#[test]
+fn a_small_picture_is_made_of_the_thumbnail() {
+    let (data, config, (width, height)) = only_item(data!("rocket.heic"));
+    let described = |size: (u32, u32)| vec![ispe(size.0, size.1), boxed(*b"hvcC", &[&config])];
+    let file = |size: (u32, u32), more: &[Vec<u8>]| {
+        Builder::new(1)
+            .item(1, *b"hvc1", b"broken", &[described(size), more.to_vec()].concat())
+            .item(2, *b"hvc1", &data, &described((width, height)))
+            .reference(*b"thmb", 2, &[1])
+            .build()
+    };
+    let large = (4 * width, 4 * height);
+    let bytes = file(large, &[]);
+    let expected = rgba(still(data!("rocket.heic"), (100, 67)).unwrap());
+    assert_alike(&rgba(still(&bytes, (100, 67)).unwrap()), &expected);
+    // Not when more is wanted than it has, when it shows something else, or stands otherwise.
+    assert!(still(&bytes, (width, height)).is_err());
+    let others = [file((4 * width, 5 * height), &[]), file(large, &[irot(1)])];
+    let cut = file(large, &[clap([64, 1, 64, 1, 0, 1, 0, 1])]);
+    for bytes in others.into_iter().chain([cut]) {
+        assert!(still(&bytes, (60, 60)).is_err());
+    }
 }
 
 #[test]

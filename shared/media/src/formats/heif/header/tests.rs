@@ -13,7 +13,7 @@ pub(crate) fn boxed(kind: [u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-fn full_box(kind: [u8; 4], version: u8, flags: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn full_box(kind: [u8; 4], version: u8, flags: u8, parts: &[&[u8]]) -> Vec<u8> {
     boxed(kind, &[&[version, 0, 0, flags], &parts.concat()])
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn ispe(width: u32, height: u32) -> Vec<u8> {
     full_box(*b"ispe", 0, 0, &[&width.to_be_bytes(), &height.to_be_bytes()])
 }
 
-fn irot(quarters: u8) -> Vec<u8> {
+pub(crate) fn irot(quarters: u8) -> Vec<u8> {
     boxed(*b"irot", &[&[quarters]])
 }
 
@@ -95,7 +95,7 @@ fn imir(axis: u8) -> Vec<u8> {
     boxed(*b"imir", &[&[axis]])
 }
 
-fn clap(numbers: [i32; 8]) -> Vec<u8> {
+pub(crate) fn clap(numbers: [i32; 8]) -> Vec<u8> {
     boxed(*b"clap", &[&numbers.map(i32::to_be_bytes).concat()])
 }
 
@@ -178,6 +178,109 @@ fn turns_and_mirrors_add_up_in_their_order() {
 }
 
 #[test]
+fn derivations_of_derivations_crop_and_turn_what_they_are_derived_from() {
+    use sluice_pixels::raster::{Canvas, Model};
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Turn(u8),
+        Mirror(u8),
+        /// The pixels that are cut off on the left, on top, on the right and at the bottom.
+        Cut([u32; 4]),
+    }
+    let (width, height) = (9_u32, 7_u32);
+    let cut = |canvas: &Canvas, [left, top, right, bottom]: [u32; 4]| {
+        let (width, height) = (canvas.width - left - right, canvas.height - top - bottom);
+        let pixels = (0..width * height)
+            .map(|at| canvas.pixels[((top + at / width) * canvas.width + left + at % width) as usize])
+            .collect();
+        Canvas { width, height, model: Model::Gray, pixels }
+    };
+    let cuts = [[1, 0, 0, 0], [0, 2, 1, 0], [2, 1, 0, 1]].map(Step::Cut);
+    let turns = [Step::Turn(1), Step::Turn(2), Step::Turn(3), Step::Mirror(0), Step::Mirror(1)];
+    for chain in turns.iter().flat_map(|a| turns.iter().map(move |b| [cuts[0], *a, cuts[1], *b, cuts[2]])) {
+        let mut shown = Canvas {
+            width,
+            height,
+            model: Model::Gray,
+            pixels: (0..u8::try_from(width * height).unwrap()).collect(),
+        };
+        let stored = shown.clone();
+        let mut properties = Vec::new();
+        for step in chain {
+            properties.push(match step {
+                Step::Turn(quarters) => {
+                    shown = shown.orient([1, 8, 3, 6][usize::from(quarters)]);
+                    irot(quarters)
+                }
+                Step::Mirror(axis) => {
+                    shown = shown.orient([4, 2][usize::from(axis)]);
+                    imir(axis)
+                }
+                Step::Cut(edges) => {
+                    let number = |value: u32| i32::try_from(value).unwrap();
+                    let offset = |start: u32, end: u32| number(start) - number(end);
+                    let numbers = [
+                        number(shown.width - edges[0] - edges[2]),
+                        1,
+                        number(shown.height - edges[1] - edges[3]),
+                        1,
+                        offset(edges[0], edges[2]),
+                        2,
+                        offset(edges[1], edges[3]),
+                        2,
+                    ];
+                    shown = cut(&shown, edges);
+                    clap(numbers)
+                }
+            });
+        }
+        // As one item's properties, and spread over derivations.
+        let (inner, outer) = properties.split_at(3);
+        let spread = Builder::new(3)
+            .item(1, *b"av01", b"data", &[&[ispe(width, height)][..], &inner[..2]].concat())
+            .item(2, *b"iden", b"", &inner[2..])
+            .item(3, *b"iden", b"", outer)
+            .reference(*b"dimg", 2, &[1])
+            .reference(*b"dimg", 3, &[2])
+            .build();
+        for bytes in [single(&[vec![ispe(width, height)], properties].concat()), spread] {
+            let header = header(&bytes).unwrap();
+            let Crop { left, top, width: w, height: h } = header.head.picture.crop;
+            let kept = cut(&stored, [left, top, width - left - w, height - top - h]);
+            assert_eq!(kept.orient(header.head.picture.orientation), shown, "{chain:?}");
+        }
+    }
+}
+
+#[test]
+fn a_picture_that_is_not_decoded_still_tells_of_itself() {
+    let described = |kind: [u8; 4], primary: u16| {
+        Builder::new(primary)
+            .item(1, kind, b"data", &[ispe(3, 2)])
+            .item(2, *b"Exif", b"\0\0\0\0MM\0*\0\0\0\x08\0\x01\x01\x0F\0\x02\0\0\0\x03Me\0\0\0\0\0\0", &[])
+            .reference(*b"cdsc", 2, &[1])
+            .build()
+    };
+    for (kind, primary, code, text) in [
+        (*b"avc1", 1, "unsupported_image", "coded by H.264"),
+        (*b"xxxx", 1, "unsupported_image", "of an unknown kind"),
+        (*b"hvc1", 1, "corrupt_image", "no HEVC configuration"),
+        (*b"av01", 7, "corrupt_image", "no item 7"),
+    ] {
+        let bytes = described(kind, primary);
+        let error = parse(&bytes).unwrap_err();
+        assert_eq!(error.code(), code);
+        assert!(error.to_string().contains(text), "{error}");
+        assert_eq!(crate::metadata::read(&bytes).camera_make.as_deref(), Some("Me"));
+    }
+    let mut h264 = described(*b"avc1", 1);
+    h264[8..12].copy_from_slice(b"avci");
+    assert_eq!(sniff(&h264).content_type, AVCI);
+    assert_eq!(crate::metadata::read(&h264).camera_make.as_deref(), Some("Me"));
+    assert_eq!(crate::inspect(&h264).unwrap_err().code(), "unsupported_image");
+}
+
+#[test]
 fn a_clean_aperture_is_cut_out_around_its_centre() {
     let cut = |numbers| {
         let bytes = single(&[ispe(100, 50), clap(numbers)]);
@@ -256,7 +359,7 @@ fn metadata_is_found_behind_its_prefix() {
         .build();
     let header = header(&bytes).unwrap();
     assert_eq!(header.facts.exif, Some(&b"MM\0*tiff"[..]));
-    assert_eq!(header.head.container.xmp(), Some(&b"<x:xmpmeta/>"[..]));
+    assert_eq!(header.head.container.xmp().as_deref(), Some(&b"<x:xmpmeta/>"[..]));
     assert_eq!((header.facts.width, header.facts.height, header.facts.frames), (3, 2, 1));
     // A prefix that leads out of the item.
     let bytes = Builder::new(1)

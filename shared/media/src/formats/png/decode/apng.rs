@@ -6,7 +6,7 @@ use super::{Inflater, Row, model, rows};
 use crate::{
     decode::frames::{Animation, Frame, Frames, Rect, shown_ms},
     error::MediaError,
-    formats::png::header::Png,
+    formats::png::{header::Png, motion::Motion},
     limits::Limits,
 };
 
@@ -30,7 +30,7 @@ pub(in crate::formats::png) fn animation<'a>(
     png: &Png<'a>,
     limits: &Limits,
 ) -> Result<Animation<'a>, MediaError> {
-    let Some((count, loops)) = png.animation else {
+    let Motion::Moving { frames: count, plays: loops, .. } = png.motion else {
         return Err(MediaError::corrupt("the picture has no frames"));
     };
     let frames = frames(bytes, png, count.min(limits.max_frames));

@@ -434,6 +434,86 @@ fn frames_are_laid_over_each_other_as_another_decoder_does() {
     }
 }
 
+/// What an animation may get wrong, and the sane one first.
+fn animations() -> Vec<(&'static str, Vec<u8>)> {
+    fn sized(number: u32, (width, height, x, y): (u32, u32, u32, u32), end: [u8; 2]) -> Vec<u8> {
+        let numbers = [number, width, height, x, y].map(u32::to_be_bytes).concat();
+        chunk(b"fcTL", &[&numbers, &[0, 1, 0, 10][..], &end].concat())
+    }
+    fn header(number: u32) -> Vec<u8> {
+        sized(number, (3, 2, 0, 0), [0, 0])
+    }
+    let rows = zlib(&[[0].repeat(4), [0].repeat(4)].concat());
+    let pixels = |number: u32| chunk(b"fdAT", &[&number.to_be_bytes(), &rows[..]].concat());
+    let control = |frames: u32| chunk(b"acTL", &[frames.to_be_bytes(), [0; 4]].concat());
+    let still = Made::new(0, 8, 3, 2).file();
+    let (start, rest) = still.split_at(33);
+    let (picture, end) = rest.split_at(rest.len() - 12);
+    let file = |before: &[Vec<u8>], after: &[Vec<u8>]| {
+        [start, &before.concat(), picture, &after.concat(), end].concat()
+    };
+    vec![
+        ("sane", file(&[control(2), header(0)], &[header(1), pixels(2)])),
+        (
+            "sane with another default image",
+            file(&[control(2)], &[header(0), pixels(1), header(2), pixels(3)]),
+        ),
+        ("several chunks a frame", file(&[control(2), header(0)], &[header(1), pixels(2), pixels(3)])),
+        ("no frames", file(&[control(0), header(0)], &[header(1), pixels(2)])),
+        ("no headers", file(&[control(2)], &[pixels(0)])),
+        ("nothing but the promise", file(&[control(2)], &[])),
+        ("too few", file(&[control(3), header(0)], &[header(1), pixels(2)])),
+        ("too many", file(&[control(1), header(0)], &[header(1), pixels(2)])),
+        ("a huge number", file(&[control(u32::MAX), header(0)], &[header(1), pixels(2)])),
+        ("a gap", file(&[control(2), header(0)], &[header(2), pixels(3)])),
+        ("a repeated number", file(&[control(2), header(0)], &[header(1), pixels(1)])),
+        ("out of order", file(&[control(2), header(0)], &[pixels(1), header(2)])),
+        ("pixels before the picture", file(&[control(2), header(0), pixels(1)], &[header(2), pixels(3)])),
+        ("two headers", file(&[control(2), header(0)], &[header(1), header(2), pixels(3)])),
+        ("a header at the end", file(&[control(2), header(0)], &[header(1), pixels(2), header(3)])),
+        ("two promises", file(&[control(2), control(2), header(0)], &[header(1), pixels(2)])),
+        ("a short promise", file(&[chunk(b"acTL", &[0, 0, 0, 2]), header(0)], &[header(1), pixels(2)])),
+        ("a short header", file(&[control(2), header(0)], &[chunk(b"fcTL", &[0, 0, 0, 1]), pixels(2)])),
+        ("beyond the canvas", file(&[control(2), header(0)], &[sized(1, (3, 2, 1, 0), [0, 0]), pixels(2)])),
+        (
+            "far beyond the canvas",
+            file(&[control(2), header(0)], &[sized(1, (3, 2, u32::MAX, 0), [0, 0]), pixels(2)]),
+        ),
+        ("without pixels", file(&[control(2), header(0)], &[sized(1, (0, 2, 0, 0), [0, 0]), pixels(2)])),
+        ("a small first frame", file(&[control(2), sized(0, (1, 1, 0, 0), [0, 0])], &[header(1), pixels(2)])),
+        ("an unknown disposal", file(&[control(2), header(0)], &[sized(1, (3, 2, 0, 0), [3, 0]), pixels(2)])),
+        ("an unknown blend", file(&[control(2), header(0)], &[sized(1, (3, 2, 0, 0), [0, 2]), pixels(2)])),
+    ]
+}
+
+#[test]
+fn an_animation_that_breaks_the_rules_is_its_default_image() {
+    let expected = raster(&whole(&Made::new(0, 8, 3, 2).file(), 1).unwrap());
+    for (index, (name, bytes)) in animations().into_iter().enumerate() {
+        let header = parse(&bytes).unwrap();
+        let moves = index < 3;
+        assert_eq!((header.facts.animated, header.facts.frames), (moves, 1 + u32::from(moves)), "{name}");
+        let still = whole(&bytes, 1).unwrap();
+        assert!(raster(&still) == expected, "{name}");
+        let warnings: Vec<_> = still.warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(warnings, if moves { &[][..] } else { &["animation_flattened"] }, "{name}");
+        assert_eq!(animation(&bytes, &header.head, &LIMITS).is_ok(), moves, "{name}");
+        // Cut short, it is what is left of it, but never nothing.
+        let pixels = header.head.data.unwrap();
+        for length in pixels + 30..bytes.len() {
+            let header = parse(&bytes[..length]).unwrap();
+            if header.facts.animated {
+                let mut animated = animation(&bytes[..length], &header.head, &LIMITS).unwrap();
+                assert!(animated.frames.next_frame().unwrap().is_some(), "{name} at {length}");
+            }
+        }
+    }
+    // Behind the pixels it says nothing; without it frames don't count.
+    let mut late = Made::new(0, 8, 3, 2);
+    late.after = chunk(b"acTL", &[0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(whole(&late.file(), 1).unwrap().warnings, []);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 

@@ -9,6 +9,7 @@ use resvg::{
     tiny_skia::{PathSegment, Point, Transform},
     usvg::{self, Group, ImageKind, Node, Paint, Path, filter},
 };
+use roxmltree::Document;
 
 /// What painting takes at most.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -30,6 +31,38 @@ impl Effort {
         self.nanoseconds += other.nanoseconds;
         self.bytes += other.bytes;
     }
+}
+
+/// The text of a drawing with its filters unused: attributes and declarations of that name get another one. `None` where
+/// there are none.
+pub(super) fn without_filters(document: &Document<'_>) -> Option<String> {
+    let text = document.input_text();
+    let mut places = Vec::new();
+    let declared = |places: &mut Vec<usize>, range: std::ops::Range<usize>| {
+        let css = text.get(range.clone()).unwrap_or_default();
+        for (at, name) in css.match_indices("filter") {
+            if css[at + name.len()..].trim_start().starts_with(':') {
+                places.push(range.start + at);
+            }
+        }
+    };
+    for node in document.descendants() {
+        for attribute in node.attributes() {
+            if attribute.name() == "filter" {
+                places.push(attribute.range_qname().end.saturating_sub("filter".len()));
+            } else if attribute.name() == "style" {
+                declared(&mut places, attribute.range_value());
+            }
+        }
+        if node.tag_name().name() == "style" {
+            declared(&mut places, node.range());
+        }
+    }
+    let mut left = text.to_owned();
+    for at in &places {
+        left.replace_range(*at..=*at, "x");
+    }
+    (!places.is_empty()).then_some(left)
 }
 
 /// A plane that is painted on.
@@ -140,7 +173,7 @@ impl Walk {
 
     fn mask(&self, mask: &usvg::Mask, transform: Transform, layer: Surface) -> Effort {
         let area = layer.area();
-        let mut effort = Effort { nanoseconds: area * 20.0, bytes: area * 6.0 };
+        let mut effort = Effort { nanoseconds: area * 40.0, bytes: area * 6.0 };
         let mut inside = self.children(mask.root(), transform, layer);
         if let Some(mask) = mask.mask() {
             inside.then(self.mask(mask, transform, layer));

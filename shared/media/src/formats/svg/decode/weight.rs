@@ -4,12 +4,13 @@
 //! every vertex, masks, clips and patterns that depend on their user's box once for every user. A file of a
 //! kilobyte can so ask for a billion elements. Here every element is weighed once with all that hangs on it,
 //! in the cascade's terms: references count with the full weight of what they refer to, inherited ones for
-//! every shape that inherits them. The sum is an upper bound on what is built; over [`MOST`] nothing is.
+//! every shape that inherits them. The sum is an upper bound on what is built; over [`most`] nothing is.
 //!
-//! References in a circle are refused, but for one to an element around it, which the renderer skips. Nesting,
-//! through references as well, is bounded since the renderer recurses.
+//! References in a circle are [`Cut`]: what is left out is the part that closes the circle, as browsers have it. The renderer
+//! itself knows the shorter circles only, and skips a reference to an element around it. Nesting, through references as
+//! well, is bounded since the renderer recurses.
 
-use std::{cell::Cell, collections::HashMap, rc::Rc};
+use std::{cell::Cell, collections::HashMap, ops::Range, rc::Rc};
 
 use roxmltree::{Document, Node, NodeId};
 use simplecss::{AttributeOperator, DeclarationTokenizer, Element, PseudoClass, StyleSheet};
@@ -18,7 +19,9 @@ use crate::error::MediaError;
 
 /// Most elements, or what takes as much: 64 bytes of a path, 256 of other attributes, a letter of text. A built
 /// element takes about a kilobyte.
-pub(super) const MOST: u64 = 150_000;
+const MOST: u64 = 150_000;
+/// What a drawing may grow to however short its file is, and for each byte of it.
+const GROWTH: (u64, u64) = (20_000, 16);
 /// Most elements within each other, through references as well.
 const MOST_NESTED: u32 = 96;
 /// Steps of matching selectors; a step is some nanoseconds.
@@ -82,8 +85,34 @@ impl Property {
     }
 }
 
-/// Refuses a drawing that grows too large.
-pub(super) fn check(document: &Document<'_>) -> Result<(), MediaError> {
+/// What leaves out a reference that closes a circle: a piece of the drawing's text, and what stands for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cut {
+    place: Range<usize>,
+    instead: String,
+}
+
+/// `text` with `cuts`.
+pub(super) fn without(text: &str, mut cuts: Vec<Cut>) -> String {
+    let mut left = text.to_owned();
+    // From the end, so that places stay where they are; one within another goes with it.
+    cuts.sort_by_key(|cut| std::cmp::Reverse((cut.place.start, cut.place.end)));
+    cuts.dedup();
+    let mut before = text.len() + 1;
+    for Cut { place, instead } in cuts {
+        if place.end <= before {
+            before = place.start;
+            left.replace_range(place, &instead);
+        }
+    }
+    left
+}
+
+/// The references to leave out, so that none runs in a circle.
+///
+/// # Errors
+/// `corrupt_image`: a drawing that grows too large, or a circle that can't be cut.
+pub(super) fn check(document: &Document<'_>) -> Result<Vec<Cut>, MediaError> {
     let steps = Cell::new(0);
     let mut sheet = StyleSheet::new();
     let (mut ids, mut context) = (HashMap::<&str, [Node<'_, '_>; 2]>::new(), false);
@@ -109,16 +138,41 @@ pub(super) fn check(document: &Document<'_>) -> Result<(), MediaError> {
         references: HashMap::new(),
         full: HashMap::new(),
         heaviest_paint: 0,
+        text: document.input_text(),
+        cuts: Vec::new(),
     };
-    let mut cost = scales.weigh(document.root_element(), 0)?.0.cost;
+    let mut cost = match scales.weigh(document.root_element(), 0) {
+        Ok((weight, _)) => weight.cost,
+        Err(Stop::Circle) => return Err(circle()),
+        Err(Stop::Refused(error)) => return Err(error),
+    };
     if context {
         // Shapes of markers and copies may take the paint of what they stand on, each its own copy.
         cost = cost.saturating_mul(scales.heaviest_paint.max(1));
     }
-    if cost > MOST {
-        return Err(MediaError::corrupt(format!("the drawing grows to more than {MOST} elements")));
+    let most = most(scales.text.len());
+    if cost > most {
+        return Err(MediaError::corrupt(format!("the drawing grows to more than {most} elements")));
     }
-    Ok(())
+    Ok(scales.cuts)
+}
+
+/// The most elements that a drawing of so many bytes may grow to: a short one that asks for many means no good.
+fn most(bytes: usize) -> u64 {
+    GROWTH.0.saturating_add(GROWTH.1.saturating_mul(bytes as u64)).min(MOST)
+}
+
+/// Why weighing ends.
+enum Stop {
+    /// What is weighed refers to something around it.
+    Circle,
+    Refused(MediaError),
+}
+
+impl From<MediaError> for Stop {
+    fn from(error: MediaError) -> Self {
+        Self::Refused(error)
+    }
 }
 
 struct Scales<'s, 'a, 'i> {
@@ -132,6 +186,9 @@ struct Scales<'s, 'a, 'i> {
     full: HashMap<NodeId, Option<u64>>,
     /// The heaviest of what `fill` and `stroke` refer to.
     heaviest_paint: u64,
+    text: &'a str,
+    /// What closes a circle.
+    cuts: Vec<Cut>,
 }
 
 fn within(steps: &Cell<u64>) -> Result<(), MediaError> {
@@ -154,8 +211,8 @@ fn charge_for_css(steps: &Cell<u64>, css: &str) -> Result<(), MediaError> {
     within(steps)
 }
 
-fn too_deep<T>() -> Result<T, MediaError> {
-    Err(MediaError::corrupt(format!("more than {MOST_NESTED} elements within each other")))
+fn too_deep<T>() -> Result<T, Stop> {
+    Err(MediaError::corrupt(format!("more than {MOST_NESTED} elements within each other")).into())
 }
 
 fn circle() -> MediaError {
@@ -164,21 +221,33 @@ fn circle() -> MediaError {
 
 impl<'a, 'i> Scales<'_, 'a, 'i> {
     /// The weight of an element with all in it, and how deeply it nests.
-    fn weigh(&mut self, node: Node<'a, 'i>, depth: u32) -> Result<(Weight, u32), MediaError> {
+    fn weigh(&mut self, node: Node<'a, 'i>, depth: u32) -> Result<(Weight, u32), Stop> {
         if !is_drawn(node) {
             return Ok((Weight::default(), 0));
         }
         if depth > MOST_NESTED {
             return too_deep();
         }
+        // An element on a circle is met once for each reference that is cut.
+        self.steps.set(self.steps.get().saturating_add(1));
+        within(self.steps)?;
         match self.visits.insert(node.id(), Visit::Open) {
-            Some(Visit::Open) => return Err(circle()),
+            Some(Visit::Open) => return Err(Stop::Circle),
             Some(Visit::Done(weight, nested)) => {
                 self.visits.insert(node.id(), Visit::Done(weight, nested));
                 return if depth + nested > MOST_NESTED { too_deep() } else { Ok((weight, nested)) };
             }
             None => {}
         }
+        let weighed = self.weigh_inside(node, depth);
+        match &weighed {
+            Ok((weight, nested)) => self.visits.insert(node.id(), Visit::Done(*weight, *nested)),
+            Err(_) => self.visits.remove(&node.id()),
+        };
+        weighed
+    }
+
+    fn weigh_inside(&mut self, node: Node<'a, 'i>, depth: u32) -> Result<(Weight, u32), Stop> {
         let steps = self.steps.get();
         let references = self.references(node)?;
         let mut weight = own(node);
@@ -191,33 +260,35 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
         }
         if node.tag_name().name() == "use" {
             for target in references.targets(Property::Href) {
-                let (inside, deep) = self.weigh(target, depth + 2)?;
-                weight.add(inside);
-                nested = nested.max(deep + 2);
+                let weighed = self.weigh(target, depth + 2);
+                if let Some((inside, deep)) = self.unless_circle(node, Property::Href, target, weighed)? {
+                    weight.add(inside);
+                    nested = nested.max(deep + 2);
+                }
             }
         }
-        let (cost, deep) = self.charge(&references, &mut weight, depth)?;
+        let (cost, deep) = self.charge(node, &references, &mut weight, depth)?;
         weight.cost = weight.cost.saturating_add(cost);
-        nested = nested.max(deep);
-        self.visits.insert(node.id(), Visit::Done(weight, nested));
-        Ok((weight, nested))
+        Ok((weight, nested.max(deep)))
     }
 
-    /// What the references of one element cost for what is in it, `weight`; closes what they set.
+    /// What the references of one element, `node`, cost for what is in it, `weight`; closes what they set.
     fn charge(
         &mut self,
+        node: Node<'a, 'i>,
         references: &References<'a, 'i>,
         weight: &mut Weight,
         depth: u32,
-    ) -> Result<(u64, u32), MediaError> {
+    ) -> Result<(u64, u32), Stop> {
         let (mut cost, mut deepest) = (0_u64, 0);
         for &(property, target) in &references.targets {
             if property == Property::Href && references.is_use {
                 continue;
             }
-            let deep = self.weigh(target, depth + 1)?.1;
+            let weighed = self.weigh(target, depth + 1);
+            let weighed = weighed.and_then(|(_, deep)| Ok((deep, self.full(target, depth)?)));
+            let Some((deep, full)) = self.unless_circle(node, property, target, weighed)? else { continue };
             deepest = deepest.max(deep + 1);
-            let full = self.full(target, depth)?;
             let users = match property {
                 Property::Fill => weight.open[0],
                 Property::Stroke => weight.open[1],
@@ -241,16 +312,102 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
         Ok((cost, deepest))
     }
 
+    /// What was found by a reference; `None` where that closes a circle, and is to be left out.
+    fn unless_circle<T>(
+        &mut self,
+        node: Node<'a, 'i>,
+        property: Property,
+        target: Node<'a, 'i>,
+        found: Result<T, Stop>,
+    ) -> Result<Option<T>, Stop> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(Stop::Circle) => {
+                let mut cuts = self.mentioned(node, property, target);
+                if cuts.is_empty() {
+                    // A style sheet says so, for other elements, too.
+                    cuts.push(self.overruled(node, property, target).ok_or_else(circle)?);
+                }
+                self.cuts.extend(cuts);
+                Ok(None)
+            }
+            Err(Stop::Refused(error)) => Err(Stop::Refused(error)),
+        }
+    }
+
+    /// Where the attributes of an element refer to another one.
+    fn mentioned(&self, node: Node<'a, 'i>, property: Property, target: Node<'a, 'i>) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        let Some(id) = target.attributes().find(|attribute| attribute.name() == "id") else { return cuts };
+        let id = format!("#{}", id.value());
+        // Not by a longer name that begins with it.
+        let names = |text: &str| {
+            let behind = text.match_indices(&id).map(|(at, _)| text[at + id.len()..].chars().next());
+            behind.into_iter().any(|next| {
+                next.is_none_or(|next| !next.is_alphanumeric() && !matches!(next, '-' | '_' | '.' | ':'))
+            })
+        };
+        for attribute in node.attributes() {
+            let place = attribute.range_value();
+            let Some(value) = self.text.get(place.clone()) else { continue };
+            if !names(value) {
+                continue;
+            }
+            if Property::of(attribute.name()) == Some(property) && property == Property::Href {
+                cuts.push(Cut { place, instead: String::new() });
+            } else if attribute.name() == "style" || Property::of(attribute.name()) == Some(property) {
+                for (start, _) in value.match_indices("url(") {
+                    let length = value[start..].find(')').map_or(value.len() - start, |end| end + 1);
+                    if names(&value[start..start + length]) {
+                        let start = place.start + start;
+                        cuts.push(Cut { place: start..start + length, instead: "none".to_owned() });
+                    }
+                }
+            }
+        }
+        cuts
+    }
+
+    /// A style of its own for an element that a style sheet has refer to another one.
+    fn overruled(&self, node: Node<'a, 'i>, property: Property, target: Node<'a, 'i>) -> Option<Cut> {
+        let style = match (property, target.tag_name().name()) {
+            (Property::Fill, _) => "fill:none",
+            (Property::Stroke, _) => "stroke:none",
+            (Property::Marker | Property::Markers, _) => "marker-start:none;marker-mid:none;marker-end:none",
+            (Property::Around, "mask") => "mask:none",
+            (Property::Around, "clipPath") => "clip-path:none",
+            (Property::Around, "filter") => "filter:none",
+            _ => return None,
+        };
+        if let Some(own) = node.attributes().find(|attribute| attribute.name() == "style") {
+            let end = own.range_value().end;
+            return Some(Cut { place: end..end, instead: format!(";{style}") });
+        }
+        let start = node.range().start + 1;
+        let name = self.text.get(start..)?.find(|c: char| c.is_whitespace() || "/>".contains(c))?;
+        let place = start + name..start + name;
+        Some(Cut { place, instead: format!(" style='{style}'") })
+    }
+
     /// The weight of what is referred to, with what it inherits where it stands.
-    fn full(&mut self, target: Node<'a, 'i>, depth: u32) -> Result<u64, MediaError> {
+    fn full(&mut self, target: Node<'a, 'i>, depth: u32) -> Result<u64, Stop> {
         match self.full.insert(target.id(), None) {
-            Some(None) => return Err(circle()),
+            Some(None) => return Err(Stop::Circle),
             Some(Some(cost)) => {
                 self.full.insert(target.id(), Some(cost));
                 return Ok(cost);
             }
             None => {}
         }
+        let weighed = self.full_inside(target, depth);
+        match &weighed {
+            Ok(cost) => self.full.insert(target.id(), Some(*cost)),
+            Err(_) => self.full.remove(&target.id()),
+        };
+        weighed
+    }
+
+    fn full_inside(&mut self, target: Node<'a, 'i>, depth: u32) -> Result<u64, Stop> {
         let mut weight = self.weigh(target, depth + 1)?.0;
         let mut cost = weight.cost;
         if weight.shapes > 0 {
@@ -270,10 +427,10 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
                     set: references.set.clone(),
                     is_use: references.is_use,
                 };
-                cost = cost.saturating_add(self.charge(&inherited, &mut weight, depth + 1)?.0);
+                let charged = self.charge(ancestor, &inherited, &mut weight, depth + 1)?;
+                cost = cost.saturating_add(charged.0);
             }
         }
-        self.full.insert(target.id(), Some(cost));
         Ok(cost)
     }
 
@@ -284,6 +441,8 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
         }
         let mut found =
             References { targets: Vec::new(), set: Vec::new(), is_use: node.tag_name().name() == "use" };
+        // What its own style says isn't, no sheet brings back, unless that is important.
+        let mut barred: Vec<&str> = Vec::new();
         for attribute in node.attributes() {
             if attribute.name() == "href" && node.tag_name().name() == "a" {
                 continue;
@@ -294,6 +453,10 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
             if attribute.name() == "style" {
                 charge_for_css(self.steps, attribute.value())?;
                 for declaration in DeclarationTokenizer::from(attribute.value()) {
+                    barred.retain(|name| *name != declaration.name);
+                    if declaration.value.trim() == "none" {
+                        barred.push(declaration.name);
+                    }
                     if let Some(property) = Property::of(declaration.name) {
                         self.mentions(node, property, declaration.value, &mut found);
                     }
@@ -303,6 +466,9 @@ impl<'a, 'i> Scales<'_, 'a, 'i> {
         for rule in &self.sheet.rules {
             if rule.selector.matches(&Stepped { node, steps: self.steps }) {
                 for declaration in &rule.declarations {
+                    if !declaration.important && barred.contains(&declaration.name) {
+                        continue;
+                    }
                     if let Some(property) = Property::of(declaration.name) {
                         self.mentions(node, property, declaration.value, &mut found);
                     }
