@@ -55,6 +55,18 @@ fn every_sample_looks_like_its_original() {
 }
 
 #[test]
+fn arithmetic_coding_shows_what_huffman_coding_shows() {
+    let huffman = derived(&sample("arithmetic-as-huffman.jpg"));
+    for name in ["arithmetic.jpg", "arithmetic-progressive.jpg"] {
+        let arithmetic = derived(&sample(name));
+        assert_eq!(arithmetic.warnings, [], "{name}");
+        let decibels = psnr(&seen(&arithmetic, "large"), &seen(&huffman, "large"));
+        // Chroma takes another way: through RGB.
+        assert!(decibels > 28.0, "{name}: {decibels:.1} dB");
+    }
+}
+
+#[test]
 fn the_photo_gives_three_sizes_in_the_profiles_order() {
     let derived = derived(&sample("photo-12mp-exif6-gps.jpg"));
     let made: Vec<_> = derived
