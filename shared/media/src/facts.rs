@@ -106,10 +106,6 @@ impl Facts<'_> {
         if pixels > limits.max_pixels {
             return Err(MediaError::TooManyPixels { width, height, pixels, limit: limits.max_pixels });
         }
-        // Pages of a TIFF are frames, too, but only the first is decoded.
-        if self.animated && self.frames > limits.max_frames {
-            return Err(MediaError::TooManyFrames { frames: self.frames, limit: limits.max_frames });
-        }
         if self.scans > MAX_SCANS {
             return Err(MediaError::TooManyScans { scans: self.scans, limit: MAX_SCANS });
         }
