@@ -281,6 +281,7 @@ impl<'a> Source<'a> {
                 return jpeg_source(&file, tiff, rows);
             }
             Compression::Jpeg => return jpeg_source(&data, tiff, rows),
+            Compression::WebP => return webp_source(&data, tiff, rows),
             Compression::Lzw => {
                 // Before TIFF 6.0 codes began at the low bit: a clear code looks like this then.
                 let old = matches!(*data, [0, second, ..] if second & 1 == 1);
@@ -391,6 +392,32 @@ fn pack_bits(data: &[u8], at: &mut usize, run: &mut Run, out: &mut [u8]) -> Resu
         }
     }
     Ok(())
+}
+
+/// Decodes a strip or tile that is a WebP file (libtiff's `COMPRESSION_WEBP`).
+fn webp_source<'a>(data: &[u8], tiff: &Tiff<'_>, rows: usize) -> Result<Source<'a>, Fault> {
+    // What stands before the picture tells nothing that isn't known.
+    let mut image = data.get(12..).unwrap_or_default();
+    while let Some((head, rest)) = image.split_first_chunk::<8>()
+        && !matches!(head, [b'V', b'P', b'8', b' ' | b'L', ..] | [b'A', b'L', b'P', b'H', ..])
+    {
+        let [.., a, b, c, d] = *head;
+        let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).map_err(Fault::broken)?;
+        image = rest.get(length.saturating_add(length % 2)..).unwrap_or_default();
+    }
+    let rows = u32::try_from(rows).map_err(Fault::broken)?;
+    let stride = usize::try_from(tiff.tile_row_bytes()).map_err(Fault::broken)?;
+    let layout = native::webp::Layout { offset: 0, stride, alpha: tiff.samples == 4 };
+    let decode = |rows: u32| {
+        let mut pixels = vec![0; stride * rows as usize];
+        let size = (tiff.tile.0, rows);
+        let (done, _) = contained(|| native::webp::raster(image, size, false, &mut pixels, layout))?;
+        pixels.truncate(stride * done as usize);
+        Ok::<Vec<u8>, MediaError>(pixels)
+    };
+    // A tile is whole where the picture ends within it; a strip isn't.
+    let pixels = decode(tiff.tile.1).or_else(|_| decode(rows)).map_err(Fault::broken)?;
+    Ok(Source::Stored { data: pixels.into(), at: 0 })
 }
 
 /// A JPEG of a strip or tile of the old kind, of which the file may have the coded pixels alone (TIFF 6.0, section 22).

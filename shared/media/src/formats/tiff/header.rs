@@ -69,6 +69,8 @@ pub(crate) enum Compression {
     Deflate,
     PackBits,
     Zstd,
+    /// Each strip or tile is a WebP file.
+    WebP,
 }
 
 /// How a fax is coded (TIFF 6.0, sections 10 and 11).
@@ -204,6 +206,11 @@ impl<'a> Tiff<'a> {
             (Compression::Jpeg, Photometric::YCbCr) | (Compression::OldJpeg, _) if planar => {
                 Some("JPEG planes")
             }
+            (Compression::WebP, _)
+                if (bits, planar, photometric) != (8, false, Photometric::Rgb) || samples > 4 =>
+            {
+                Some("WebP of other than RGB")
+            }
             (Compression::OldJpeg, _) if fields.number(512) == Some(14) => Some("lossless JPEG"),
             (Compression::Jpeg | Compression::OldJpeg, Photometric::YCbCr) => None,
             (Compression::Fax(_), _) if (bits, samples) != (1, 1) => {
@@ -301,7 +308,10 @@ impl<'a> Tiff<'a> {
         let one = match self.compression {
             Compression::None | Compression::PackBits => 0,
             // As a picture; its coefficients, if it is progressive; the file that is made of it and its tables.
-            Compression::Jpeg | Compression::OldJpeg => whole.saturating_mul(4),
+            // A tile may be larger than the picture.
+            Compression::Jpeg | Compression::OldJpeg | Compression::WebP => {
+                self.tile_row_bytes().saturating_mul(self.tile.1.into()).saturating_mul(4)
+            }
             // The window, in a buffer that grows by doubling; tables and a block.
             Compression::Zstd => 2 * whole.min(MAX_ZSTD_WINDOW) + (512 << 10),
             // Where a row changes its colour, and the one above.
@@ -417,6 +427,7 @@ impl<'a> Directory<'a> {
             32_771 => Compression::Fax(Fax::Words),
             32_773 => Compression::PackBits,
             50_000 => Compression::Zstd,
+            50_001 => Compression::WebP,
             other => return Err(unsupported(format!("of compression {other}"))),
         })
     }

@@ -570,6 +570,50 @@ fn jpeg_of_the_old_kind() {
 }
 
 #[test]
+fn webp_in_strips_and_tiles() {
+    for (samples, tile) in [(3, None), (4, None), (3, Some((16, 16))), (4, Some((48, 32)))] {
+        let made = Made { samples, tile, ..PLAIN };
+        // As they would be without compression.
+        let chunks = made.chunks(&made.noise());
+        let files: Vec<Vec<u8>> = chunks
+            .iter()
+            .map(|pixels| {
+                let width = tile.map_or(made.width, |tile: (usize, usize)| tile.0);
+                let colour = if samples == 3 {
+                    image::ExtendedColorType::Rgb8
+                } else {
+                    image::ExtendedColorType::Rgba8
+                };
+                let edge = |pixels: usize| u32::try_from(pixels).unwrap();
+                let mut file = Vec::new();
+                image::codecs::webp::WebPEncoder::new_lossless(&mut file)
+                    .encode(pixels, edge(width), edge(pixels.len() / samples / width), colour)
+                    .unwrap();
+                file
+            })
+            .collect();
+        let made = Made { compression: 50_001, ..made };
+        let (raster, warnings) = whole(&made.file_of(&files)).unwrap();
+        assert_eq!(warnings, [], "{tile:?}");
+        let (Samples::Eight(got), Samples::Eight(expected)) = (raster.samples, made.expected()) else {
+            panic!("8 bits")
+        };
+        // Without alpha there is no colour to speak of.
+        let seen = |pixels: &[u8]| -> Vec<Vec<u8>> {
+            let hidden = |pixel: &[u8]| samples == 4 && pixel[3] == 0;
+            pixels.chunks(samples).map(|it| if hidden(it) { vec![0; 4] } else { it.to_vec() }).collect()
+        };
+        assert!(seen(&got) == seen(&expected), "{samples} {tile:?}");
+    }
+    // One that is cut shows what it has, and what is none is told.
+    let made = Made { compression: 50_001, ..PLAIN };
+    assert_eq!(
+        whole(&made.file_of(&[b"RIFF\0\0\0\0WEBPVP8X".to_vec()])).unwrap_err().code(),
+        "corrupt_image"
+    );
+}
+
+#[test]
 fn a_zstandard_window_is_no_larger_than_is_planned_for() {
     // A frame whose header asks for a window of 16 MiB (RFC 8878, 3.1.1.1.2).
     let frame = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 14 << 3, 0x01, 0x00, 0x00];
