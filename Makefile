@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down token test simulate simulate-undone check bench bench-tus bench-images bench-load fuzz sam-local clean install
+.PHONY: help up down token test simulate simulate-undone check bench bench-tus bench-images bench-load corpus fuzz sam-local clean install
 
 VENV := infra/local/.venv
 export PYTHONPATH := infra/local
@@ -65,13 +65,17 @@ bench-images: install ## Derivatives of images, side by side with sharp: speed, 
 bench-load: install ## Uploads by all doors while functions are killed and the stack restarts: make bench-load COUNT=1000
 	@COUNT="$(COUNT)" SEED="$(SEED)" $(MAKE) --no-print-directory -C infra/bench load
 
+corpus: ## The image engine over a folder of files, beside Pillow: make corpus DIR=...
+	@[ -e "$(DIR)" ] || { echo "say which files: make corpus DIR=..." >&2; exit 1; }
+	@$(MAKE) --no-print-directory -C infra/bench corpus DIR="$(abspath $(DIR))"
+
 sam-local: install ## Invoke every function with its event by `sam local`
 	@infra/local/sam-local.sh
 
 clean: ## Stop the local stack and remove everything that was built, installed or stored
 	@[ ! -x $(VENV)/bin/python ] || $(STACK) down
 	rm -rf infra/local/.state infra/local/outputs.json infra/e2e/clients/node_modules infra/e2e/clients/uppy5/node_modules infra/bench/tus/node_modules infra/bench/tus/.state infra/bench/load/.state \
-	  infra/bench/images/node_modules infra/bench/images/.inputs \
+	  infra/bench/images/node_modules infra/bench/images/.inputs infra/bench/corpus/.venv \
 	  $(VENV) .aws-sam
 	cargo clean
 

@@ -43,9 +43,14 @@ seed tiff_bmp $samples/*.tif $samples/*.bmp
 seed heif $samples/*.heic $samples/*.avif
 seed svg $samples/*.svg
 seed raw $samples/*.tif $samples/*.jpg
+seed agree_jpeg $samples/*.jpg
+seed agree_png $samples/*.png
+seed agree_tiff $samples/*.tif
+seed agree_gif_webp $samples/*.gif $samples/*.webp
 
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(codec sniff metadata jpeg png gif_webp tiff_bmp heif svg raw via_image)
+[ ${#targets[@]} -gt 0 ] || targets=(codec sniff metadata jpeg png gif_webp tiff_bmp heif svg raw via_image
+  agree_jpeg agree_png agree_tiff agree_gif_webp)
 failed=()
 run() { # TARGET ARITHMETIC
   local target=$1 arithmetic=$2 checks=true

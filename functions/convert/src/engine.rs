@@ -51,8 +51,7 @@ impl Maker for Engine {
 
     fn outputs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.profile.derivatives.iter().flat_map(|spec| {
-            let formats = [Some(spec.format), spec.transparent].into_iter().flatten();
-            formats.map(|format| (spec.name.as_str(), format.extension()))
+            spec.formats().into_iter().map(|format| (spec.name.as_str(), format.extension()))
         })
     }
 }

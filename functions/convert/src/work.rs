@@ -125,21 +125,29 @@ where
     }
 
     async fn store(&self, asset: &Asset, job: JobName, version: Version, derived: Derived) -> Result<Event> {
-        let mut derivatives = Vec::with_capacity(derived.derivatives.len());
-        for made in derived.derivatives {
-            let key = DerivedKey::new(asset.id(), version, &made.name, made.extension);
-            let content_type = made.content_type.parse()?;
-            let size = made.bytes.len() as u64;
-            self.derived.put(&key, &content_type, Bytes::from(made.bytes)).await?;
-            derivatives.push(Derivative {
-                name: made.name,
-                key,
-                content_type,
-                width: made.width,
-                height: made.height,
-                bytes: size,
-                version,
-            });
+        let mut derivatives: Vec<Derivative> = Vec::with_capacity(derived.derivatives.len());
+        for index in 0..derived.derivatives.len() {
+            // of a small original two sizes are one file, which is stored once and shown under both names
+            let same = derived.same_as(index).and_then(|earlier| derivatives.get(earlier)).cloned();
+            let Some(made) = derived.derivatives.get(index) else { break };
+            let derivative = match same {
+                Some(earlier) => Derivative { name: made.name.clone(), ..earlier },
+                None => {
+                    let key = DerivedKey::new(asset.id(), version, &made.name, made.extension);
+                    let content_type = made.content_type.parse()?;
+                    self.derived.put(&key, &content_type, Bytes::from(made.bytes.clone())).await?;
+                    Derivative {
+                        name: made.name.clone(),
+                        key,
+                        content_type,
+                        width: made.width,
+                        height: made.height,
+                        bytes: made.bytes.len() as u64,
+                        version,
+                    }
+                }
+            };
+            derivatives.push(derivative);
         }
         let warnings = derived.warnings.into_iter();
         let warnings = warnings.map(|w| Warning { code: w.code.to_string(), message: w.message }).collect();

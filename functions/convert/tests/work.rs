@@ -56,6 +56,18 @@ async fn an_order_makes_the_derivatives_and_ends_the_asset() {
 }
 
 #[tokio::test]
+async fn what_is_one_file_is_stored_once_under_both_names() {
+    let world = World::new();
+    let (asset, order) = waiting(&world, PHOTO);
+    worker(&world).work(&order, "message").await.unwrap();
+    let done = world.table.asset(asset.id());
+    let [thumb, preview, large] = done.derivatives() else { panic!("three are ordered") };
+    assert_eq!((&preview.key, preview.bytes, preview.width), (&large.key, large.bytes, large.width));
+    assert_ne!(thumb.key, preview.key);
+    assert_eq!((world.calls.count("DerivedStore::put"), world.derived.keys().len()), (2, 2));
+}
+
+#[tokio::test]
 async fn a_repeated_order_does_nothing_more() {
     let world = World::new();
     let (asset, order) = waiting(&world, PHOTO);

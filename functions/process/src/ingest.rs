@@ -9,7 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256 as Hasher};
 use sluice_core::{
     Error, Result, arrival,
-    asset::{Asset, Effect, Event, Failure, Ingest, JobName, Need, Stage, StoredObject, Unread, Warning},
+    asset::{Asset, Effect, Event, Failure, Ingest, JobName, Need, Stage, Unread, Warning},
     change,
     effects::{free, order_jobs},
     gate::{Found, Gate},

@@ -19,7 +19,7 @@ use sluice_presign::grant::{Granted, Granter};
 use sluice_process::ingest::{Ingester, ReadLimits};
 use sluice_testing::{MemoryGate, World, build};
 
-const PHOTO: &[u8] = include_bytes!("../../e2e/data/astronaut.jpg");
+const PHOTO: &[u8] = include_bytes!("../../e2e/data/photo-12mp-exif6-gps.jpg");
 
 struct Flow {
     world: World,

@@ -1,5 +1,7 @@
 //! What every target does with its bytes.
 
+pub mod agree;
+
 use std::{panic, sync::Once};
 
 use sluice_media::{

@@ -6,12 +6,16 @@
 
 mod animate;
 mod decoded;
+#[cfg(fuzzing)]
+mod first_frame;
 mod picture;
 mod plan;
 
 use std::thread;
 
 pub(crate) use self::decoded::Decoded;
+#[cfg(fuzzing)]
+pub use self::first_frame::{FirstFrame, FirstSamples, first_frame};
 use self::{
     picture::Picture,
     plan::{Step, longer_edge, plan},
@@ -19,7 +23,6 @@ use self::{
 pub use crate::profile::{OutputFormat, Profile, Spec};
 use crate::{
     error::{MediaError, Warning, contained},
-    facts::Facts,
     formats,
     input::{Input, Opened},
     limits::Limits,
@@ -49,6 +52,19 @@ pub struct Derived {
     pub derivatives: Vec<Derivative>,
     /// What the derivatives could not show.
     pub warnings: Vec<Warning>,
+}
+
+impl Derived {
+    /// The derivative, by its place, whose file the one at `index` is, too: the first that has the same bytes. Of an original
+    /// that is smaller than two of the profile's sizes, both are one file, which need not be stored twice. `None` where
+    /// nothing before it is the same.
+    pub fn same_as(&self, index: usize) -> Option<usize> {
+        let made = self.derivatives.get(index)?;
+        let file = |made: &Derivative| (made.content_type, made.bytes.len());
+        self.derivatives[..index]
+            .iter()
+            .position(|earlier| file(earlier) == file(made) && earlier.bytes == made.bytes)
+    }
 }
 
 /// Whether derivatives are made of this content type, as [`crate::sniff`] names it.
@@ -84,21 +100,43 @@ fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) ->
     })?;
     let Decoded { image, picture, orientation, mut warnings, .. } = decoded;
 
-    let moving = image.facts().animated
-        && !is_too_long(image.facts(), limits, &mut warnings)
-        && animate::is_affordable(image.facts(), limits, &mut warnings);
-    let steps = plan(profile, &picture, moving);
-    let (animated, stills): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step.animated);
-    let mut files = encode_stills(picture, &stills, limits.threads)?;
-    files.extend(animate::encode(bytes, &image, orientation, limits, &animated, &mut warnings)?);
+    let facts = image.facts();
+    let moving = facts.animated && animate::is_affordable(facts, limits, &mut warnings);
+    let steps = plan(profile, &picture, moving.then_some(facts.frames));
+    let steps: Vec<&Step> = steps.iter().collect();
+    // Of what moves, too: a still may have to stand for it.
+    let mut files = encode_stills(picture, &steps, limits.threads)?;
+    if moving {
+        let animated: Vec<&Step> = steps.iter().copied().filter(|step| step.animated).collect();
+        let mut moved = match animate::encode(bytes, &image, orientation, limits, &animated, &mut warnings) {
+            Ok(moved) => moved.into_iter(),
+            Err(error) if error.is_permanent() => {
+                warnings.push(animate::flattened(error));
+                Vec::new().into_iter()
+            }
+            Err(error) => return Err(error),
+        };
+        for (step, file) in steps.iter().zip(&mut files) {
+            if step.animated {
+                if let Some(Some(moved)) = moved.next() {
+                    *file = (OutputFormat::WebP, moved);
+                }
+            } else if matches!(step.format, OutputFormat::Jpeg | OutputFormat::WebP) {
+                let (width, height) = step.size;
+                let reason =
+                    format!("{} frames of {width} × {height} pixels are too many", image.facts().frames);
+                warnings.push(animate::flattened(reason));
+            }
+        }
+    }
 
     let derivatives = profile.derivatives.iter().enumerate().filter_map(|(index, spec)| {
-        let (step, file) =
-            stills.iter().chain(&animated).zip(&files).find(|(step, _)| step.specs.contains(&index))?;
+        let (step, (format, file)) =
+            steps.iter().zip(&files).find(|(step, _)| step.specs.contains(&index))?;
         Some(Derivative {
             name: spec.name.clone(),
-            content_type: step.format.content_type(),
-            extension: step.format.extension(),
+            content_type: format.content_type(),
+            extension: format.extension(),
             width: step.size.0,
             height: step.size.1,
             bytes: file.clone(),
@@ -107,24 +145,17 @@ fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) ->
     Ok(Derived { derivatives: derivatives.collect(), warnings })
 }
 
-/// Whether there are more frames than allowed, where the file has a picture that stands for all of them.
-fn is_too_long(facts: &Facts<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {
-    let (frames, limit) = (facts.frames, limits.max_frames);
-    if frames > limit {
-        let message = format!("{frames} frames are more than {limit}, only one picture is shown");
-        warnings.push(Warning::new("animation_flattened", message));
-    }
-    frames > limit
-}
+/// A finished file and its format.
+type File = (OutputFormat, Vec<u8>);
 
 /// Writes `steps`, which go from large to small, each from the next larger picture. The largest is written beside the
 /// rest where there are two threads: it costs about as much as all others.
-fn encode_stills(picture: Picture, steps: &[&Step], threads: usize) -> Result<Vec<Vec<u8>>, MediaError> {
+fn encode_stills(picture: Picture, steps: &[&Step], threads: usize) -> Result<Vec<File>, MediaError> {
     let Some(first) = steps.first() else { return Ok(Vec::new()) };
     let picture = if picture.size() == first.size { picture } else { picture.resize(first.size)? };
     let same_size = steps.iter().take_while(|step| step.size == first.size).count();
     let (largest, smaller) = steps.split_at(same_size);
-    let encode_largest = || -> Result<Vec<Vec<u8>>, MediaError> {
+    let encode_largest = || -> Result<Vec<File>, MediaError> {
         largest.iter().map(|step| picture.encode(step.format, step.quality)).collect()
     };
     let Some(next) = smaller.first() else { return encode_largest() };

@@ -46,14 +46,6 @@ pub enum MediaError {
         /// The limit that was passed.
         limit: u32,
     },
-    /// An animation with more frames than allowed.
-    #[error("the animation has {frames} frames, at most {limit} are accepted")]
-    TooManyFrames {
-        /// Frames that the file holds.
-        frames: u32,
-        /// The limit that was passed.
-        limit: u32,
-    },
     /// A progressive JPEG with an absurd number of scans, each of which costs a walk over the image.
     #[error("the progressive image has {scans} scans, at most {limit} are accepted")]
     TooManyScans {
@@ -118,7 +110,6 @@ impl MediaError {
             Self::Unsupported { .. } => "unsupported_image",
             Self::TooManyPixels { .. } => "too_many_pixels",
             Self::EdgeTooLong { .. } => "edge_too_long",
-            Self::TooManyFrames { .. } => "too_many_frames",
             Self::TooManyScans { .. } => "too_many_scans",
             Self::OutOfMemoryBudget { .. } => "out_of_memory_budget",
             Self::TooManyBytes { .. } => "image_too_large",

@@ -37,8 +37,6 @@ pub(crate) struct Facts<'a> {
     /// Frames of an animation or pages, 1 for a still.
     pub frames: u32,
     pub animated: bool,
-    /// Whether there is a picture for who doesn't play the frames, which stands for too many of them.
-    pub has_default: bool,
     /// Passes in which the picture is coded, where each of them costs a walk over all of it; else 0.
     pub scans: u32,
     /// The TIFF structure with the EXIF fields.
@@ -69,7 +67,6 @@ impl Facts<'_> {
             bytes_per_pixel: 3,
             frames: 1,
             animated: false,
-            has_default: false,
             scans: 0,
             exif: None,
             orientation: None,
@@ -108,10 +105,6 @@ impl Facts<'_> {
         let pixels = u64::from(width) * u64::from(height);
         if pixels > limits.max_pixels {
             return Err(MediaError::TooManyPixels { width, height, pixels, limit: limits.max_pixels });
-        }
-        // Pages of a TIFF are frames, too, but only the first is decoded.
-        if self.animated && !self.has_default && self.frames > limits.max_frames {
-            return Err(MediaError::TooManyFrames { frames: self.frames, limit: limits.max_frames });
         }
         if self.scans > MAX_SCANS {
             return Err(MediaError::TooManyScans { scans: self.scans, limit: MAX_SCANS });

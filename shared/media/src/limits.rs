@@ -24,7 +24,7 @@ const MEMORY_PER_CPU: u64 = 1_769 << 20;
 pub struct Limits {
     /// Most pixels of one frame, stored width × height.
     pub max_pixels: u64,
-    /// Most frames of an animation.
+    /// Most frames of an animation that keeps moving; of a longer one the first frame is shown.
     pub max_frames: u32,
     /// Longest edge in pixels.
     pub max_edge: u32,

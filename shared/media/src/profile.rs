@@ -19,9 +19,10 @@ const MAX_NAME: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
-    /// Baseline JPEG, 4:2:0, on white. The first frame of an animation.
+    /// Baseline JPEG, 4:2:0, on white. An animation becomes WebP, which moves, and so does what is drawn, where that isn't
+    /// larger.
     Jpeg,
-    /// Lossy WebP with alpha. Keeps an animation moving.
+    /// WebP with alpha; lossy, but for what is drawn and not larger without loss. Keeps an animation moving.
     WebP,
     /// Lossless, with alpha. The first frame of an animation. `quality` means nothing to it.
     Png,
@@ -88,6 +89,20 @@ impl Spec {
     /// The size of this derivative of an original of `size` pixels.
     pub(crate) fn size(&self, original: (u32, u32)) -> (u32, u32) {
         fit(original, self.max_edge.clamp(1, MAX_EDGE))
+    }
+
+    /// The formats that it may come out in, each once: those that it names, and WebP where it names JPEG.
+    pub fn formats(&self) -> Vec<OutputFormat> {
+        let mut formats = Vec::new();
+        for named in [Some(self.format), self.transparent].into_iter().flatten() {
+            let instead = (named == OutputFormat::Jpeg).then_some(OutputFormat::WebP);
+            for format in [Some(named), instead].into_iter().flatten() {
+                if !formats.contains(&format) {
+                    formats.push(format);
+                }
+            }
+        }
+        formats
     }
 
     /// The format for a picture with (`true`) or without transparent pixels.
@@ -182,6 +197,16 @@ mod tests {
             (full.quality, full.format(true), full.format(false)),
             (80, OutputFormat::Png, OutputFormat::Jpeg)
         );
+    }
+
+    #[test]
+    fn the_formats_that_a_derivative_may_come_out_in() {
+        use OutputFormat::{Avif, Jpeg, Png, WebP};
+        let formats = |format, transparent| Spec { transparent, ..Spec::new("a", 9, format, 80) }.formats();
+        assert_eq!(formats(Jpeg, None), [Jpeg, WebP]);
+        assert_eq!(formats(WebP, Some(Png)), [WebP, Png]);
+        assert_eq!(formats(Avif, Some(Jpeg)), [Avif, Jpeg, WebP]);
+        assert_eq!(formats(Jpeg, Some(WebP)), [Jpeg, WebP]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! it is tried on a few colours first and left out if none of them moves.
 
 use std::{
+    borrow::Cow,
     fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -363,9 +364,54 @@ fn contained<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 fn profile(colour: &Colour<'_>) -> Result<Option<ColorProfile>, String> {
     match *colour {
         Colour::Srgb => Ok(None),
-        Colour::Icc(ref icc) => ColorProfile::new_from_slice(icc).map_err(reason).map(Some),
+        Colour::Icc(ref icc) => ColorProfile::new_from_slice(&essentials(icc)).map_err(reason).map(Some),
         Colour::Cicp { primaries, transfer } => cicp(primaries, transfer),
     }
+}
+
+/// The header of a profile, its version and its class in it, and an entry of the table of tags behind it (ICC.1, 7.2 and 7.3).
+const ICC_HEADER: usize = 128;
+const ICC_VERSION: usize = 8;
+const ICC_CLASS: usize = 12;
+const ICC_ENTRY: usize = 12;
+
+/// A profile with nothing but what tells its colours: a description that is broken, say, is no reason to show others. Of
+/// tables, that for photos (perceptual) is kept; the one for colorimetry stands in for it where there is no matrix, either.
+/// A version and a class that nobody knows are taken for common ones.
+fn essentials(icc: &[u8]) -> Cow<'_, [u8]> {
+    const MATRIX: [&[u8; 4]; 6] = [b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"];
+    const OTHERS: [&[u8; 4]; 5] = [b"kTRC", b"wtpt", b"chad", b"cicp", b"A2B0"];
+    let start = ICC_HEADER + 4;
+    let Some(count) = icc.get(ICC_HEADER..start).and_then(|count| count.first_chunk()) else {
+        return Cow::Borrowed(icc);
+    };
+    let count = usize::try_from(u32::from_be_bytes(*count)).unwrap_or(usize::MAX);
+    let entries: Vec<&[u8]> = icc[start..].chunks_exact(ICC_ENTRY).take(count).collect();
+    let find = |tag: &[u8; 4]| entries.iter().find(|entry| entry.starts_with(tag)).copied();
+    let mut kept: Vec<[u8; ICC_ENTRY]> = Vec::new();
+    for entry in MATRIX.iter().chain(&OTHERS).filter_map(|tag| find(tag)) {
+        kept.extend(entry.first_chunk());
+    }
+    let has_matrix = MATRIX.iter().all(|tag| find(tag).is_some());
+    if let (None, false, Some(table)) = (find(b"A2B0"), has_matrix, find(b"A2B1"))
+        && let Some(mut entry) = table.first_chunk().copied()
+    {
+        entry[..4].copy_from_slice(b"A2B0");
+        kept.push(entry);
+    }
+    let mut profile = icc.to_vec();
+    // Values lie where they were; the table only gets shorter.
+    for (place, entry) in profile[start..].chunks_exact_mut(ICC_ENTRY).zip(&kept) {
+        place.copy_from_slice(entry);
+    }
+    profile[ICC_HEADER..start].copy_from_slice(&u32::try_from(kept.len()).unwrap_or(0).to_be_bytes());
+    let version = &mut profile[ICC_VERSION];
+    *version = if *version < 4 { 2 } else { 4 };
+    let class = &mut profile[ICC_CLASS..ICC_CLASS + 4];
+    if ![b"scnr", b"mntr", b"prtr", b"spac", b"link", b"abst", b"nmcl"].iter().any(|known| class == *known) {
+        class.copy_from_slice(b"mntr");
+    }
+    Cow::Owned(profile)
 }
 
 /// The profile of code points of ITU-T H.273, `None` for sRGB. What is unspecified is sRGB's; so are the transfers of
@@ -456,6 +502,143 @@ mod tests {
 
     fn one(model: Model, samples: Samples) -> Raster {
         Raster { width: 1, height: 1, model, samples }
+    }
+
+    /// An ICC profile of version 2 from RGB to XYZ, of these tags.
+    fn v2(tags: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
+        let mut icc = vec![0; ICC_HEADER];
+        icc[8] = 2;
+        icc[12..16].copy_from_slice(b"mntr");
+        icc[16..24].copy_from_slice(b"RGB XYZ ");
+        icc[36..40].copy_from_slice(b"acsp");
+        icc[68..80].copy_from_slice(&[0, 0, 0xF6, 0xD6, 0, 1, 0, 0, 0, 0, 0xD3, 0x2D]);
+        icc.extend(u32::try_from(tags.len()).unwrap().to_be_bytes());
+        let mut place = icc.len() + 12 * tags.len();
+        for (tag, data) in tags {
+            icc.extend(*tag);
+            icc.extend(u32::try_from(place).unwrap().to_be_bytes());
+            icc.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
+            place += data.len();
+        }
+        icc.extend(tags.iter().flat_map(|(_, data)| data));
+        let length = u32::try_from(icc.len()).unwrap();
+        icc[..4].copy_from_slice(&length.to_be_bytes());
+        icc
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+    fn fixed(value: f64) -> [u8; 4] {
+        ((value * 65_536.0).round() as i32).to_be_bytes()
+    }
+
+    /// Red, green and blue of Adobe RGB (1998) in XYZ, and its gamma.
+    const ADOBE: [[f64; 3]; 3] =
+        [[0.60974, 0.31111, 0.01947], [0.20528, 0.62567, 0.06087], [0.14919, 0.06322, 0.74457]];
+    const GAMMA: f64 = 2.199_218_75;
+
+    fn matrix_tags() -> Vec<(&'static [u8; 4], Vec<u8>)> {
+        let colorant = |xyz: [f64; 3]| [b"XYZ \0\0\0\0".to_vec(), xyz.map(fixed).concat()].concat();
+        let curve = || b"curv\0\0\0\0\0\0\0\x01\x02\x33\0\0".to_vec();
+        let [red, green, blue] = ADOBE.map(colorant);
+        vec![
+            (b"wtpt", colorant([0.9505, 1.0, 1.0891])),
+            (b"rXYZ", red),
+            (b"gXYZ", green),
+            (b"bXYZ", blue),
+            (b"rTRC", curve()),
+            (b"gTRC", curve()),
+            (b"bTRC", curve()),
+        ]
+    }
+
+    /// The same colours as a table of 16 bits to XYZ (ICC.1:2001, 6.5.7), linear behind its curves.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    fn table_to_xyz() -> Vec<u8> {
+        const GRID: u8 = 5;
+        let word = |value: f64| ((value.clamp(0.0, 1.0) * 65_535.0).round() as u16).to_be_bytes();
+        let mut lut = b"mft2\0\0\0\0".to_vec();
+        lut.extend([3, 3, GRID, 0]);
+        for at in 0..9 {
+            lut.extend(fixed(if at % 4 == 0 { 1.0 } else { 0.0 }));
+        }
+        lut.extend([1, 0, 0, 2]);
+        for _ in 0..3 {
+            lut.extend((0..256).flat_map(|at| word((f64::from(at) / 255.0).powf(GAMMA))));
+        }
+        let steps = || (0..GRID).map(|at| f64::from(at) / f64::from(GRID - 1));
+        for red in steps() {
+            for green in steps() {
+                for blue in steps() {
+                    lut.extend([0, 1, 2].iter().flat_map(|&at| {
+                        let xyz = red * ADOBE[0][at] + green * ADOBE[1][at] + blue * ADOBE[2][at];
+                        // 1 + 32,767 ÷ 32,768 is the highest number there is.
+                        word(xyz * 32_768.0 / 65_535.0)
+                    }));
+                }
+            }
+        }
+        for _ in 0..3 {
+            lut.extend([0, 0, 0xFF, 0xFF]);
+        }
+        lut
+    }
+
+    /// A lattice of colours by a profile, and whether it was used.
+    fn by_profile(icc: Vec<u8>) -> (Vec<u8>, bool) {
+        let steps = [0, 64, 128, 200, 255];
+        let colours: Vec<u8> = steps
+            .iter()
+            .flat_map(|&red| steps.iter().flat_map(move |&green| steps.map(|blue| [red, green, blue])))
+            .flatten()
+            .collect();
+        let samples = Samples::Eight(colours);
+        let raster = Raster { width: 125, height: 1, model: Model::Rgb, samples };
+        let mut unusable = Vec::new();
+        let canvas = to_srgb_canvas(raster, &Colour::Icc(icc.into()), &mut unusable);
+        (canvas.pixels, unusable.is_empty())
+    }
+
+    #[test]
+    fn profiles_of_version_2_by_matrix_and_by_tables_to_xyz() {
+        let (matrix, used) = by_profile(v2(&matrix_tags()));
+        assert!(used);
+        // Red 0, green 128, blue 0, which sRGB doesn't have; and a grey that hardly changes.
+        assert_eq!(matrix[3 * 10..3 * 11], [0, 129, 0]);
+        assert!(matrix[3 * 62..3 * 63].iter().all(|sample| sample.abs_diff(129) <= 1));
+        let (table, used) = by_profile(v2(&[(b"A2B0", table_to_xyz())]));
+        assert!(used);
+        let furthest = table.iter().zip(&matrix).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(furthest <= Some(6), "{furthest:?}");
+    }
+
+    #[test]
+    fn what_does_not_tell_colours_is_no_reason_to_leave_a_profile_out() {
+        let (right, _) = by_profile(v2(&matrix_tags()));
+        let with = |tag: &'static [u8; 4], data: &[u8]| {
+            let mut tags = matrix_tags();
+            tags.push((tag, data.to_vec()));
+            v2(&tags)
+        };
+        let patched = |at: usize, bytes: &[u8]| {
+            let mut icc = v2(&matrix_tags());
+            icc[at..at + bytes.len()].copy_from_slice(bytes);
+            icc
+        };
+        let cases = [
+            ("a broken description", with(b"desc", b"desc\0\0\0\0\xFF\xFF\xFF\xFFab\0\0")),
+            ("a table for colorimetry alone", with(b"A2B1", &table_to_xyz())),
+            ("a table for saturated colours alone", with(b"A2B2", &table_to_xyz())),
+            ("a broken table of the way back", with(b"B2A0", b"mft2\0\0\0\0")),
+            ("a tag twice", with(b"rTRC", b"curv\0\0\0\0\0\0\0\0")),
+            ("no class", patched(12, &[0; 4])),
+            ("version 5", patched(8, &[5])),
+            ("version 1", patched(8, &[1])),
+        ];
+        for (case, icc) in cases {
+            assert_eq!(by_profile(icc), (right.clone(), true), "{case}");
+        }
+        let (colorimetric, used) = by_profile(v2(&[(b"A2B1", table_to_xyz())]));
+        assert!(used && colorimetric == by_profile(v2(&[(b"A2B0", table_to_xyz())])).0);
     }
 
     #[test]

@@ -16,24 +16,33 @@ use crate::{
     limits::Limits,
 };
 
+/// Most bytes of a file that moves.
+const MOST_BYTES: usize = 8 << 20;
+
 /// Whether all frames may be decoded. If not, the first one stands for them, with a warning.
 pub(super) fn is_affordable(facts: &Facts<'_>, limits: &Limits, warnings: &mut Vec<Warning>) -> bool {
-    let affordable = u64::from(facts.frames).saturating_mul(facts.pixels()) <= limits.max_pixels;
-    if !affordable {
-        warnings.push(Warning::new(
-            "animation_flattened",
-            format!(
-                "{} frames of {} pixels are more than {} pixels, only the first frame is shown",
-                facts.frames,
-                facts.pixels(),
-                limits.max_pixels
-            ),
-        ));
+    let pixels = u64::from(facts.frames).saturating_mul(facts.pixels());
+    if facts.frames > limits.max_frames {
+        warnings.push(flattened(format!("{} frames are more than {}", facts.frames, limits.max_frames)));
+    } else if pixels > limits.max_pixels {
+        warnings.push(flattened(format!(
+            "{} frames of {} pixels are more than {} pixels",
+            facts.frames,
+            facts.pixels(),
+            limits.max_pixels
+        )));
+    } else {
+        return true;
     }
-    affordable
+    false
 }
 
-/// Writes `steps`, which go from large to small, all of them moving.
+/// Warns of stills that stand for an animation.
+pub(super) fn flattened(reason: impl std::fmt::Display) -> Warning {
+    Warning::new("animation_flattened", format!("{reason}, only the first frame is shown"))
+}
+
+/// Writes `steps`, which go from large to small, all of them moving. `None` is one that would be too large.
 ///
 /// An animation that breaks off plays as far as it goes, with a warning.
 pub(super) fn encode<'a>(
@@ -43,7 +52,7 @@ pub(super) fn encode<'a>(
     limits: &Limits,
     steps: &[&Step],
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<Vec<u8>>, MediaError> {
+) -> Result<Vec<Option<Vec<u8>>>, MediaError> {
     let Some(largest) = steps.first() else { return Ok(Vec::new()) };
     // The size as stored.
     let target = upright(largest.size, orientation);
@@ -51,25 +60,28 @@ pub(super) fn encode<'a>(
     let colour = icc.map_or(Colour::Srgb, Colour::Icc);
     let mut encoders = steps
         .iter()
-        .map(|step| webp::Animation::new(step.size, step.quality, loops))
+        .map(|step| webp::Animation::new(step.size, step.quality, loops).map(Some))
         .collect::<Result<Vec<_>, _>>()?;
     let mut shown = 0_u32;
-    loop {
+    while encoders.iter().any(Option::is_some) {
         let frame = match frames.next_frame() {
             Ok(Some(frame)) => frame,
             Ok(None) => break,
             Err(error) if shown == 0 => return Err(error),
             Err(error) => {
-                warnings.push(Warning::new(
-                    "truncated",
-                    format!("the animation stops after {shown} of {} frames: {error}", image.facts().frames),
-                ));
+                let frames = image.facts().frames;
+                warnings.push(if shown < frames {
+                    let message = format!("the animation stops after {shown} of {frames} frames: {error}");
+                    Warning::new("truncated", message)
+                } else {
+                    Warning::new("corrupt_data", error.to_string())
+                });
                 break;
             }
         };
         shown += 1;
         if shown > 1 && frame.changed.is_empty() {
-            for encoder in &mut encoders {
+            for encoder in encoders.iter_mut().flatten() {
                 encoder.hold(frame.duration_ms);
             }
             continue;
@@ -79,14 +91,21 @@ pub(super) fn encode<'a>(
         let converted = colour::to_srgb_canvas(resized, &colour, warnings);
         let converted = if opaque { converted.without_opaque_alpha() } else { converted };
         let upright = converted.orient(orientation);
-        for (encoder, picture) in encoders.iter_mut().zip(reduce(&upright, steps)?) {
+        for (slot, picture) in encoders.iter_mut().zip(reduce(&upright, steps)?) {
+            let Some(encoder) = slot else { continue };
             encoder.push(&picture, frame.duration_ms)?;
+            if encoder.bytes() > MOST_BYTES {
+                let (width, height) = picture.size();
+                let reason = format!("{width} × {height} pixels that move take more than {MOST_BYTES} bytes");
+                warnings.push(flattened(reason));
+                *slot = None;
+            }
         }
     }
     if shown == 0 {
         return Err(MediaError::corrupt("the animation has no frame"));
     }
-    encoders.into_iter().map(webp::Animation::finish).collect()
+    encoders.into_iter().map(|encoder| encoder.map(webp::Animation::finish).transpose()).collect()
 }
 
 fn resize(frame: &Frame<'_>, target: (u32, u32)) -> Result<Raster, MediaError> {

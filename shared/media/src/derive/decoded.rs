@@ -2,7 +2,9 @@
 
 use std::io::Read;
 
-use super::picture::Picture;
+use sluice_pixels::planar::Pixels;
+
+use super::picture::{Picture, looks_drawn};
 use crate::{
     colour,
     error::{MediaError, Warning},
@@ -41,8 +43,19 @@ impl<'a> Decoded<'a> {
         // A PNG may say its orientation behind its pixels.
         let orientation = still.orientation.unwrap_or(orientation);
         let mut warnings = still.warnings;
+        let left = limits.max_memory.saturating_sub(bytes.len() as u64);
+        let drawn = match &still.pixels {
+            Pixels::Raster(raster) if stored == image.facts().size() && looks_drawn(raster, left) => {
+                Some(colour::to_srgb_canvas(raster.clone(), &still.colour, &mut warnings))
+            }
+            _ => None,
+        };
         let pixels = colour::to_srgb(still.pixels, &still.colour, &mut warnings);
-        let picture = Picture::from_pixels(pixels)?.orient(orientation);
+        let mut picture = Picture::from_pixels(pixels)?;
+        if let Some(canvas) = drawn {
+            picture = picture.drawn(canvas.without_opaque_alpha());
+        }
+        let picture = picture.orient(orientation);
         Ok(Self { image, size, picture, orientation, warnings })
     }
 }

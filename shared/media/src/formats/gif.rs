@@ -38,7 +38,7 @@ impl<'a> Format<'a> for Head<'a> {
         header: &Header<'a, Self>,
         limits: &Limits,
     ) -> Result<Animation<'a>, MediaError> {
-        decode::animation(bytes, header, limits)
+        Ok(decode::animation(bytes, header, limits))
     }
 
     fn blocks(_bytes: &'a [u8], header: &Header<'a, Self>) -> Blocks<'a> {

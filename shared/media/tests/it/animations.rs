@@ -34,21 +34,23 @@ fn gif(frames: &[(image::Rgba<u8>, u32)]) -> Vec<u8> {
 }
 
 #[test]
-fn thumbs_keep_moving_and_the_rest_shows_the_first_frame() {
+fn all_derivatives_keep_moving() {
     for name in ["pan.gif", "pan.webp"] {
         let bytes = sample(name);
         let header = inspect(&bytes).unwrap();
         assert_eq!((header.animated, header.frames), (true, 18), "{name}");
         let derived = derived(&bytes);
         assert_eq!(derived.warnings, [], "{name}");
-        let thumb = &derived.derivatives[0];
-        assert_eq!((thumb.content_type, thumb.width, thumb.height), ("image/webp", 240, 240));
-        let frames = frames(&thumb.bytes);
-        assert_eq!(frames.len(), 18, "{name}");
-        // It pans: the ends differ.
-        assert_ne!(frames[0].buffer(), frames[17].buffer(), "{name}");
-        let still = seen(&derived, "large");
-        assert_close(&frames[0].buffer().get_pixel(120, 60).0, &still.get_pixel(120, 60).0, 24);
+        for made in &derived.derivatives {
+            assert_eq!((made.content_type, made.extension), ("image/webp", "webp"));
+            assert_eq!((made.width, made.height), (240, 240));
+            let frames = frames(&made.bytes);
+            assert_eq!(frames.len(), 18, "{name}");
+            // It pans: the ends differ.
+            assert_ne!(frames[0].buffer(), frames[17].buffer(), "{name}");
+        }
+        // They are one file, whose size no profile reduces.
+        assert_eq!([0, 1, 2, 3].map(|index| derived.same_as(index)), [None, Some(0), Some(0), None]);
     }
 }
 
@@ -71,17 +73,20 @@ fn durations_loops_and_colours_survive() {
 }
 
 #[test]
-fn an_animation_beyond_the_pixels_stands_still_with_a_warning() {
+fn an_animation_beyond_pixels_or_frames_stands_still_with_a_warning() {
     let bytes = sample("pan.gif");
     let all = 18 * 240 * 240;
-    let thumb = |max_pixels| {
-        let derived = derive(&bytes, &Profile::default(), &Limits { max_pixels, ..limits() }).unwrap();
+    let moving = |limits: &Limits| {
+        let derived = derive(&bytes, &Profile::default(), limits).unwrap();
         let codes: Vec<_> = derived.warnings.iter().map(|warning| warning.code).collect();
-        let animated = memchr::memmem::find(&derived.derivatives[0].bytes, b"ANMF").is_some();
-        (animated, codes)
+        let moves = |bytes: &[u8]| memchr::memmem::find(bytes, b"ANMF").is_some();
+        (derived.derivatives.iter().map(|made| moves(&made.bytes)).collect::<Vec<_>>(), codes)
     };
-    assert_eq!(thumb(all), (true, vec![]));
-    assert_eq!(thumb(all - 1), (false, vec!["animation_flattened"]));
+    assert_eq!(moving(&Limits { max_pixels: all, ..limits() }), (vec![true; 3], vec![]));
+    assert_eq!(moving(&Limits { max_frames: 18, ..limits() }), (vec![true; 3], vec![]));
+    for limits in [Limits { max_pixels: all - 1, ..limits() }, Limits { max_frames: 17, ..limits() }] {
+        assert_eq!(moving(&limits), (vec![false; 3], vec!["animation_flattened"]));
+    }
 }
 
 #[test]
@@ -123,4 +128,46 @@ fn a_png_of_more_frames_than_allowed_is_its_default_image() {
 /// Frames of a WebP; a still has one.
 fn frames_or_one(webp: &[u8]) -> usize {
     if WebPDecoder::new(Cursor::new(webp)).unwrap().has_animation() { frames(webp).len() } else { 1 }
+}
+
+#[test]
+fn an_animation_cut_within_its_first_frame_shows_its_beginning() {
+    let bytes = sample("pan.gif");
+    let cut = derived(&bytes[..10_000]);
+    assert!(cut.warnings.iter().all(|warning| warning.code == "truncated"), "{:?}", cut.warnings);
+    let whole = seen(&derived(&bytes), "large");
+    let beginning = seen(&cut, "large");
+    assert_close(&beginning.get_pixel(100, 10).0, &whole.get_pixel(100, 10).0, 8);
+}
+
+#[test]
+fn what_moves_keeps_its_alpha_its_times_and_its_loops_in_every_size() {
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new(&mut bytes);
+    encoder.set_repeat(Repeat::Finite(4)).unwrap();
+    for (number, milliseconds) in (0..).zip([40, 250, 90]) {
+        let buffer = RgbaImage::from_fn(1_500, 600, |x, _| {
+            let hidden = x / 100 % 3 == number;
+            image::Rgba(if hidden { [0; 4] } else { [200, 40, 40, 255] })
+        });
+        let delay = Delay::from_numer_denom_ms(milliseconds, 1);
+        encoder.encode_frame(Frame::from_parts(buffer, 0, 0, delay)).unwrap();
+    }
+    drop(encoder);
+    let derived = derived(&bytes);
+    assert_eq!(derived.warnings, []);
+    let sizes: Vec<_> = derived.derivatives.iter().map(|made| (made.width, made.height)).collect();
+    assert_eq!(sizes, [(256, 102), (1_024, 410), (1_500, 600)]);
+    for made in &derived.derivatives {
+        let decoder = WebPDecoder::new(Cursor::new(&made.bytes)).unwrap();
+        assert!(matches!(decoder.loop_count(), LoopCount::Finite(times) if times.get() == 5));
+        let frames = frames(&made.bytes);
+        let shown: Vec<_> = frames.iter().map(|frame| Duration::from(frame.delay()).as_millis()).collect();
+        assert_eq!(shown, [40, 250, 90], "{}", made.name);
+        let middle = |band: u32| made.width * (2 * band + 1) / 30;
+        for (number, frame) in (0..).zip(&frames) {
+            let alpha = |band: u32| frame.buffer().get_pixel(middle(band), made.height / 2).0[3];
+            assert_eq!([0, 1, 2].map(|band| alpha(band) == 0), [0, 1, 2].map(|band| band == number));
+        }
+    }
 }

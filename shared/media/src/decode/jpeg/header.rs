@@ -39,16 +39,14 @@ pub(crate) fn parse(data: &[u8]) -> Result<Header<'_, Jpeg<'_>>, MediaError> {
     for Segment { marker, payload: segment, .. } in Segments::new(data) {
         match marker {
             0xD9 => jpeg.complete = true,
-            0xC0..=0xC2 if frame.is_none() => {
+            // Baseline, extended and progressive; the last two in arithmetic coding.
+            0xC0..=0xC2 | 0xC9 | 0xCA if frame.is_none() => {
                 frame = Some(frame_header(segment, &mut jpeg)?);
-                progressive = marker == 0xC2;
+                progressive = matches!(marker, 0xC2 | 0xCA);
             }
-            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF if frame.is_none() => {
+            0xC3 | 0xC5..=0xC7 | 0xCB | 0xCD..=0xCF if frame.is_none() => {
                 return Err(MediaError::Unsupported {
-                    found: format!(
-                        "a lossless, hierarchical or arithmetic-coded JPEG (SOF{})",
-                        marker - 0xC0
-                    ),
+                    found: format!("a lossless or hierarchical JPEG (SOF{})", marker - 0xC0),
                 });
             }
             0xE1 => {

@@ -228,7 +228,6 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Header<'_, Png<'_>>, MediaError> {
         bytes_per_pixel,
         frames,
         animated: frames > 1,
-        has_default: true,
         exif: png.exif,
         orientation: if png.exif.is_none() && !png.profiles.is_empty() {
             Profiles::read(&png.profiles).exif.as_deref().and_then(orientation_of)

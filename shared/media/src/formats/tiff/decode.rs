@@ -3,37 +3,42 @@
 //! Strips are decompressed a row at a time, and of tiles all that stand beside each other, so that a picture in a
 //! single strip takes no more than one in many. Only JPEG strips and tiles are decoded whole.
 //!
-//! Where a strip or tile ends early or breaks, the row above is repeated, and the next is tried: one that is broken
-//! says nothing of the others.
+//! Where a strip or tile ends early or breaks, the row above is repeated (a fax goes on in white), and the next is tried:
+//! one that is broken says nothing of the others.
 
 #[cfg(test)]
 mod tests;
 
-mod lzw;
+mod fax;
 
-use std::{borrow::Cow, convert::Infallible};
-
-use fax::decoder::{DecodeStatus, Group3Decoder, Group4Decoder};
-use flate2::{Decompress, FlushDecompress, Status};
-use sluice_pixels::{
-    planar::{Colour, Pixels},
-    raster::{Model, Raster, Samples},
-    resample::{Resampler, Sample},
+use std::{
+    borrow::Cow,
+    io::{Cursor, ErrorKind, Read},
 };
-use weezl::{BitOrder, LzwStatus};
 
-use self::lzw::Lzw;
+use self::fax::FaxRows;
 use crate::{
     decode::{
         jpeg,
+        lzw::{Lzw, Stop},
         memory::resizing,
         still::{Still, Want},
     },
     error::{MediaError, Warning, contained},
     facts::{Facts, Header},
-    formats::tiff::header::{Alpha, Compression, DECOMPRESSOR_BYTES, Photometric, Tiff, Values},
+    formats::tiff::header::{
+        Alpha, Compression, DECOMPRESSOR_BYTES, MAX_ZSTD_WINDOW, Photometric, Tiff, Values,
+    },
     limits::MAX_SCANS,
     native,
+};
+use flate2::{Decompress, FlushDecompress, Status};
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use sluice_jpeg::{Segment, Segments};
+use sluice_pixels::{
+    planar::{Colour, Pixels},
+    raster::{Model, Raster, Samples},
+    resample::{Resampler, Sample},
 };
 
 /// Peak bytes beside the input that [`decode`] takes, from the header alone.
@@ -50,19 +55,26 @@ pub(crate) fn decode<'a>(
     want: &Want<'_>,
 ) -> Result<Still<'a>, MediaError> {
     let tiff = &header.head;
-    let (raster, warnings) =
-        if tiff.deep() { run::<u16>(bytes, tiff, want)? } else { run::<u8>(bytes, tiff, want)? };
+    let run = if tiff.deep() { run::<u16> } else { run::<u8> };
+    let (mut raster, mut warnings, seen) = run(bytes, tiff, want)?;
+    if !seen {
+        // An alpha that hides everything was meant for something else, or for nothing.
+        let opaque = Tiff { alpha: Alpha::None, ..tiff.clone() };
+        (raster, warnings, _) = run(bytes, &opaque, want)?;
+    }
     let colour = tiff.icc.map_or(Colour::Srgb, |icc| Colour::Icc(Cow::Borrowed(icc)));
     Ok(Still { pixels: Pixels::Raster(raster), colour, orientation: None, warnings })
 }
 
+/// The picture, what it lacks, and whether anything of it is to be seen.
 fn run<T: Tone>(
     bytes: &[u8],
     tiff: &Tiff<'_>,
     want: &Want<'_>,
-) -> Result<(Raster, Vec<Warning>), MediaError> {
+) -> Result<(Raster, Vec<Warning>, bool), MediaError> {
     let (width, samples) = (tiff.width as usize, usize::from(tiff.samples));
     let model = model(tiff);
+    let (channels, mut seen) = (model.channels(), tiff.alpha == Alpha::None);
     let mut resampler = Resampler::<T>::new((tiff.width, tiff.height), want.target, model);
     let mut stored = vec![T::default(); width * samples];
     let mut pixels = Vec::new();
@@ -72,27 +84,44 @@ fn run<T: Tone>(
     let across = tiff.tiles_across() as usize;
     let planes = usize::from(tiff.planes());
     let down = tiff.height.div_ceil(tiff.tile.1) as usize;
-    // Rows of strips or tiles that were read, and what the first that couldn't be lacked.
+    // Of a fax, where a row is missing: the sample of white.
+    let paper = matches!(tiff.compression, Compression::Fax(_))
+        .then(|| u32::from(tiff.photometric != Photometric::WhiteIsZero));
+    // Rows of strips or tiles that were read, and what the first that couldn't be lacked, behind which row.
     let (mut good, mut fault) = (0_u64, None);
     for band in 0..down {
         let top = band * tiff.tile.1 as usize;
         let rows = (tiff.height as usize - top).min(tiff.tile.1 as usize);
-        let mut sources: Vec<Result<Source<'_>, Fault>> = (0..planes * across)
-            .map(|at| {
-                let (plane, column) = (at / across, at % across);
-                Source::open(bytes, tiff, (plane * down + band) * across + column, rows)
-            })
-            .collect();
-        for _ in 0..rows {
+        let mut sources: Vec<Option<Source<'_>>> = Vec::with_capacity(planes * across);
+        let mut open = |plane: usize, column: usize| {
+            let source = Source::open(bytes, tiff, (plane * down + band) * across + column, rows);
+            match source {
+                Ok(source) => Some(source),
+                Err(broken) => {
+                    fault.get_or_insert((broken, top));
+                    None
+                }
+            }
+        };
+        for at in 0..planes * across {
+            sources.push(open(at / across, at % across));
+        }
+        for row in 0..rows {
             for (at, opened) in sources.iter_mut().enumerate() {
-                let Ok(source) = opened else { continue };
-                if let Err(broken) = source.read(&mut line) {
-                    *opened = Err(broken);
+                let (plane, left) = (at / across, at % across * tiff.tile.0 as usize);
+                let columns = (width - left).min(tiff.tile.0 as usize);
+                let read = opened.as_mut().map(|source| source.read(&mut line));
+                if let Some(Err(broken)) = read {
+                    *opened = None;
+                    fault.get_or_insert((broken, top + row));
+                }
+                if opened.is_none() {
+                    if let Some(paper) = paper {
+                        stored[left..left + columns].fill(T::of(paper));
+                    }
                     continue;
                 }
                 good += 1;
-                let (plane, left) = (at / across, at % across * tiff.tile.0 as usize);
-                let columns = (width - left).min(tiff.tile.0 as usize);
                 let count = tiff.tile.0 as usize * samples / planes;
                 unpacked.clear();
                 T::unpack(&line, tiff, count, &mut unpacked);
@@ -109,13 +138,12 @@ fn run<T: Tone>(
                     }
                 }
             }
-            resampler.push(finish.row(tiff, &stored, &mut pixels));
-        }
-        for broken in sources.into_iter().filter_map(Result::err) {
-            fault = fault.or(Some((broken, top)));
+            let pixels = finish.row(tiff, &stored, &mut pixels);
+            seen = seen || pixels.chunks_exact(channels).any(|pixel| pixel[channels - 1] > T::default());
+            resampler.push(pixels);
         }
     }
-    let Some((fault, row)) = fault else { return Ok((resampler.finish()?, Vec::new())) };
+    let Some((fault, row)) = fault else { return Ok((resampler.finish()?, Vec::new(), seen)) };
     let (code, reason) = match fault {
         Fault::Short => ("truncated", "a strip or tile ends too early".to_owned()),
         Fault::Broken(reason) => ("corrupt_data", format!("a strip or tile is damaged ({reason})")),
@@ -123,8 +151,10 @@ fn run<T: Tone>(
     if good == 0 {
         return Err(MediaError::corrupt(reason));
     }
-    let message = format!("{reason} behind row {row} of {}, what stands above is repeated", tiff.height);
-    Ok((resampler.finish()?, vec![Warning::new(code, message)]))
+    let instead =
+        if paper.is_some() { "what follows in it is white" } else { "what stands above is repeated" };
+    let message = format!("{reason} behind row {row} of {}, {instead}", tiff.height);
+    Ok((resampler.finish()?, vec![Warning::new(code, message)], seen))
 }
 
 fn model(tiff: &Tiff<'_>) -> Model {
@@ -155,10 +185,42 @@ enum Source<'a> {
     Stored { data: Cow<'a, [u8]>, at: usize },
     PackBits { data: Cow<'a, [u8]>, at: usize, run: Run },
     Lzw { data: Cow<'a, [u8]>, decoder: Lzw },
-    OldLzw { data: Cow<'a, [u8]>, at: usize, decoder: Box<weezl::decode::Decoder> },
     Deflate { data: Cow<'a, [u8]>, at: usize, inflate: Box<Decompress> },
-    Fax3(Box<Group3Decoder<Octets<'a>>>),
-    Fax4(Box<Group4Decoder<Octets<'a>>>),
+    Fax(Box<FaxRows<'a>>),
+    Zstd(Box<Zstd<'a>>),
+    Groups(Box<Groups<'a>>),
+}
+
+type Zstd<'a> = StreamingDecoder<Cursor<Cow<'a, [u8]>>, FrameDecoder>;
+
+/// `Y'CbCr` whose pixels share chroma: of each group all luma by rows, then `Cb` and `Cr` (TIFF 6.0, section 21).
+struct Groups<'a> {
+    source: Source<'a>,
+    /// Pixels of a group.
+    size: (usize, usize),
+    /// Groups beside each other.
+    line: Vec<u8>,
+    /// The next row of them; past the last, others must be read.
+    row: usize,
+}
+
+impl Groups<'_> {
+    fn read(&mut self, out: &mut [u8]) -> Result<(), Fault> {
+        let (across, down) = self.size;
+        if self.row >= down {
+            self.source.read(&mut self.line)?;
+            self.row = 0;
+        }
+        let groups = self.line.chunks_exact(across * down + 2);
+        for (pixels, group) in out.chunks_mut(3 * across).zip(groups) {
+            let (luma, chroma) = group.split_at(across * down);
+            for (pixel, luma) in pixels.chunks_exact_mut(3).zip(&luma[self.row * across..]) {
+                pixel.copy_from_slice(&[*luma, chroma[0], chroma[1]]);
+            }
+        }
+        self.row += 1;
+        Ok(())
+    }
 }
 
 /// What `PackBits` is in the midst of: bytes as they are, or one repeated.
@@ -168,66 +230,75 @@ enum Run {
     Repeat(usize, u8),
 }
 
-/// Bytes, one after the other.
-struct Octets<'a> {
-    data: Cow<'a, [u8]>,
-    at: usize,
-}
-
-impl Iterator for Octets<'_> {
-    type Item = Result<u8, Infallible>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let byte = self.data.get(self.at).copied()?;
-        self.at += 1;
-        Some(Ok(byte))
-    }
-}
-
 impl<'a> Source<'a> {
     /// The strip or tile at `index`, of which `rows` rows are wanted.
     fn open(bytes: &'a [u8], tiff: &Tiff<'_>, index: usize, rows: usize) -> Result<Self, Fault> {
+        let row = usize::try_from(tiff.tile_row_bytes()).map_err(Fault::broken)?;
+        let size @ (across, down) = (tiff.chroma.0 as usize, tiff.chroma.1 as usize);
+        if size == (1, 1) {
+            return Self::open_rows(bytes, tiff, index, (row, rows));
+        }
+        let row = (tiff.tile.0 as usize).div_ceil(across) * (across * down + 2);
+        let source = Self::open_rows(bytes, tiff, index, (row, rows.div_ceil(down)))?;
+        Ok(Self::Groups(Box::new(Groups { source, size, line: vec![0; row], row: down })))
+    }
+
+    /// The same, of `rows` rows of `row` bytes.
+    fn open_rows(
+        bytes: &'a [u8],
+        tiff: &Tiff<'_>,
+        index: usize,
+        (row, rows): (usize, usize),
+    ) -> Result<Self, Fault> {
         let start = tiff.offsets.get(index).and_then(|start| usize::try_from(start).ok());
-        let rest = start.and_then(|start| bytes.get(start..)).ok_or(Fault::Short)?;
-        // Without a count, to the file's end.
-        let length =
-            tiff.counts.get(index).map_or(rest.len(), |count| usize::try_from(count).unwrap_or(usize::MAX));
+        // At 0 stands the file's own header.
+        let rest =
+            start.filter(|start| *start > 0).and_then(|start| bytes.get(start..)).ok_or(Fault::Short)?;
+        // Without a count, to the file's end. Of many strips or tiles an empty one is missing, unless rows end of themselves.
+        let length = match tiff.counts.get(index) {
+            None => rest.len(),
+            Some(0) if tiff.counts.len() == 1 || matches!(tiff.compression, Compression::Fax(_)) => {
+                rest.len()
+            }
+            Some(count) => usize::try_from(count).unwrap_or(usize::MAX),
+        };
         let mut data = Cow::Borrowed(&rest[..length.min(rest.len())]);
         if data.is_empty() {
             return Err(Fault::Short);
         }
-        if tiff.low_bit_first {
+        // A JPEG is a stream of bytes, whatever the order of bits.
+        if tiff.low_bit_first && !is_jpeg(tiff) {
             data = Cow::Owned(data.iter().map(|byte| byte.reverse_bits()).collect());
         }
         let mut source = match tiff.compression {
             Compression::None => return Ok(Self::Stored { data, at: 0 }),
             Compression::PackBits => return Ok(Self::PackBits { data, at: 0, run: Run::Literal(0) }),
-            Compression::Fax3 => {
-                let decoder = Group3Decoder::new(Octets { data, at: 0 }).map_err(Fault::broken)?;
-                return Ok(Self::Fax3(Box::new(decoder)));
+            Compression::Fax(coding) => {
+                return Ok(Self::Fax(Box::new(FaxRows::new(data, coding, tiff.tile.0))));
             }
-            Compression::Fax4 => {
-                let Ok(decoder) = Group4Decoder::new(Octets { data, at: 0 }, tiff.tile.0);
-                return Ok(Self::Fax4(Box::new(decoder)));
+            Compression::OldJpeg => {
+                let file = old_jpeg_file(bytes, tiff, &data, rows)?;
+                return jpeg_source(&file, tiff, rows);
             }
             Compression::Jpeg => return jpeg_source(&data, tiff, rows),
+            Compression::WebP => return webp_source(&data, tiff, rows),
             Compression::Lzw => {
                 // Before TIFF 6.0 codes began at the low bit: a clear code looks like this then.
                 let old = matches!(*data, [0, second, ..] if second & 1 == 1);
-                if old {
-                    let decoder = Box::new(weezl::decode::Decoder::new(BitOrder::Lsb, 8));
-                    Self::OldLzw { data, at: 0, decoder }
-                } else {
-                    Self::Lzw { data, decoder: Lzw::new() }
-                }
+                // Otherwise they are GIF's.
+                let decoder = if old { Lzw::gif(8) } else { Lzw::tiff() };
+                Self::Lzw { data, decoder }
             }
             // Two bytes of a zlib header (RFC 1950); the checksum behind it isn't looked at.
             Compression::Deflate => Self::Deflate { data, at: 2, inflate: Box::new(Decompress::new(false)) },
+            Compression::Zstd => {
+                let decoder = StreamingDecoder::new_with_max_window_size(Cursor::new(data), MAX_ZSTD_WINDOW);
+                Self::Zstd(Box::new(decoder.map_err(Fault::broken)?))
+            }
         };
         // Many small tiles would otherwise have a decompressor each.
-        let whole = tiff.tile_row_bytes().saturating_mul(rows as u64);
+        let whole = (row as u64).saturating_mul(rows as u64);
         if tiff.tiles_across() > 1 && whole <= DECOMPRESSOR_BYTES {
-            let row = usize::try_from(tiff.tile_row_bytes()).map_err(Fault::broken)?;
             let mut data = vec![0; row * rows];
             let mut filled = 0;
             for line in data.chunks_exact_mut(row) {
@@ -253,23 +324,10 @@ impl<'a> Source<'a> {
                 Ok(())
             }
             Self::PackBits { data, at, run } => pack_bits(data, at, run, out),
-            Self::Lzw { data, decoder } => decoder.read(data, out),
-            Self::OldLzw { data, at, decoder } => {
-                let mut done = 0;
-                while done < out.len() {
-                    let input = data.get(*at..).unwrap_or_default();
-                    let result = decoder.decode_bytes(input, &mut out[done..]);
-                    *at += result.consumed_in;
-                    done += result.consumed_out;
-                    match result.status.map_err(Fault::broken)? {
-                        LzwStatus::Done | LzwStatus::NoProgress if done < out.len() => {
-                            return Err(Fault::Short);
-                        }
-                        _ => {}
-                    }
-                }
-                Ok(())
-            }
+            Self::Lzw { data, decoder } => decoder.read(data, out).map_err(|stop| match stop {
+                Stop::Short => Fault::Short,
+                Stop::Undefined => Fault::broken("an LZW code that isn't defined"),
+            }),
             Self::Deflate { data, at, inflate } => {
                 let mut done = 0;
                 while done < out.len() {
@@ -289,18 +347,12 @@ impl<'a> Source<'a> {
                 }
                 Ok(())
             }
-            Self::Fax3(decoder) => {
-                decoder.advance().map_err(Fault::broken)?;
-                fax_row(decoder.transitions(), out);
-                Ok(())
-            }
-            Self::Fax4(decoder) => {
-                match decoder.advance().map_err(Fault::broken)? {
-                    DecodeStatus::End => return Err(Fault::Short),
-                    DecodeStatus::Incomplete => fax_row(decoder.transition(), out),
-                }
-                Ok(())
-            }
+            Self::Fax(rows) => rows.read(out),
+            Self::Zstd(decoder) => decoder.read_exact(out).map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => Fault::Short,
+                _ => Fault::broken(error),
+            }),
+            Self::Groups(groups) => groups.read(out),
         }
     }
 }
@@ -342,16 +394,102 @@ fn pack_bits(data: &[u8], at: &mut usize, run: &mut Run, out: &mut [u8]) -> Resu
     Ok(())
 }
 
-/// Bits of a row that changes colour at `transitions`, white first: black is 1.
-fn fax_row(transitions: &[u32], out: &mut [u8]) {
-    out.fill(0);
-    let width = out.len() * 8;
-    for pair in transitions.chunks(2) {
-        let end = pair.get(1).map_or(width, |&end| (end as usize).min(width));
-        for x in (pair[0] as usize).min(width)..end {
-            out[x / 8] |= 0x80 >> (x % 8);
+/// Decodes a strip or tile that is a WebP file (libtiff's `COMPRESSION_WEBP`).
+fn webp_source<'a>(data: &[u8], tiff: &Tiff<'_>, rows: usize) -> Result<Source<'a>, Fault> {
+    // What stands before the picture tells nothing that isn't known.
+    let mut image = data.get(12..).unwrap_or_default();
+    while let Some((head, rest)) = image.split_first_chunk::<8>()
+        && !matches!(head, [b'V', b'P', b'8', b' ' | b'L', ..] | [b'A', b'L', b'P', b'H', ..])
+    {
+        let [.., a, b, c, d] = *head;
+        let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).map_err(Fault::broken)?;
+        image = rest.get(length.saturating_add(length % 2)..).unwrap_or_default();
+    }
+    let rows = u32::try_from(rows).map_err(Fault::broken)?;
+    let stride = usize::try_from(tiff.tile_row_bytes()).map_err(Fault::broken)?;
+    let layout = native::webp::Layout { offset: 0, stride, alpha: tiff.samples == 4 };
+    let decode = |rows: u32| {
+        let mut pixels = vec![0; stride * rows as usize];
+        let size = (tiff.tile.0, rows);
+        let (done, _) = contained(|| native::webp::raster(image, size, false, &mut pixels, layout))?;
+        pixels.truncate(stride * done as usize);
+        Ok::<Vec<u8>, MediaError>(pixels)
+    };
+    // A tile is whole where the picture ends within it; a strip isn't.
+    let pixels = decode(tiff.tile.1).or_else(|_| decode(rows)).map_err(Fault::broken)?;
+    Ok(Source::Stored { data: pixels.into(), at: 0 })
+}
+
+/// A JPEG of a strip or tile of the old kind, of which the file may have the coded pixels alone (TIFF 6.0, section 22).
+fn old_jpeg_file(bytes: &[u8], tiff: &Tiff<'_>, data: &[u8], rows: usize) -> Result<Vec<u8>, Fault> {
+    if data.starts_with(b"\xFF\xD8") {
+        return Ok(data.to_vec());
+    }
+    let incomplete = || Fault::broken("a JPEG without its tables");
+    let slice = |start: u64, length: usize| {
+        let start = usize::try_from(start).ok()?;
+        bytes.get(start..start.checked_add(length)?)
+    };
+    let mut file = vec![0xFF, 0xD8];
+    let mut segment = |marker: u8, content: &[u8]| {
+        let length = u16::try_from(content.len() + 2).map_err(Fault::broken)?.to_be_bytes();
+        file.extend([0xFF, marker, length[0], length[1]]);
+        file.extend(content);
+        Ok::<(), Fault>(())
+    };
+    let height = u16::try_from(rows).map_err(Fault::broken)?.to_be_bytes();
+    let width = u16::try_from(tiff.tile.0).map_err(Fault::broken)?.to_be_bytes();
+    // Of each component: its number, its sampling, its tables.
+    let samples = u8::try_from(tiff.samples.min(4)).map_err(Fault::broken)?;
+    let (across, down) = tiff.old_jpeg.chroma;
+    let sampling = |component: u8| if component == 0 && samples == 3 { across << 4 | down } else { 0x11 };
+    let mut frame = vec![8, height[0], height[1], width[0], width[1], samples];
+    frame.extend((0..samples).flat_map(|it| [it + 1, sampling(it), it]));
+    let mut scan = vec![samples];
+    scan.extend((0..samples).flat_map(|it| [it + 1, it << 4 | it]));
+    scan.extend([0, 63, 0]);
+    if tiff.old_jpeg.restart_interval > 0 {
+        segment(0xDD, &tiff.old_jpeg.restart_interval.to_be_bytes())?;
+    }
+    if let Some(start) = tiff.old_jpeg.interchange {
+        let start = usize::try_from(start).map_err(Fault::broken)?;
+        for Segment { marker, payload, .. } in Segments::new(bytes.get(start..).ok_or_else(incomplete)?) {
+            match marker {
+                0xC4 | 0xDB | 0xDD => segment(marker, payload)?,
+                0xC0 if payload.len() > 6 => {
+                    frame = payload.to_vec();
+                    frame[1..5].copy_from_slice(&[height[0], height[1], width[0], width[1]]);
+                }
+                0xDA => {
+                    scan = payload.to_vec();
+                    break;
+                }
+                0xD9 => break,
+                _ => {}
+            }
+        }
+    } else {
+        for component in 0..samples {
+            let at = |kind: usize| tiff.old_jpeg.tables[kind].get(component.into());
+            let quantisation = at(0).and_then(|start| slice(start, 64)).ok_or_else(incomplete)?;
+            segment(0xDB, &[&[component], quantisation].concat())?;
+            for (kind, class) in [(1, 0x00), (2, 0x10)] {
+                // How many codes there are of each length, then what they mean.
+                let start = at(kind).ok_or_else(incomplete)?;
+                let counts = slice(start, 16).ok_or_else(incomplete)?;
+                let codes = counts.iter().map(|count| usize::from(*count)).sum::<usize>();
+                let table = slice(start, 16 + codes).ok_or_else(incomplete)?;
+                segment(0xC4, &[&[class | component], table].concat())?;
+            }
         }
     }
+    segment(0xC0, &frame)?;
+    segment(0xDA, &scan)?;
+    file.extend(data);
+    if !data.ends_with(b"\xFF\xD9") {
+        file.extend(b"\xFF\xD9");
+    }
+    Ok(file)
 }
 
 /// Decodes a JPEG strip or tile, whose tables may stand apart (TIFF Technical Note 2).
@@ -390,6 +528,10 @@ fn jpeg_source<'a>(data: &[u8], tiff: &Tiff<'_>, rows: usize) -> Result<Source<'
         Samples::Eight(samples) => Ok(Source::Stored { data: samples.into(), at: 0 }),
         Samples::Sixteen(_) => Err(Fault::broken("a JPEG of 16 bits")),
     }
+}
+
+fn is_jpeg(tiff: &Tiff<'_>) -> bool {
+    matches!(tiff.compression, Compression::Jpeg | Compression::OldJpeg)
 }
 
 /// Samples as they are kept between file and resize.
@@ -513,7 +655,7 @@ impl Finish {
         let most = if tiff.bits >= 16 { 65_535 } else { (1 << tiff.bits) - 1 };
         let kept = matches!(tiff.photometric, Photometric::BlackIsZero | Photometric::Rgb | Photometric::Cmyk)
             // A decoder of JPEG has converted it.
-            || (tiff.photometric == Photometric::YCbCr && tiff.compression == Compression::Jpeg);
+            || (tiff.photometric == Photometric::YCbCr && is_jpeg(tiff));
         let plain = kept
             && matches!(tiff.bits, 8 | 16 | 32)
             && tiff.alpha != Alpha::Associated
@@ -542,14 +684,14 @@ impl Finish {
                     let colour = self.colours.get(index as usize).copied().unwrap_or_default();
                     pixels.extend(colour.map(|sample| T::of(sample.into())));
                 }
-                Photometric::YCbCr if tiff.compression != Compression::Jpeg => {
+                Photometric::YCbCr if !is_jpeg(tiff) => {
                     pixels.extend(rgb([pixel[0], pixel[1], pixel[2]].map(Into::into)).map(T::of));
                 }
                 _ => {
                     let colours = usize::from(tiff.photometric.colours());
                     let alpha = match tiff.alpha {
                         Alpha::None => None,
-                        _ => pixel.get(colours).map(|&alpha| scaled(alpha)),
+                        _ => pixel.get(tiff.alpha_sample).map(|&alpha| scaled(alpha)),
                     };
                     for &sample in &pixel[..colours] {
                         let mut light = scaled(sample);

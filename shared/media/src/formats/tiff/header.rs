@@ -21,6 +21,9 @@ const MAX_SAMPLES: u16 = 64;
 const MAX_TILE_EDGE: u32 = 1 << 16;
 /// What a strip or tile takes that is read where it lies.
 const SOURCE_BYTES: u64 = 256;
+/// The largest window of a Zstandard frame that is read, and that every reader is recommended to read (RFC 8878,
+/// 3.1.1.1.2).
+pub(crate) const MAX_ZSTD_WINDOW: u64 = 8 << 20;
 /// What an inflater or LZW's tables take; what is smaller is decompressed at once.
 pub(crate) const DECOMPRESSOR_BYTES: u64 = 80 << 10;
 
@@ -35,6 +38,9 @@ pub(crate) struct Values<'a> {
 
 impl<'a> Values<'a> {
     pub fn get(&self, index: usize) -> Option<u64> {
+        if index >= self.len() {
+            return None;
+        }
         let start = index.checked_mul(self.size)?;
         let bytes = self.data.get(start..start.checked_add(self.size)?)?;
         let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
@@ -55,13 +61,41 @@ impl<'a> Values<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compression {
     None,
-    /// Group 3, one-dimensional.
-    Fax3,
-    Fax4,
+    Fax(Fax),
     Lzw,
     Jpeg,
+    /// JPEG as TIFF 6.0 has it in section 22, before Technical Note 2 replaced that.
+    OldJpeg,
     Deflate,
     PackBits,
+    Zstd,
+    /// Each strip or tile is a WebP file.
+    WebP,
+}
+
+/// How a fax is coded (TIFF 6.0, sections 10 and 11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fax {
+    /// Runs, each row beginning in a byte of its own.
+    Bytes,
+    /// The same in words of two bytes.
+    Words,
+    /// ITU-T T.4: runs, or of some rows differences.
+    Group3 { two_dimensional: bool },
+    /// ITU-T T.6: differences.
+    Group4,
+}
+
+/// What JPEG strips or tiles of the old kind lack.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OldJpeg<'a> {
+    /// Where the beginning of a JPEG stands that has all tables.
+    pub interchange: Option<u64>,
+    pub restart_interval: u16,
+    /// Where the tables of each component stand: quantisation, Huffman codes of DC and of AC.
+    pub tables: [Values<'a>; 3],
+    /// Pixels that share a sample of either chroma, across and down.
+    pub chroma: (u8, u8),
 }
 
 /// What the numbers of a pixel mean.
@@ -98,7 +132,11 @@ pub(crate) struct Tiff<'a> {
     /// Samples of a pixel as stored.
     pub samples: u16,
     pub alpha: Alpha,
+    /// Which sample of a pixel the alpha is.
+    pub alpha_sample: usize,
     pub photometric: Photometric,
+    /// Pixels that share a sample of either chroma, across and down, where they are stored in such groups.
+    pub chroma: (u32, u32),
     pub compression: Compression,
     /// Samples are stored as differences to those of the pixel before.
     pub differences: bool,
@@ -112,6 +150,7 @@ pub(crate) struct Tiff<'a> {
     pub counts: Values<'a>,
     pub palette: Values<'a>,
     pub jpeg_tables: Option<&'a [u8]>,
+    pub old_jpeg: OldJpeg<'a>,
     pub icc: Option<&'a [u8]>,
     /// Directories of the file.
     pub pages: u32,
@@ -151,30 +190,53 @@ impl<'a> Tiff<'a> {
         }
         let compression = fields.compression()?;
         let samples = fields.number(277).unwrap_or(1).try_into().unwrap_or(u16::MAX);
-        let photometric = fields.photometric(samples)?;
+        let photometric = fields.photometric(compression, samples)?;
         if samples < photometric.colours() || samples > MAX_SAMPLES {
             return Err(MediaError::corrupt(format!("a pixel has {samples} samples")));
         }
         let (bits, float) = fields.depth()?;
         let planar = fields.number(284) == Some(2) && samples > 1;
+        let differences = fields.differences(compression, bits)?;
+        let chroma = if photometric == Photometric::YCbCr { fields.chroma()? } else { (1, 1) };
         // What belongs together, and what isn't read.
         let impossible = match (compression, photometric) {
-            (Compression::Jpeg, _) if bits != 8 => Some("JPEG of other than 8 bits a sample"),
-            (Compression::Jpeg, Photometric::YCbCr) if planar => Some("JPEG planes"),
-            (Compression::Jpeg, Photometric::YCbCr) => None,
-            (Compression::Fax3 | Compression::Fax4, _) if (bits, samples) != (1, 1) => {
+            (Compression::Jpeg | Compression::OldJpeg, _) if bits != 8 => {
+                Some("JPEG of other than 8 bits a sample")
+            }
+            (Compression::Jpeg, Photometric::YCbCr) | (Compression::OldJpeg, _) if planar => {
+                Some("JPEG planes")
+            }
+            (Compression::WebP, _)
+                if (bits, planar, photometric) != (8, false, Photometric::Rgb) || samples > 4 =>
+            {
+                Some("WebP of other than RGB")
+            }
+            (Compression::OldJpeg, _) if fields.number(512) == Some(14) => Some("lossless JPEG"),
+            (Compression::Jpeg | Compression::OldJpeg, Photometric::YCbCr) => None,
+            (Compression::Fax(_), _) if (bits, samples) != (1, 1) => {
                 Some("a fax of other than one bit a pixel")
             }
             (_, Photometric::Palette) if bits > 8 => Some("a palette of more than 8 bits"),
-            (_, Photometric::YCbCr) if bits != 8 || !fields.every_chroma_sample() => {
-                Some("subsampled Y'CbCr without JPEG")
+            (_, Photometric::YCbCr) if bits != 8 => Some("Y'CbCr of other than 8 bits a sample"),
+            (_, Photometric::YCbCr) if chroma != (1, 1) && (planar || samples != 3 || differences) => {
+                Some("subsampled Y'CbCr in planes, with more samples, or as differences")
             }
             _ => None,
         };
         if let Some(found) = impossible {
             return Err(MediaError::Unsupported { found: format!("a TIFF with {found}") });
         }
-        let (tile, offsets, counts) = fields.tiles(width, height)?;
+        let (mut tile, mut offsets, mut counts) = fields.tiles(width, height)?;
+        let mut kind = compression;
+        // 0 is written where there is none.
+        let interchange = fields.values(513).filter(|start| start.get(0).is_some_and(|start| start > 0));
+        if let (Compression::OldJpeg, Some(whole)) = (compression, interchange)
+            && fields.strips_within(whole, offsets)
+        {
+            // One JPEG that can be read as it is. Its length is often told wrong, and it ends of itself.
+            (kind, tile, offsets, counts) = (Compression::Jpeg, (width, height), whole, Values::default());
+        }
+        let (alpha, alpha_sample) = fields.alpha(photometric, samples);
         Ok(Self {
             big_endian: fields.file.big_endian,
             width,
@@ -182,10 +244,15 @@ impl<'a> Tiff<'a> {
             bits,
             float,
             samples,
-            alpha: fields.alpha(photometric, samples),
+            alpha,
+            alpha_sample,
             photometric,
-            compression,
-            differences: fields.differences(compression, bits)?,
+            chroma: match compression {
+                Compression::Jpeg | Compression::OldJpeg => (1, 1),
+                _ => (chroma.0.into(), chroma.1.into()),
+            },
+            compression: kind,
+            differences,
             planar,
             low_bit_first: fields.number(266) == Some(2),
             tile,
@@ -193,6 +260,12 @@ impl<'a> Tiff<'a> {
             counts,
             palette: fields.values(320).unwrap_or_default(),
             jpeg_tables: fields.values(347).map(|values| values.bytes()),
+            old_jpeg: OldJpeg {
+                interchange: interchange.and_then(|start| start.get(0)),
+                restart_interval: fields.number(515).and_then(|it| u16::try_from(it).ok()).unwrap_or(0),
+                tables: [519, 520, 521].map(|tag| fields.values(tag).unwrap_or_default()),
+                chroma,
+            },
             icc: fields.values(34_675).map(|values| values.bytes()).filter(|icc| !icc.is_empty()),
             pages,
         })
@@ -235,9 +308,14 @@ impl<'a> Tiff<'a> {
         let one = match self.compression {
             Compression::None | Compression::PackBits => 0,
             // As a picture; its coefficients, if it is progressive; the file that is made of it and its tables.
-            Compression::Jpeg => whole.saturating_mul(4),
+            // A tile may be larger than the picture.
+            Compression::Jpeg | Compression::OldJpeg | Compression::WebP => {
+                self.tile_row_bytes().saturating_mul(self.tile.1.into()).saturating_mul(4)
+            }
+            // The window, in a buffer that grows by doubling; tables and a block.
+            Compression::Zstd => 2 * whole.min(MAX_ZSTD_WINDOW) + (512 << 10),
             // Where a row changes its colour, and the one above.
-            Compression::Fax3 | Compression::Fax4 => 8 * u64::from(self.tile.0),
+            Compression::Fax(_) => 8 * u64::from(self.tile.0),
             Compression::Lzw | Compression::Deflate if self.tiles_across() > 1 => {
                 whole.min(DECOMPRESSOR_BYTES)
             }
@@ -335,20 +413,33 @@ impl<'a> Directory<'a> {
     fn compression(&self) -> Result<Compression, MediaError> {
         Ok(match self.number(259).unwrap_or(1) {
             1 => Compression::None,
-            // Options: two-dimensional; parts that are uncompressed.
-            3 if matches!(self.number(292), None | Some(0 | 4)) => Compression::Fax3,
-            4 => Compression::Fax4,
+            2 => Compression::Fax(Fax::Bytes),
+            3 => {
+                // The other options, fill and parts that aren't compressed, are seen in the data.
+                let two_dimensional = self.number(292).is_some_and(|options| options & 1 == 1);
+                Compression::Fax(Fax::Group3 { two_dimensional })
+            }
+            4 => Compression::Fax(Fax::Group4),
             5 => Compression::Lzw,
+            6 => Compression::OldJpeg,
             7 => Compression::Jpeg,
             8 | 32_946 => Compression::Deflate,
+            32_771 => Compression::Fax(Fax::Words),
             32_773 => Compression::PackBits,
+            50_000 => Compression::Zstd,
+            50_001 => Compression::WebP,
             other => return Err(unsupported(format!("of compression {other}"))),
         })
     }
 
-    fn photometric(&self, samples: u16) -> Result<Photometric, MediaError> {
-        // Required, and left out now and then.
-        Ok(match self.number(262).unwrap_or(if samples >= 3 { 2 } else { 1 }) {
+    fn photometric(&self, compression: Compression, samples: u16) -> Result<Photometric, MediaError> {
+        // Required, and left out now and then: what is on paper is black on white then.
+        let usual = match compression {
+            Compression::Fax(_) => 0,
+            _ if samples >= 3 => 2,
+            _ => 1,
+        };
+        Ok(match self.number(262).unwrap_or(usual) {
             0 => Photometric::WhiteIsZero,
             1 => Photometric::BlackIsZero,
             2 => Photometric::Rgb,
@@ -377,27 +468,49 @@ impl<'a> Directory<'a> {
         }
     }
 
-    fn alpha(&self, photometric: Photometric, samples: u16) -> Alpha {
+    /// The alpha, and which sample of a pixel it is.
+    fn alpha(&self, photometric: Photometric, samples: u16) -> (Alpha, usize) {
+        let colours = photometric.colours();
+        let none = (Alpha::None, usize::from(colours));
         if matches!(photometric, Photometric::Cmyk | Photometric::Palette | Photometric::YCbCr) {
-            return Alpha::None;
+            return none;
         }
-        match (samples - photometric.colours(), self.number(338)) {
-            (1.., Some(1)) => Alpha::Associated,
-            (1.., Some(2)) => Alpha::Unassociated,
-            // Unspecified: as everybody else reads it.
-            (1, None | Some(0)) if photometric == Photometric::Rgb => Alpha::Unassociated,
-            _ => Alpha::None,
+        let Some(kinds) = self.values(338) else {
+            // Before TIFF 6.0 there was no word for it.
+            let usual = photometric == Photometric::Rgb && samples == colours + 1;
+            return if usual { (Alpha::Unassociated, none.1) } else { none };
+        };
+        let extra = usize::from(samples - colours);
+        let found = (0..extra.min(kinds.len())).find_map(|at| match kinds.get(at) {
+            Some(1) => Some((Alpha::Associated, none.1 + at)),
+            Some(2) => Some((Alpha::Unassociated, none.1 + at)),
+            // 0 is anything else, a selection in Photoshop's files for example.
+            _ => None,
+        });
+        found.unwrap_or(none)
+    }
+
+    /// How many pixels share a sample of either chroma, across and down.
+    fn chroma(&self) -> Result<(u8, u8), MediaError> {
+        let Some(factors) = self.values(530) else { return Ok((2, 2)) };
+        match (factors.get(0), factors.get(1)) {
+            (Some(across @ (1 | 2 | 4)), Some(down @ (1 | 2 | 4))) => {
+                Ok((u8::try_from(across).unwrap_or(1), u8::try_from(down).unwrap_or(1)))
+            }
+            _ => Err(MediaError::corrupt("chroma has an impossible size")),
         }
     }
 
-    /// Whether `Y'CbCr` has as many samples of colour as of luma.
-    fn every_chroma_sample(&self) -> bool {
-        self.values(530).is_some_and(|factors| (factors.get(0), factors.get(1)) == (Some(1), Some(1)))
+    /// Whether the strips lie within the JPEG that begins at `whole`.
+    fn strips_within(&self, whole: Values<'a>, strips: Values<'a>) -> bool {
+        let (Some(start), Some(strip)) = (whole.get(0), strips.get(0)) else { return false };
+        let length = self.number(514).unwrap_or(u64::MAX);
+        (start..start.saturating_add(length)).contains(&strip)
     }
 
     fn differences(&self, compression: Compression, bits: u8) -> Result<bool, MediaError> {
-        // A predictor belongs to these two alone.
-        if !matches!(compression, Compression::Lzw | Compression::Deflate) {
+        // A predictor belongs to these alone.
+        if !matches!(compression, Compression::Lzw | Compression::Deflate | Compression::Zstd) {
             return Ok(false);
         }
         match self.number(317).unwrap_or(1) {
@@ -409,14 +522,17 @@ impl<'a> Directory<'a> {
 
     /// The size of strips or tiles, where each begins, and how long each is.
     fn tiles(&self, width: u32, height: u32) -> Result<((u32, u32), Values<'a>, Values<'a>), MediaError> {
-        let (tile, offsets, counts) = if let Some(offsets) = self.values(324) {
+        // Some writers of tiles tell their places as if they were strips.
+        let either = |tile: u16, strip: u16| self.values(tile).or_else(|| self.values(strip));
+        let (tile, offsets, counts) = if self.values(322).is_some() || self.values(324).is_some() {
             let (Some(across), Some(down)) = (self.edge(322), self.edge(323)) else {
                 return Err(MediaError::corrupt("the tiles have no size"));
             };
-            ((across, down), Some(offsets), self.values(325))
+            ((across, down), either(324, 273), either(325, 279))
         } else {
             let rows = self.edge(278).unwrap_or(height).min(height);
-            ((width, rows), self.values(273), self.values(279))
+            // JPEG of the old kind may have no strips, and tell where it stands instead.
+            ((width, rows), either(273, 513), self.values(279))
         };
         // Tiles are multiples of 16 both ways (TIFF 6.0, section 15); only a single one may be any size.
         if tile.1 == 0 || tile.0 < width.min(16) || tile.0 > MAX_TILE_EDGE.max(width) {

@@ -246,6 +246,11 @@ impl Animation {
         alike
     }
 
+    /// Bytes of what is coded so far.
+    pub fn bytes(&self) -> usize {
+        self.body.len() + self.last.as_ref().map_or(0, |last| last.image.len())
+    }
+
     /// The finished file: a still if there is one frame.
     pub fn finish(mut self) -> Result<Vec<u8>, MediaError> {
         let last = self.last.ok_or_else(|| MediaError::encode("an animation without frames"))?;

@@ -1,5 +1,5 @@
 //! Writing WebP: stills from planes or from a canvas; lossy, method 4 (libwebp's default trade of
-//! time for size).
+//! time for size), or lossless.
 //!
 //! The pixels are checked against the picture's size before any pointer is made of them; everything that
 //! libwebp allocates is owned by a type whose `Drop` frees it.
@@ -14,7 +14,37 @@ use crate::error::MediaError;
 
 /// Encodes a still at `quality` (0 to 100), with its alpha if it has any.
 pub(crate) fn encode(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, MediaError> {
-    Picture::import(canvas)?.encode(&config(quality)?)
+    Picture::import(canvas, Import::Yuv)?.encode(&config(quality)?)
+}
+
+/// Encodes a still at `quality` (0 to 100) so that edges between colours stay where they are, as far as halved chroma can hold
+/// them: luma makes up for it (libwebp's sharp conversion).
+pub(crate) fn encode_sharp(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, MediaError> {
+    let mut config = config(quality)?;
+    config.use_sharp_yuv = 1;
+    Picture::import(canvas, Import::Argb)?.encode(&config)
+}
+
+/// Encodes a still without loss, but for the colours of what is wholly transparent.
+pub(crate) fn encode_lossless(canvas: &Canvas) -> Result<Vec<u8>, MediaError> {
+    let mut config = config(100)?;
+    let pixels = u64::from(canvas.width) * u64::from(canvas.height);
+    let level = LOSSLESS_LEVELS.iter().find(|(most, _)| pixels <= *most).map_or(0, |(_, level)| *level);
+    // SAFETY: the config was initialised above, and is plain data.
+    if unsafe { ffi::WebPConfigLosslessPreset(&raw mut config, level) } == 0 {
+        return Err(MediaError::encode("libwebp: an unknown level"));
+    }
+    Picture::import(canvas, Import::Argb)?.encode(&config)
+}
+
+/// libwebp's level of lossless effort, 0 to 9, for pictures of so many pixels: what is small has time for more.
+const LOSSLESS_LEVELS: [(u64, c_int); 2] = [(1 << 17, 6), (u64::MAX, 3)];
+
+/// As what libwebp keeps the pixels that it is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Import {
+    Yuv,
+    Argb,
 }
 
 /// A picture as libwebp codes it: `Y'CbCr` of BT.601 in the limited range (luma 16 to 235, chroma 16 to 240), the
@@ -67,7 +97,7 @@ impl Picture {
             .map_err(|()| MediaError::encode("the encoder is of another version"))
     }
 
-    fn import(canvas: &Canvas) -> Result<Self, MediaError> {
+    fn import(canvas: &Canvas, form: Import) -> Result<Self, MediaError> {
         let canvas = canvas.coloured();
         let (width, height) = (edge(canvas.width)?, edge(canvas.height)?);
         let channels = canvas.model.channels();
@@ -75,7 +105,7 @@ impl Picture {
             return Err(MediaError::encode("the pixels don't fill the picture"));
         }
         let mut picture = Self::new()?;
-        picture.0.use_argb = 0;
+        picture.0.use_argb = (form == Import::Argb).into();
         picture.0.width = width;
         picture.0.height = height;
         let stride = width * c_int::try_from(channels).map_err(MediaError::encode)?;

@@ -12,7 +12,7 @@ mod encode;
 use std::ffi::c_int;
 
 pub(crate) use decode::{Band, End, Layout, Rows, lossy, raster};
-pub(crate) use encode::{Yuv, encode, encode_yuv};
+pub(crate) use encode::{Yuv, encode, encode_lossless, encode_sharp, encode_yuv};
 
 use crate::error::MediaError;
 

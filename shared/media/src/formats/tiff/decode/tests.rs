@@ -1,6 +1,7 @@
 use std::io::{Cursor, Write};
 
 use proptest::prelude::*;
+use weezl::BitOrder;
 
 use super::*;
 use crate::{formats::tiff::header::parse, limits::Limits};
@@ -84,6 +85,7 @@ impl Made {
                 encoder.write_all(data).unwrap();
                 encoder.finish().unwrap()
             }
+            50_000 => ruzstd::encoding::compress_to_vec(data, ruzstd::encoding::CompressionLevel::Fastest),
             32_773 => {
                 let mut out = vec![128];
                 for run in data.chunk_by(|a, b| a == b) {
@@ -242,7 +244,7 @@ impl Made {
 
 fn variants() -> Vec<Made> {
     let mut all = Vec::new();
-    for compression in [1, 5, 8, 32_946, 32_773] {
+    for compression in [1, 5, 8, 32_946, 32_773, 50_000] {
         for (bits, samples, photometric) in [
             (1, 1, 1),
             (2, 1, 1),
@@ -261,9 +263,10 @@ fn variants() -> Vec<Made> {
             for tile in [None, Some((16, 16)), Some((48, 32))] {
                 let planes = if samples > 1 { &[false, true][..] } else { &[false] };
                 for &planar in planes {
-                    let big_endian = (bits + compression) % 3 == 1;
+                    let big_endian = (u32::from(bits) + u32::from(compression)) % 3 == 1;
                     let wide = tile.is_some() && planar;
-                    let differences = matches!(compression, 5 | 8) && matches!(bits, 8 | 16) && !wide;
+                    let differences =
+                        matches!(compression, 5 | 8 | 50_000) && matches!(bits, 8 | 16) && !wide;
                     let low_bit_first = compression == 32_773 && bits == 2;
                     all.push(Made {
                         big_endian,
@@ -376,6 +379,249 @@ fn alpha_is_divided_out_where_it_was_multiplied_in() {
 }
 
 #[test]
+fn an_extra_sample_is_alpha_where_the_file_says_so() {
+    let made = Made { samples: 4, width: 2, height: 1, strip: 1, ..PLAIN };
+    let row = [[9, 8, 7, 6], [5, 4, 3, 2]].concat();
+    let colours = [[9, 8, 7], [5, 4, 3]].concat();
+    let raster = |made: &Made, row: &[u8]| whole(&made.file_of(&[row.to_vec()])).unwrap().0;
+    let rgb = (Model::Rgb, Samples::Eight(colours.clone()));
+    let unspecified = Made { more: vec![(338, 3, vec![0])], ..made.clone() };
+    let found = raster(&unspecified, &row);
+    assert_eq!((found.model, found.samples), rgb);
+    // Without a word about it, it is alpha.
+    let found = raster(&made, &row);
+    assert_eq!((found.model, found.samples), (Model::Rgba, Samples::Eight(row)));
+    // The one that is alpha stands behind another one.
+    let two = Made { samples: 5, more: vec![(338, 3, vec![0, 2])], ..made.clone() };
+    let found = raster(&two, &[9, 8, 7, 100, 6, 5, 4, 3, 100, 2]);
+    let expected = [[9, 8, 7, 6], [5, 4, 3, 2]].concat();
+    assert_eq!((found.model, found.samples), (Model::Rgba, Samples::Eight(expected)));
+    // Alpha that hides all of the picture is none, whatever it is called.
+    for more in [vec![], vec![(338, 3, vec![1])], vec![(338, 3, vec![2])]] {
+        let made = Made { more, ..made.clone() };
+        let found = raster(&made, &[9, 8, 7, 0, 5, 4, 3, 0]);
+        assert_eq!((found.model, found.samples), (Model::Rgb, Samples::Eight(colours.clone())));
+        let found = raster(&made, &[9, 8, 7, 0, 5, 4, 3, 1]);
+        assert_eq!(found.model, Model::Rgba);
+    }
+}
+
+#[test]
+fn tiles_whose_places_are_told_as_those_of_strips() {
+    for compression in [1, 8] {
+        let made = Made { compression, tile: Some((16, 32)), ..PLAIN };
+        let mut file = made.file();
+        let directory = u32::from_le_bytes(*file[4..].first_chunk().unwrap()) as usize;
+        for field in file[directory + 2..].chunks_exact_mut(12) {
+            match u16::from_le_bytes([field[0], field[1]]) {
+                324 => field[..2].copy_from_slice(&273_u16.to_le_bytes()),
+                325 => field[..2].copy_from_slice(&279_u16.to_le_bytes()),
+                _ => {}
+            }
+        }
+        let (raster, warnings) = whole(&file).unwrap();
+        assert_eq!((raster.samples, warnings), (made.expected(), vec![]));
+    }
+}
+
+#[test]
+fn pixels_that_share_chroma() {
+    for (across, down) in [(1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4), (1, 2)] {
+        for (tile, compression) in
+            [(None, 1), (None, 5), (None, 50_000), (Some((16, 16)), 8), (Some((32, 48)), 8)]
+        {
+            let made = Made {
+                photometric: 6,
+                compression,
+                strip: 8,
+                tile,
+                more: vec![(530, 3, vec![across as u64, down as u64])],
+                ..PLAIN
+            };
+            let luma = |x: usize, y: usize| u8::try_from((x * 5 + y * 3) % 256).unwrap();
+            let blue = |x: usize, y: usize| u8::try_from((x / across * 9 + y / down + 40) % 256).unwrap();
+            let red = |x: usize, y: usize| u8::try_from((y / down * 11 + 90 + x / across) % 256).unwrap();
+            let (wide, high) = tile.unwrap_or((made.width, made.strip));
+            let mut chunks = Vec::new();
+            for top in (0..made.height).step_by(high) {
+                for left in (0..made.width).step_by(wide) {
+                    let rows = if tile.is_some() { high } else { high.min(made.height - top) };
+                    let mut data = Vec::new();
+                    for y in (top..top + rows).step_by(down) {
+                        for x in (left..left + wide).step_by(across) {
+                            for row in y..y + down {
+                                data.extend((x..x + across).map(|column| luma(column, row)));
+                            }
+                            data.extend([blue(x, y), red(x, y)]);
+                        }
+                    }
+                    chunks.push(made.compress(&data));
+                }
+            }
+            let expected: Vec<u8> = (0..made.height)
+                .flat_map(|y| (0..made.width).map(move |x| (x, y)))
+                .flat_map(|(x, y)| rgb([luma(x, y), blue(x, y), red(x, y)].map(Into::into)))
+                .map(|sample| u8::try_from(sample).unwrap())
+                .collect();
+            let (raster, warnings) = whole(&made.file_of(&chunks)).unwrap();
+            assert_eq!(warnings, []);
+            assert!(raster.samples == Samples::Eight(expected), "{across} × {down}, {compression}, {tile:?}");
+        }
+    }
+}
+
+/// A JPEG of strips of the old kind: how the file keeps it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum OldKind {
+    /// A whole JPEG, in which the only strip lies.
+    Whole,
+    /// A whole JPEG and no strips.
+    Alone,
+    /// The beginning of a JPEG, and strips of coded pixels.
+    Beginning,
+    /// Tables one by one, and strips of coded pixels.
+    Tables,
+    /// Each strip a JPEG of its own.
+    Each,
+}
+
+#[test]
+fn jpeg_of_the_old_kind() {
+    let colour = |x: usize, y: usize| [x * 3, y * 5, (x + y) * 2].map(|value| u8::try_from(value).unwrap());
+    for kind in [OldKind::Whole, OldKind::Alone, OldKind::Beginning, OldKind::Tables, OldKind::Each] {
+        let rows = if matches!(kind, OldKind::Whole | OldKind::Alone) { 48 } else { 16 };
+        let files: Vec<Vec<u8>> = (0..48)
+            .step_by(rows)
+            .map(|top| {
+                let pixels: Vec<u8> =
+                    (top..top + rows).flat_map(|y| (0..64).flat_map(move |x| colour(x, y))).collect();
+                let mut bytes = Vec::new();
+                let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 95);
+                encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::F_2_2);
+                let height = u16::try_from(rows).unwrap();
+                encoder.encode(&pixels, 64, height, jpeg_encoder::ColorType::Rgb).unwrap();
+                bytes
+            })
+            .collect();
+        let scan = |file: &[u8]| {
+            let at = memchr::memmem::find(file, b"\xFF\xDA").unwrap();
+            at + 2 + usize::from(u16::from_be_bytes([file[at + 2], file[at + 3]]))
+        };
+        // Files, or what of them lies behind the beginning.
+        let strips: Vec<Vec<u8>> = match kind {
+            OldKind::Beginning | OldKind::Tables => {
+                files.iter().map(|file| file[scan(file)..file.len() - 2].to_vec()).collect()
+            }
+            _ => files.clone(),
+        };
+        let mut more = vec![(512, 3, vec![1]), (530, 3, vec![2, 2])];
+        let mut apart = Vec::new();
+        // The strips begin behind the header of 8 bytes; what lies apart, behind them.
+        let end = 8 + strips.iter().map(Vec::len).sum::<usize>();
+        match kind {
+            OldKind::Whole | OldKind::Alone => {
+                more.extend([(513, 4, vec![8]), (514, 4, vec![files[0].len() as u64])]);
+            }
+            OldKind::Beginning => {
+                apart = files[0][..scan(&files[0])].to_vec();
+                more.extend([(513, 4, vec![end as u64]), (514, 4, vec![apart.len() as u64])]);
+            }
+            OldKind::Tables => {
+                let (mut quantisation, mut dc, mut ac) = (Vec::new(), Vec::new(), Vec::new());
+                for Segment { marker, payload, .. } in Segments::new(&files[0]) {
+                    let mut rest = payload;
+                    while let (0xDB | 0xC4, Some((class, table))) = (marker, rest.split_first()) {
+                        let codes = || table[..16].iter().map(|count| usize::from(*count)).sum::<usize>();
+                        let length = if marker == 0xDB { 64 } else { 16 + codes() };
+                        let list = match (marker, class >> 4) {
+                            (0xDB, _) => &mut quantisation,
+                            (_, 0) => &mut dc,
+                            _ => &mut ac,
+                        };
+                        list.push((end + apart.len()) as u64);
+                        apart.extend(&table[..length]);
+                        rest = &table[length..];
+                    }
+                }
+                for (tag, places) in [(519, quantisation), (520, dc), (521, ac)] {
+                    more.push((tag, 4, vec![places[0], places[1], places[1]]));
+                }
+            }
+            OldKind::Each => {}
+        }
+        let made = Made { width: 64, height: 48, compression: 6, photometric: 6, strip: rows, more, ..PLAIN };
+        let mut chunks = strips;
+        if !apart.is_empty() {
+            chunks.push(apart);
+        }
+        let mut file = made.file_of(&chunks);
+        if kind == OldKind::Alone {
+            let directory = u32::from_le_bytes(*file[4..].first_chunk().unwrap()) as usize;
+            let fields = file[directory + 2..].chunks_exact_mut(12);
+            fields.filter(|field| field[..2] == 273_u16.to_le_bytes()).for_each(|field| field[..2].fill(0));
+        }
+        let (raster, warnings) = whole(&file).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+        assert_eq!(warnings, [], "{kind:?}");
+        let Samples::Eight(samples) = raster.samples else { panic!("8 bits") };
+        let expected = (0..48).flat_map(|y| (0..64).flat_map(move |x| colour(x, y)));
+        let off: u32 = samples.iter().zip(expected).map(|(a, b)| u32::from(a.abs_diff(b))).sum();
+        assert!(off < 4 * 64 * 48 * 3, "{kind:?}: {off}");
+    }
+}
+
+#[test]
+fn webp_in_strips_and_tiles() {
+    for (samples, tile) in [(3, None), (4, None), (3, Some((16, 16))), (4, Some((48, 32)))] {
+        let made = Made { samples, tile, ..PLAIN };
+        // As they would be without compression.
+        let chunks = made.chunks(&made.noise());
+        let files: Vec<Vec<u8>> = chunks
+            .iter()
+            .map(|pixels| {
+                let width = tile.map_or(made.width, |tile: (usize, usize)| tile.0);
+                let colour = if samples == 3 {
+                    image::ExtendedColorType::Rgb8
+                } else {
+                    image::ExtendedColorType::Rgba8
+                };
+                let edge = |pixels: usize| u32::try_from(pixels).unwrap();
+                let mut file = Vec::new();
+                image::codecs::webp::WebPEncoder::new_lossless(&mut file)
+                    .encode(pixels, edge(width), edge(pixels.len() / samples / width), colour)
+                    .unwrap();
+                file
+            })
+            .collect();
+        let made = Made { compression: 50_001, ..made };
+        let (raster, warnings) = whole(&made.file_of(&files)).unwrap();
+        assert_eq!(warnings, [], "{tile:?}");
+        let (Samples::Eight(got), Samples::Eight(expected)) = (raster.samples, made.expected()) else {
+            panic!("8 bits")
+        };
+        // Without alpha there is no colour to speak of.
+        let seen = |pixels: &[u8]| -> Vec<Vec<u8>> {
+            let hidden = |pixel: &[u8]| samples == 4 && pixel[3] == 0;
+            pixels.chunks(samples).map(|it| if hidden(it) { vec![0; 4] } else { it.to_vec() }).collect()
+        };
+        assert!(seen(&got) == seen(&expected), "{samples} {tile:?}");
+    }
+    // One that is cut shows what it has, and what is none is told.
+    let made = Made { compression: 50_001, ..PLAIN };
+    assert_eq!(
+        whole(&made.file_of(&[b"RIFF\0\0\0\0WEBPVP8X".to_vec()])).unwrap_err().code(),
+        "corrupt_image"
+    );
+}
+
+#[test]
+fn a_zstandard_window_is_no_larger_than_is_planned_for() {
+    // A frame whose header asks for a window of 16 MiB (RFC 8878, 3.1.1.1.2).
+    let frame = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 14 << 3, 0x01, 0x00, 0x00];
+    let made = Made { compression: 50_000, strip: 29, ..PLAIN };
+    assert_eq!(whole(&made.file_of(&[frame.to_vec()])).unwrap_err().code(), "corrupt_image");
+}
+
+#[test]
 fn floats_from_zero_to_one() {
     let made = Made {
         width: 4,
@@ -406,9 +652,10 @@ fn fax_of_group_4() {
     let black = |x: u16, y: u16| (x * y / 7).is_multiple_of(3);
     let strips: Vec<Vec<u8>> = [0, 10]
         .map(|top| {
-            let mut encoder = fax::encoder::Encoder::new(fax::VecWriter::new());
+            let mut encoder = ::fax::encoder::Encoder::new(::fax::VecWriter::new());
             for y in top..top + 10 {
-                let row = (0..40).map(|x| if black(x, y) { fax::Color::Black } else { fax::Color::White });
+                let row =
+                    (0..40).map(|x| if black(x, y) { ::fax::Color::Black } else { ::fax::Color::White });
                 encoder.encode_line(row, 40).unwrap();
             }
             encoder.finish().unwrap().finish()
@@ -421,6 +668,262 @@ fn fax_of_group_4() {
         strips.iter().map(|strip| strip.iter().map(|byte| byte.reverse_bits()).collect()).collect();
     let made = Made { low_bit_first: true, ..made };
     assert_eq!(whole(&made.file_of(&reversed)).unwrap().0.samples, Samples::Eight(expected));
+}
+
+/// Writes rows as a fax.
+struct FaxWriter {
+    out: ::fax::VecWriter,
+    above: Vec<u32>,
+    width: u32,
+}
+
+impl FaxWriter {
+    fn new(width: u32) -> Self {
+        Self { out: ::fax::VecWriter::new(), above: Vec::new(), width }
+    }
+
+    fn bits(&mut self, data: u16, len: u8) {
+        let Ok(()) = ::fax::BitWriter::write(&mut self.out, ::fax::Bits { data, len });
+    }
+
+    fn end_of_line(&mut self) {
+        self.bits(1, 12);
+    }
+
+    fn run(&mut self, is_black: bool, mut length: u32) {
+        use ::fax::maps::{black, white};
+        loop {
+            let part = if length < 64 { length } else { (length & !63).min(2_560) };
+            let code = u16::try_from(part).unwrap();
+            let bits = if is_black { black::encode(code) } else { white::encode(code) }.unwrap();
+            self.bits(bits.data, bits.len);
+            length -= part;
+            if part < 64 {
+                break;
+            }
+        }
+    }
+
+    fn changes(&self, row: &[bool]) -> Vec<u32> {
+        let before = |x: usize| x > 0 && row[x - 1];
+        (0..self.width).filter(|&x| row[x as usize] != before(x as usize)).collect()
+    }
+
+    fn one_dimensional(&mut self, row: &[bool]) {
+        let mut left = 0;
+        let changes = self.changes(row);
+        let width = self.width;
+        for (at, &right) in changes.iter().chain([&width]).enumerate() {
+            self.run(at % 2 == 1, right - left);
+            left = right;
+        }
+        self.above = changes;
+    }
+
+    fn two_dimensional(&mut self, row: &[bool]) {
+        use ::fax::maps::{Mode, mode};
+        let changes = self.changes(row);
+        let (mut a0, mut is_black) = (-1, false);
+        let after = |changes: &[u32], a0: i64, black: bool| {
+            let even = |at: usize| (at % 2 == 1) == black;
+            let mut found =
+                (0..changes.len()).filter(|&at| i64::from(changes[at]) > a0).skip_while(|&at| !even(at));
+            let place = |at: Option<usize>| at.map_or(self.width, |at| changes[at]);
+            (place(found.next()), place(found.next()))
+        };
+        let mut written = Vec::new();
+        while a0 < i64::from(self.width) {
+            let (a1, a2) = after(&changes, a0, is_black);
+            let (b1, b2) = after(&self.above, a0, is_black);
+            let delta = i64::from(a1) - i64::from(b1);
+            if b2 < a1 {
+                written.push((Mode::Pass, None));
+                a0 = b2.into();
+            } else if let Ok(delta @ -3..=3) = i8::try_from(delta) {
+                written.push((Mode::Vertical(delta), None));
+                a0 = a1.into();
+                is_black = !is_black;
+            } else {
+                let start = u32::try_from(a0).unwrap_or(0);
+                written.push((Mode::Horizontal, Some((is_black, a1 - start, a2 - a1))));
+                a0 = a2.into();
+            }
+        }
+        for (mode, runs) in written {
+            let bits = mode::encode(mode).unwrap();
+            self.bits(bits.data, bits.len);
+            if let Some((is_black, first, second)) = runs {
+                self.run(is_black, first);
+                self.run(!is_black, second);
+            }
+        }
+        self.above = changes;
+    }
+}
+
+/// Rows with runs of all lengths, those that are white or black as a whole among them.
+fn fax_rows(width: usize, height: usize) -> Vec<Vec<bool>> {
+    let black = |x: usize, y: usize| match y % 7 {
+        0 => false,
+        1 => true,
+        2 => x < 3 || x + 1 == width,
+        3 => (x / 70).is_multiple_of(2),
+        4 => (x / 70 + 1).is_multiple_of(2),
+        5 => (x * y / 5).is_multiple_of(3),
+        _ => (x * y / 5 + x / 90).is_multiple_of(3),
+    };
+    (0..height).map(|y| (0..width).map(|x| black(x, y)).collect()).collect()
+}
+
+/// The kinds of fax: compression, options, and how a strip of rows is written.
+type FaxKind = (u16, Option<u64>, fn(&[Vec<bool>]) -> Vec<u8>);
+
+const FAX_KINDS: [FaxKind; 7] = [
+    // T.4, one-dimensional: an end of line before each row, none behind the last.
+    (3, None, |rows| {
+        let mut fax = FaxWriter::new(u32::try_from(rows[0].len()).unwrap());
+        for row in rows {
+            fax.end_of_line();
+            fax.one_dimensional(row);
+        }
+        fax.out.finish()
+    }),
+    // Filled so that ends of line end a byte, and an end of page behind.
+    (3, Some(4), |rows| {
+        let mut fax = FaxWriter::new(u32::try_from(rows[0].len()).unwrap());
+        let mut bytes = Vec::new();
+        for row in rows {
+            bytes.extend([0, 1]);
+            fax.one_dimensional(row);
+            bytes.extend(std::mem::replace(&mut fax.out, ::fax::VecWriter::new()).finish());
+        }
+        bytes.extend([0, 0x10, 1].repeat(3));
+        bytes
+    }),
+    // An end of line behind each row.
+    (3, Some(0), |rows| {
+        let mut fax = FaxWriter::new(u32::try_from(rows[0].len()).unwrap());
+        for row in rows {
+            fax.one_dimensional(row);
+            fax.end_of_line();
+        }
+        fax.out.finish()
+    }),
+    // T.4, two-dimensional.
+    (3, Some(1), |rows| {
+        let mut fax = FaxWriter::new(u32::try_from(rows[0].len()).unwrap());
+        for (y, row) in rows.iter().enumerate() {
+            fax.end_of_line();
+            let alone = y % 4 == 0;
+            fax.bits(alone.into(), 1);
+            if alone { fax.one_dimensional(row) } else { fax.two_dimensional(row) }
+        }
+        fax.out.finish()
+    }),
+    (4, None, |rows| {
+        let mut fax = FaxWriter::new(u32::try_from(rows[0].len()).unwrap());
+        for row in rows {
+            fax.two_dimensional(row);
+        }
+        fax.end_of_line();
+        fax.end_of_line();
+        fax.out.finish()
+    }),
+    (2, None, |rows| {
+        let mut fax = FaxWriter::new(u32::try_from(rows[0].len()).unwrap());
+        for row in rows {
+            fax.one_dimensional(row);
+            fax.out.pad();
+        }
+        fax.out.finish()
+    }),
+    (32_771, None, |rows| {
+        let mut bytes = Vec::new();
+        for row in rows {
+            let mut fax = FaxWriter::new(u32::try_from(row.len()).unwrap());
+            fax.one_dimensional(row);
+            bytes.extend(fax.out.finish());
+            bytes.resize(bytes.len().next_multiple_of(2), 0);
+        }
+        bytes
+    }),
+];
+
+/// A fax of one strip for each of `strips`, without what `without` names.
+fn fax_file(kind: FaxKind, size: (usize, usize), strips: &[Vec<u8>], without: &[u16]) -> Vec<u8> {
+    let (compression, options, _) = kind;
+    let more = options.map(|options| (292, 4, vec![options])).into_iter().collect();
+    let made = Made {
+        width: size.0,
+        height: size.1,
+        bits: 1,
+        samples: 1,
+        photometric: 0,
+        compression,
+        strip: size.1.div_ceil(strips.len()),
+        more,
+        ..PLAIN
+    };
+    let mut file = made.file_of(strips);
+    let directory = u32::from_le_bytes(*file[4..].first_chunk().unwrap()) as usize;
+    for field in file[directory + 2..].chunks_exact_mut(12) {
+        if without.contains(&u16::from_le_bytes([field[0], field[1]])) {
+            // A tag that means nothing.
+            field[..2].copy_from_slice(&[0, 0x90]);
+        }
+    }
+    file
+}
+
+fn paper(rows: &[Vec<bool>]) -> Samples {
+    Samples::Eight(rows.iter().flatten().map(|&black| if black { 0 } else { 255 }).collect())
+}
+
+#[test]
+fn every_kind_of_fax_to_its_last_row() {
+    for size in [(900, 600), (1, 5), (2_600, 20), (13, 14)] {
+        let rows = fax_rows(size.0, size.1);
+        for kind in FAX_KINDS {
+            for strips in [1, 4] {
+                let strips: Vec<Vec<u8>> = rows.chunks(size.1.div_ceil(strips)).map(kind.2).collect();
+                let told = format!("{size:?}, compression {}, options {:?}", kind.0, kind.1);
+                let (raster, warnings) = whole(&fax_file(kind, size, &strips, &[])).unwrap();
+                assert_eq!(warnings, [], "{told}");
+                assert!(raster.samples == paper(&rows), "{told}");
+                // Without photometric interpretation, and without counts.
+                let (raster, warnings) = whole(&fax_file(kind, size, &strips, &[262, 279])).unwrap();
+                assert_eq!(warnings, [], "{told}");
+                assert!(raster.samples == paper(&rows), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fax_whose_count_is_0_goes_to_the_end_of_the_file() {
+    let rows = fax_rows(40, 30);
+    let mut file = fax_file(FAX_KINDS[0], (40, 30), &[(FAX_KINDS[0].2)(&rows)], &[]);
+    let directory = u32::from_le_bytes(*file[4..].first_chunk().unwrap()) as usize;
+    let fields = file[directory + 2..].chunks_exact_mut(12);
+    fields.filter(|field| field[..2] == [23, 1]).for_each(|field| field[8..].fill(0));
+    let (raster, warnings) = whole(&file).unwrap();
+    assert_eq!((raster.samples, warnings), (paper(&rows), vec![]));
+}
+
+#[test]
+fn behind_damage_a_fax_is_white_and_the_row_is_told() {
+    for kind in FAX_KINDS {
+        let mut rows = fax_rows(400, 40);
+        let until = (kind.2)(&rows[..25]).len();
+        let mut strip = (kind.2)(&rows);
+        strip.truncate(until - 4);
+        let (raster, warnings) = whole(&fax_file(kind, (400, 40), &[strip.clone()], &[])).unwrap();
+        let Samples::Eight(samples) = raster.samples else { panic!("8 bits") };
+        let message = &warnings[0].message;
+        let good: usize = (15..26).find(|row| message.contains(&format!("behind row {row} of 40"))).unwrap();
+        rows[good..].iter_mut().for_each(|row| row.fill(false));
+        assert!(Samples::Eight(samples) == paper(&rows), "{kind:?}: {message}");
+    }
 }
 
 #[test]
