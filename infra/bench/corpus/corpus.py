@@ -1,11 +1,12 @@
 """Runs the image engine over a folder of files, and Pillow beside it: `corpus.py ENGINE FOLDER`.
 
-ENGINE is the built example `corpus` of shared/media. Prints a line for each file: what the engine says it is, the size as
-displayed and the frames, by the engine and by Pillow; how close the largest derivative comes to Pillow's picture, in
-decibels (PSNR, 99 where they are the same); the engine's time and peak memory; what exiftool takes the file for, where it
-is installed; warnings or the refusal. Then the sums of each folder and of all.
+ENGINE is the built example `corpus` of shared/media. Prints a line for each file: what the engine says it is, the size
+as displayed and the frames, by the engine and by Pillow; how close the largest derivative comes to Pillow's picture, in
+decibels (PSNR, 99 where they are the same); the engine's time and peak memory; what exiftool takes the file for, where
+it is installed; warnings or the refusal. Then the sums of each folder and of all.
 
-Every file is read in processes of its own, which are ended after TIMEOUT seconds: a file that brings one down costs its line.
+Every file is read in processes of its own, which are ended after TIMEOUT seconds: a file that brings one down costs its
+line.
 """
 
 import json

@@ -1,4 +1,5 @@
-//! What comes of a file, for a comparison of many: `corpus FILE DIRECTORY` writes its derivatives and prints one JSON object.
+//! What comes of a file, for a comparison of many: `corpus FILE DIRECTORY` writes its derivatives and prints one JSON
+//! object.
 //!
 //! | field | meaning |
 //! |---|---|

@@ -1,5 +1,6 @@
-//! The engine's decoders against others: where both decode a file, both must show the same. What is stored without loss must be
-//! the same to the bit; of JPEG and lossy WebP luma may be off by 2 on average, for chroma is resized on the way.
+//! The engine's decoders against others: where both decode a file, both must show the same. What is stored without loss
+//! must be the same to the bit; of JPEG and lossy WebP luma may be off by 2 on average, for chroma is resized on the
+//! way.
 
 use std::{
     io::Cursor,
@@ -33,7 +34,8 @@ struct Reference {
     samples: FirstSamples,
 }
 
-/// Holds the picture of `bytes`, if they are of one of `types`, against another decoder's. A difference ends the process.
+/// Holds the picture of `bytes`, if they are of one of `types`, against another decoder's. A difference ends the
+/// process.
 pub fn agree(types: &[&str], bytes: &[u8]) {
     forgive_panics();
     let content_type = sniff::sniff(bytes).content_type;

@@ -55,9 +55,9 @@ pub struct Derived {
 }
 
 impl Derived {
-    /// The derivative, by its place, whose file the one at `index` is, too: the first that has the same bytes. Of an original
-    /// that is smaller than two of the profile's sizes, both are one file, which need not be stored twice. `None` where
-    /// nothing before it is the same.
+    /// The derivative, by its place, whose file the one at `index` is, too: the first that has the same bytes. Of an
+    /// original that is smaller than two of the profile's sizes, both are one file, which need not be stored twice.
+    /// `None` where nothing before it is the same.
     pub fn same_as(&self, index: usize) -> Option<usize> {
         let made = self.derivatives.get(index)?;
         let file = |made: &Derivative| (made.content_type, made.bytes.len());

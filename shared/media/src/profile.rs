@@ -19,8 +19,8 @@ const MAX_NAME: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
-    /// Baseline JPEG, 4:2:0, on white. An animation becomes WebP, which moves, and so does what is drawn, where that isn't
-    /// larger.
+    /// Baseline JPEG, 4:2:0, on white. An animation becomes WebP, which moves, and so does what is drawn, where that
+    /// isn't larger.
     Jpeg,
     /// WebP with alpha; lossy, but for what is drawn and not larger without loss. Keeps an animation moving.
     WebP,

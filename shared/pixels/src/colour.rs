@@ -369,15 +369,16 @@ fn profile(colour: &Colour<'_>) -> Result<Option<ColorProfile>, String> {
     }
 }
 
-/// The header of a profile, its version and its class in it, and an entry of the table of tags behind it (ICC.1, 7.2 and 7.3).
+/// The header of a profile, its version and its class in it, and an entry of the table of tags behind it (ICC.1, 7.2
+/// and 7.3).
 const ICC_HEADER: usize = 128;
 const ICC_VERSION: usize = 8;
 const ICC_CLASS: usize = 12;
 const ICC_ENTRY: usize = 12;
 
-/// A profile with nothing but what tells its colours: a description that is broken, say, is no reason to show others. Of
-/// tables, that for photos (perceptual) is kept; the one for colorimetry stands in for it where there is no matrix, either.
-/// A version and a class that nobody knows are taken for common ones.
+/// A profile with nothing but what tells its colours: a description that is broken, say, is no reason to show others.
+/// Of tables, that for photos (perceptual) is kept; the one for colorimetry stands in for it where there is no matrix,
+/// either. A version and a class that nobody knows are taken for common ones.
 fn essentials(icc: &[u8]) -> Cow<'_, [u8]> {
     const MATRIX: [&[u8; 4]; 6] = [b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"];
     const OTHERS: [&[u8; 4]; 5] = [b"kTRC", b"wtpt", b"chad", b"cicp", b"A2B0"];

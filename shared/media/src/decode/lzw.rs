@@ -1,6 +1,6 @@
-//! LZW (Welch, "A Technique for High-Performance Data Compression", Computer 17, 1984) as TIFF (TIFF 6.0, section 13) and
-//! GIF (`GIF89a`, appendix F) have it: codes of up to 12 bits. TIFF's begin at the high bit and grow one code early, GIF's
-//! begin at the low bit and don't; so do those of the first TIFF files.
+//! LZW (Welch, "A Technique for High-Performance Data Compression", Computer 17, 1984) as TIFF (TIFF 6.0, section 13)
+//! and GIF (`GIF89a`, appendix F) have it: codes of up to 12 bits. TIFF's begin at the high bit and grow one code
+//! early, GIF's begin at the low bit and don't; so do those of the first TIFF files.
 //!
 //! An entry holds the first eight bytes of its string, and most strings of a photo are no longer: each of those is one
 //! store.

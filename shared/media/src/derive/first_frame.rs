@@ -1,5 +1,5 @@
-//! The first frame as it is decoded, for comparisons with other decoders. Derivatives can't serve: they are converted, resized,
-//! and mostly written with loss. Compiled for `make fuzz` alone (`cfg(fuzzing)`).
+//! The first frame as it is decoded, for comparisons with other decoders. Derivatives can't serve: they are converted,
+//! resized, and mostly written with loss. Compiled for `make fuzz` alone (`cfg(fuzzing)`).
 
 use sluice_pixels::{
     planar::Pixels,

@@ -27,7 +27,8 @@ pub(crate) enum Picture {
 
 /// Most pixels of a picture that is tried without loss: a screen of 2,048 × 2,048.
 const MOST_DRAWN: u64 = 1 << 22;
-/// The qualities at which an icon is tried with sharp edges, the best first. All are above those at which photos are written.
+/// The qualities at which an icon is tried with sharp edges, the best first. All are above those at which photos are
+/// written.
 const SHARP_QUALITIES: [u8; 2] = [95, 88];
 /// Pixels of an icon: 128 × 128.
 const ICON: u64 = 1 << 14;
@@ -95,8 +96,9 @@ impl Picture {
         })
     }
 
-    /// The file of it, and its format: of what is drawn, WebP takes the place of JPEG and of lossy WebP where it isn't larger:
-    /// without loss, which few colours make small, or else, of an icon, with edges as sharp as halved chroma allows.
+    /// The file of it, and its format: of what is drawn, WebP takes the place of JPEG and of lossy WebP where it isn't
+    /// larger: without loss, which few colours make small, or else, of an icon, with edges as sharp as halved chroma
+    /// allows.
     pub fn encode(&self, format: OutputFormat, quality: u8) -> Result<(OutputFormat, Vec<u8>), MediaError> {
         let (picture, canvas) = match (self, format) {
             (Self::Drawn(picture, canvas), OutputFormat::Jpeg) => (picture, canvas.flattened()),
@@ -151,9 +153,9 @@ impl Picture {
     }
 }
 
-/// Whether a picture looks drawn: half of its pixels have the colour of the one before, which no camera gives, or its colours
-/// are few. What else passes (a photo before a white wall, or in a palette) costs the time of a second file, and nothing else.
-/// `memory` are the bytes that there are for it.
+/// Whether a picture looks drawn: half of its pixels have the colour of the one before, which no camera gives, or its
+/// colours are few. What else passes (a photo before a white wall, or in a palette) costs the time of a second file,
+/// and nothing else. `memory` are the bytes that there are for it.
 pub(crate) fn looks_drawn(raster: &Raster, memory: u64) -> bool {
     let pixels = u64::from(raster.width) * u64::from(raster.height);
     if pixels > MOST_DRAWN || DRAWN_BYTES * pixels > memory || raster.model == Model::Cmyk {

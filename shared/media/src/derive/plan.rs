@@ -23,8 +23,8 @@ pub(super) struct Step {
 /// Most pixels of all moving files together, frame by frame. libwebp codes 5 to 20 million a second.
 const MOST_MOVING_PIXELS: u64 = 3 << 26;
 
-/// The files to write, from large to small. Of an animation of `frames` frames the smaller ones move first, as many as can be
-/// afforded; `None` is a still.
+/// The files to write, from large to small. Of an animation of `frames` frames the smaller ones move first, as many as
+/// can be afforded; `None` is a still.
 pub(super) fn plan(profile: &Profile, picture: &Picture, frames: Option<u32>) -> Vec<Step> {
     let moving = frames.is_some();
     let mut steps: Vec<Step> = Vec::new();

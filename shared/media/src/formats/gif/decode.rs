@@ -160,7 +160,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The colours of a frame: its own, those of the file, or shades of grey where there are none, as other readers have it.
+    /// The colours of a frame: its own, those of the file, or shades of grey where there are none, as other readers
+    /// have it.
     fn palette(&self, frame: &FrameHead<'_>) -> Palette {
         let colours = frame.palette.unwrap_or(self.palette);
         let mut palette = [0; 256];

@@ -1,5 +1,5 @@
-//! The header of a GIF (`GIF89a`): a screen, then blocks, each image descriptor of which is a frame. Headers and frames are
-//! read by the same walk, [`Blocks`].
+//! The header of a GIF (`GIF89a`): a screen, then blocks, each image descriptor of which is a frame. Headers and frames
+//! are read by the same walk, [`Blocks`].
 //!
 //! Where files and the specification disagree, files are read as browsers read them.
 

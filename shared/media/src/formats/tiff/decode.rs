@@ -3,8 +3,8 @@
 //! Strips are decompressed a row at a time, and of tiles all that stand beside each other, so that a picture in a
 //! single strip takes no more than one in many. Only JPEG strips and tiles are decoded whole.
 //!
-//! Where a strip or tile ends early or breaks, the row above is repeated (a fax goes on in white), and the next is tried:
-//! one that is broken says nothing of the others.
+//! Where a strip or tile ends early or breaks, the row above is repeated (a fax goes on in white), and the next is
+//! tried: one that is broken says nothing of the others.
 
 #[cfg(test)]
 mod tests;
@@ -254,7 +254,8 @@ impl<'a> Source<'a> {
         // At 0 stands the file's own header.
         let rest =
             start.filter(|start| *start > 0).and_then(|start| bytes.get(start..)).ok_or(Fault::Short)?;
-        // Without a count, to the file's end. Of many strips or tiles an empty one is missing, unless rows end of themselves.
+        // Without a count, to the file's end. Of many strips or tiles an empty one is missing, unless rows end of
+        // themselves.
         let length = match tiff.counts.get(index) {
             None => rest.len(),
             Some(0) if tiff.counts.len() == 1 || matches!(tiff.compression, Compression::Fax(_)) => {

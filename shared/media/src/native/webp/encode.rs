@@ -17,8 +17,8 @@ pub(crate) fn encode(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, MediaError
     Picture::import(canvas, Import::Yuv)?.encode(&config(quality)?)
 }
 
-/// Encodes a still at `quality` (0 to 100) so that edges between colours stay where they are, as far as halved chroma can hold
-/// them: luma makes up for it (libwebp's sharp conversion).
+/// Encodes a still at `quality` (0 to 100) so that edges between colours stay where they are, as far as halved chroma
+/// can hold them: luma makes up for it (libwebp's sharp conversion).
 pub(crate) fn encode_sharp(canvas: &Canvas, quality: u8) -> Result<Vec<u8>, MediaError> {
     let mut config = config(quality)?;
     config.use_sharp_yuv = 1;

@@ -1,8 +1,8 @@
 //! Fax: rows of one bit a pixel as lengths of runs, or as differences to the row above (ITU-T T.4 and T.6; TIFF 6.0,
 //! sections 10 and 11).
 //!
-//! A row is done when its width is reached. TIFF leaves out what a fax machine needs besides: the end of line behind the
-//! last row, often those between rows, and the codes that end a page.
+//! A row is done when its width is reached. TIFF leaves out what a fax machine needs besides: the end of line behind
+//! the last row, often those between rows, and the codes that end a page.
 
 use std::{borrow::Cow, cmp::Ordering};
 
