@@ -309,6 +309,7 @@ fn bombs_are_refused_before_they_go_off() {
 
 /// What refers to itself, at once or through others, is left out; the rest is drawn.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn circles_of_references_leave_out_what_closes_them() {
     let shape = "<rect width='40' height='100' fill='#00f'/>";
     let blue = Rgba([0, 0, 255, 255]);

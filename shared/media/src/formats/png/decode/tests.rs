@@ -265,6 +265,32 @@ fn a_stream_gives_what_the_whole_gives() {
 }
 
 #[test]
+fn a_profile_behind_the_pixels_is_met_in_a_stream() {
+    let digits = EXIF.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    let profile = format!("Raw profile type exif\0\nexif\n{:8}\n{digits}\n", EXIF.len());
+    let profile = chunk(b"tEXt", profile.as_bytes());
+    let upright = chunk(b"eXIf", b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x01\0\0\0\0\0\0\0");
+    let iptc = chunk(b"tEXt", b"Raw profile type iptc\0\niptc\n 2\n1c02");
+    for (after, orientation) in [
+        ([iptc.clone(), profile.clone()].concat(), Some(6)),
+        ([profile.clone(), upright.clone()].concat(), Some(1)),
+        ([upright, profile].concat(), Some(1)),
+        (iptc, None),
+    ] {
+        let mut made = Made::new(2, 8, 30, 50);
+        made.after = after;
+        let bytes = made.file();
+        let whole = parse(&bytes).unwrap();
+        let head = whole.head.data.unwrap() + 8;
+        let begun = Png::read(&bytes[..head]).unwrap();
+        let want = Want::new((30, 50), &ON[1]);
+        let still = stream(&bytes[..head], Drip(&bytes[head..]), &begun, &want).unwrap();
+        assert_eq!(still.orientation, orientation);
+        assert_eq!(whole.facts.orientation(), orientation.unwrap_or(1));
+    }
+}
+
+#[test]
 fn a_reader_that_fails_is_not_the_files_fault() {
     struct Broken<'a>(&'a [u8]);
     impl Read for Broken<'_> {
