@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_core::{
     Error, ErrorKind, Result,
-    asset::{Asset, Derivative, Event, Failure, JobName, Lease, Leftover, Outcome, Warning},
+    asset::{Asset, Derivative, Event, Failure, JobName, Lease, Leftover, Outcome, Placeholder, Warning},
     change,
     ids::Version,
     names::DerivedKey,
@@ -151,6 +151,7 @@ where
         }
         let warnings = derived.warnings.into_iter();
         let warnings = warnings.map(|w| Warning { code: w.code.to_string(), message: w.message }).collect();
-        Ok(Event::JobSucceeded { job, version, derivatives, warnings })
+        let placeholder = derived.placeholder.map(|made| Placeholder { thumbhash: made.thumbhash });
+        Ok(Event::JobSucceeded { job, version, derivatives, warnings, placeholder })
     }
 }

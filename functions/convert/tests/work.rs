@@ -68,6 +68,20 @@ async fn what_is_one_file_is_stored_once_under_both_names() {
 }
 
 #[tokio::test]
+async fn a_heic_is_decoded_once_and_gets_its_placeholder_with_its_derivatives() {
+    let world = World::new();
+    let (asset, order) = waiting(&world, include_bytes!("../../../infra/e2e/data/rocket.heic"));
+    assert_eq!(asset.placeholder(), None);
+    worker(&world).work(&order, "message").await.unwrap();
+    let done = world.table.asset(asset.id());
+    assert_eq!(done.stage(), Stage::Done);
+    assert!(done.placeholder().is_some());
+    let (photo, order) = waiting(&world, PHOTO);
+    worker(&world).work(&order, "message").await.unwrap();
+    assert_eq!(world.table.asset(photo.id()).placeholder(), None, "ingest makes that of a JPEG");
+}
+
+#[tokio::test]
 async fn a_repeated_order_does_nothing_more() {
     let world = World::new();
     let (asset, order) = waiting(&world, PHOTO);

@@ -13,6 +13,7 @@ use sluice_core::{
     change,
     document::AssetDocument,
     effects::order_ingest,
+    find,
     gate::{Gate, Principal, Terms, Wish},
     idempotency::Attempt,
     ids::{OwnerId, Version},
@@ -22,7 +23,7 @@ use sluice_core::{
         MultipartStore, NewObject, OriginalStore, TaskRepository,
     },
     right::{Right, has_right},
-    task::{Refusal, Task, TaskStatus, assets_of},
+    task::{Refusal, Task, TaskStatus},
 };
 
 use crate::form::{File, Form};
@@ -175,7 +176,7 @@ where
         let task = task
             .filter(|task| has_right(owner, &task.owner, Right::Read))
             .ok_or_else(Error::task_not_found)?;
-        let assets = assets_of(&task, &self.intake.table).await?;
+        let assets = find::assets_of_task(&self.intake.table, &task).await?;
         Ok(Taken { task, assets })
     }
 }

@@ -11,13 +11,14 @@ use sluice_core::{
     ErrorKind, Result,
     asset::Asset,
     document::AssetDocument,
+    find,
     ids::{ConnectionId, OwnerId, TaskId},
     job::{self, JobEvent, UploadJobDocument},
     ports::{
         AssetRepository, Clock, Connection, ConnectionRepository, Delivery, LinkSigner, Notifier,
         TaskRepository, UploadJobRepository,
     },
-    task::{TaskDocument, assets_of},
+    task::TaskDocument,
 };
 use sluice_lambda::messages::ServerMessage;
 
@@ -156,7 +157,7 @@ where
     async fn tell_of_task(&self, owner: &OwnerId, id: TaskId, known: &mut Batch) -> Result<Told> {
         let frame = async || {
             let Some(task) = self.tasks.get(id).await? else { return Ok(None) };
-            let assets = assets_of(&task, &self.assets).await?;
+            let assets = find::assets_of_task(&self.assets, &task).await?;
             let task = Box::new(TaskDocument::render(&task, &assets));
             ServerMessage::Task { task }.into_frame().map(Some)
         };

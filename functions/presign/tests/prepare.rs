@@ -175,7 +175,13 @@ async fn the_same_content_is_recognised_for_its_owner_alone() {
     world.apply(asset.id(), &Event::JobStarted { job: JobName::Image, version, lease });
     world.apply(
         asset.id(),
-        &Event::JobSucceeded { job: JobName::Image, version, derivatives: vec![], warnings: vec![] },
+        &Event::JobSucceeded {
+            job: JobName::Image,
+            version,
+            derivatives: vec![],
+            warnings: vec![],
+            placeholder: None,
+        },
     );
     let (status, answer) = prepare(&world, "alice", &body).await.unwrap();
     assert_eq!((status, &answer["mode"]), (201, &json!("existing")));
@@ -290,6 +296,7 @@ async fn a_request_that_comes_again_with_its_key_makes_nothing_more() {
             version: asset.version(),
             derivatives: vec![],
             warnings: vec![],
+            placeholder: None,
         },
     );
     let granted = send("u1", &update).await.unwrap();
@@ -349,7 +356,10 @@ async fn an_update_without_a_name_keeps_the_assets() {
     let asset = world.uploaded("alice", vec![0; 5]);
     world.apply(asset.id(), &Event::Ingested(Box::new(build::ingest(asset.version(), build::digest(b"x")))));
     let (job, version) = (JobName::Image, asset.version());
-    world.apply(asset.id(), &Event::JobSucceeded { job, version, derivatives: vec![], warnings: vec![] });
+    world.apply(
+        asset.id(),
+        &Event::JobSucceeded { job, version, derivatives: vec![], warnings: vec![], placeholder: None },
+    );
     let body = json!({ "file_size": 6, "asset_id": asset.id(), "relative_path": "elsewhere/b.jpg" });
     prepare(&world, "alice", &body).await.unwrap();
     let updated = world.table.asset(asset.id());

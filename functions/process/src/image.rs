@@ -26,14 +26,14 @@ pub struct Described {
     /// What else it says of itself. The orientation is the stored picture's, and named so: every preview, and every viewer of
     /// the original, turns by it already.
     pub metadata: Map<String, Value>,
-    /// What can be painted of it at once.
+    /// What can be painted of it at once; none where that takes a decode of the whole, which the conversion does anyway.
     pub placeholder: Option<Placeholder>,
 }
 
 /// What an image says of itself, and what can be painted of it at once. An image that can't be read gives neither
 /// here; the reason is told by the job that tries to convert it.
 pub fn describe(bytes: &[u8], limits: &Limits) -> Described {
-    let placeholder = placeholder::thumbhash(bytes, limits);
+    let placeholder = placeholder::cheap_thumbhash(bytes, limits);
     if let Err(error) = &placeholder {
         tracing::info!(error.code = error.code(), "no placeholder");
     }
@@ -46,6 +46,6 @@ pub fn describe(bytes: &[u8], limits: &Limits) -> Described {
     if let Some(orientation) = metadata.remove("orientation") {
         metadata.insert("original_orientation".to_owned(), orientation);
     }
-    let placeholder = placeholder.ok().map(|made| Placeholder { thumbhash: made.thumbhash });
+    let placeholder = placeholder.ok().flatten().map(|made| Placeholder { thumbhash: made.thumbhash });
     Described { dimensions, metadata, placeholder }
 }

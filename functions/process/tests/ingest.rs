@@ -65,7 +65,10 @@ fn converted(world: &World, asset: &Asset) {
     let (job, version) = (JobName::Image, asset.version());
     let lease = build::lease(world.clock.now());
     world.apply(asset.id(), &Event::JobStarted { job, version, lease });
-    world.apply(asset.id(), &Event::JobSucceeded { job, version, derivatives: vec![], warnings: vec![] });
+    world.apply(
+        asset.id(),
+        &Event::JobSucceeded { job, version, derivatives: vec![], warnings: vec![], placeholder: None },
+    );
 }
 
 fn image_order(asset: &Asset) -> JobOrder {

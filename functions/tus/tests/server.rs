@@ -782,6 +782,7 @@ async fn an_update_that_comes_again_with_its_key_is_never_given_the_upload_of_an
         version: asset.version(),
         derivatives: vec![],
         warnings: vec![],
+        placeholder: None,
     };
     world.apply(asset.id(), &done);
     let update = async |key: &str| {

@@ -10,6 +10,7 @@ use crate::{
     names::ObjectKey,
     ports::AssetRepository,
     right::{Right, has_right},
+    task::Task,
 };
 
 /// The asset with this id, if the caller has the right to it.
@@ -43,4 +44,13 @@ pub async fn asset_of_upload(
     let Some(id) = table.by_upload(upload_id).await? else { return Ok(None) };
     // the index may show what was so a moment ago
     Ok(asset(table, caller, id, right).await?.filter(|asset| asset.upload_id() == Some(upload_id)))
+}
+
+/// The assets of a task as they are now; those that are gone are left out. Whoever has a right to the task has it to them.
+pub async fn assets_of_task(table: &impl AssetRepository, task: &Task) -> Result<Vec<Asset>> {
+    let mut assets = Vec::with_capacity(task.assets.len());
+    for id in &task.assets {
+        assets.extend(table.get(*id).await?);
+    }
+    Ok(assets)
 }

@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     asset::{Asset, Stage},
-    error::Result,
     ids::{AssetId, OwnerId, TaskId},
-    ports::AssetRepository,
     time::Timestamp,
 };
 
@@ -91,15 +89,6 @@ impl TaskDocument {
             refused: task.refused.clone(),
         }
     }
-}
-
-/// The assets of a task as they are now; those that are gone are left out.
-pub async fn assets_of(task: &Task, table: &impl AssetRepository) -> Result<Vec<Asset>> {
-    let mut assets = Vec::with_capacity(task.assets.len());
-    for id in &task.assets {
-        assets.extend(table.get(*id).await?);
-    }
-    Ok(assets)
 }
 
 impl Task {

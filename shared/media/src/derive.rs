@@ -8,6 +8,7 @@ mod animate;
 mod decoded;
 #[cfg(fuzzing)]
 mod first_frame;
+mod hash;
 mod picture;
 mod plan;
 
@@ -16,6 +17,7 @@ use std::thread;
 pub(crate) use self::decoded::Decoded;
 #[cfg(fuzzing)]
 pub use self::first_frame::{FirstFrame, FirstSamples, first_frame};
+pub use self::hash::Placeholder;
 use self::{
     picture::Picture,
     plan::{Step, longer_edge, plan},
@@ -23,6 +25,7 @@ use self::{
 pub use crate::profile::{OutputFormat, Profile, Spec};
 use crate::{
     error::{MediaError, Warning, contained},
+    facts::upright,
     formats,
     input::{Input, Opened},
     limits::Limits,
@@ -52,6 +55,8 @@ pub struct Derived {
     pub derivatives: Vec<Derivative>,
     /// What the derivatives could not show.
     pub warnings: Vec<Warning>,
+    /// The placeholder, where it was too dear to be made before ([`crate::placeholder::cheap_thumbhash`]).
+    pub placeholder: Option<Placeholder>,
 }
 
 impl Derived {
@@ -85,7 +90,7 @@ pub fn derive<'a>(
     let input = input.into();
     contained(|| {
         if profile.derivatives.is_empty() {
-            return Ok(Derived { derivatives: Vec::new(), warnings: Vec::new() });
+            return Ok(Derived { derivatives: Vec::new(), warnings: Vec::new(), placeholder: None });
         }
         let mut opened = input.open(limits.max_held, formats::streams)?;
         derive_opened(&mut opened, profile, limits)
@@ -98,7 +103,9 @@ fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) ->
         let sizes = profile.derivatives.iter().map(|spec| spec.size(displayed));
         sizes.max_by_key(|size| longer_edge(*size)).unwrap_or((1, 1))
     })?;
-    let Decoded { image, picture, orientation, mut warnings, .. } = decoded;
+    let Decoded { image, picture, orientation, size, mut warnings } = decoded;
+    let dear = image.is_dear(upright(Placeholder::target(size), orientation));
+    let placeholder = dear.then(|| Placeholder::reduced(&picture, size)).transpose()?;
 
     let facts = image.facts();
     let moving = facts.animated && animate::is_affordable(facts, limits, &mut warnings);
@@ -142,7 +149,7 @@ fn derive_opened(opened: &mut Opened<'_>, profile: &Profile, limits: &Limits) ->
             bytes: file.clone(),
         })
     });
-    Ok(Derived { derivatives: derivatives.collect(), warnings })
+    Ok(Derived { derivatives: derivatives.collect(), warnings, placeholder })
 }
 
 /// A finished file and its format.

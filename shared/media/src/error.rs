@@ -132,7 +132,7 @@ impl MediaError {
     /// Damaged for a reason that is a text of ours, or else for what a library says of it: that goes to the log, and the text is
     /// a general one.
     pub(crate) fn corrupt(reason: impl Display + 'static) -> Self {
-        let (reason, source) = words(reason, "its data makes no sense");
+        let (reason, source) = words(reason, SENSELESS);
         Self::Corrupt { reason, source }
     }
 
@@ -161,8 +161,15 @@ fn words<R: Display + 'static>(reason: R, general: &str) -> (String, Option<Word
     }
 }
 
+/// What may be told of a reason: its words if they are ours, otherwise that it makes no sense.
+pub(crate) fn own_words(reason: impl Display + 'static) -> String {
+    words(reason, SENSELESS).0
+}
+
+const SENSELESS: &str = "its data makes no sense";
+
 fn is_text(reason: &dyn Any) -> bool {
-    reason.is::<String>() || reason.is::<&'static str>()
+    reason.is::<String>() || reason.is::<&'static str>() || reason.is::<MediaError>()
 }
 
 impl From<sluice_pixels::PixelError> for MediaError {
@@ -259,6 +266,13 @@ mod tests {
                 ("the image is damaged: it has no rows", None)
             );
         }
+    }
+
+    #[test]
+    fn only_words_of_ours_are_told() {
+        assert_eq!(own_words("a strip of 3 rows"), "a strip of 3 rows");
+        assert_eq!(own_words(MediaError::corrupt("no header")), MediaError::corrupt("no header").to_string());
+        assert_eq!(own_words(std::io::Error::other("Invalid component ID %d in SOS")), SENSELESS);
     }
 
     #[test]

@@ -90,6 +90,13 @@ macro_rules! formats {
                 }
             }
 
+            /// Whether even a picture of `target` pixels takes a decode of the whole, much dearer than reading the file.
+            pub fn is_dear(&self, target: (u32, u32)) -> bool {
+                match self {
+                    $(Self::$Format(header) => $module::Head::is_dear(header, target),)*
+                }
+            }
+
             fn decode_unchecked(&self, bytes: &'a [u8], want: &Want<'_>) -> Result<Still<'a>, MediaError> {
                 match self {
                     $(Self::$Format(header) => $module::Head::decode(bytes, header, want),)*

@@ -127,7 +127,13 @@ pub fn everything(id: AssetId, owner: &str, now: Timestamp) -> Asset {
         Event::UploadArrived(Box::new(stored(&asset, &head))),
         Event::Ingested(Box::new(read)),
         Event::JobStarted { job, version, lease: lease(now) },
-        Event::JobSucceeded { job, version, derivatives: vec![thumb], warnings: vec![warning("too_small")] },
+        Event::JobSucceeded {
+            job,
+            version,
+            derivatives: vec![thumb],
+            warnings: vec![warning("too_small")],
+            placeholder: None,
+        },
         Event::UpdateGranted(Box::new(update)),
         Event::UploadArrived(Box::new(late)),
     ];

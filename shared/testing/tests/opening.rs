@@ -71,7 +71,10 @@ fn finish(world: &World, id: AssetId) {
     let version = world.table.asset(id).granted();
     world.apply(id, &Event::Ingested(Box::new(build::ingest(version, build::digest(b"x")))));
     let job = JobName::Image;
-    world.apply(id, &Event::JobSucceeded { job, version, derivatives: vec![], warnings: vec![] });
+    world.apply(
+        id,
+        &Event::JobSucceeded { job, version, derivatives: vec![], warnings: vec![], placeholder: None },
+    );
 }
 
 #[tokio::test]

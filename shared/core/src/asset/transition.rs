@@ -120,6 +120,8 @@ pub enum Event {
         derivatives: Vec<Derivative>,
         /// What the user should know.
         warnings: Vec<Warning>,
+        /// What can be painted at once, where it wasn't known before.
+        placeholder: Option<Placeholder>,
     },
     /// A job can't be done.
     JobFailed {
@@ -330,8 +332,8 @@ impl Asset {
             Event::JobStarted { job, version, lease } => asset.job_started(*job, *version, lease, now)?,
             Event::JobProgressed { job, version, percent } => asset.job_progressed(*job, *version, *percent),
             Event::JobReleased { job, version, holder } => asset.job_released(*job, *version, holder),
-            Event::JobSucceeded { job, version, derivatives, warnings } => {
-                asset.job_succeeded(*job, *version, derivatives, warnings)
+            Event::JobSucceeded { job, version, derivatives, warnings, placeholder } => {
+                asset.job_succeeded(*job, *version, derivatives, warnings, placeholder.as_ref())
             }
             Event::JobFailed { job, version, failure } => asset.job_failed(*job, *version, failure),
             Event::Exhausted { job, version } => asset.exhausted(*job, *version, now),
@@ -714,6 +716,7 @@ impl Asset {
         version: Version,
         derivatives: &[Derivative],
         warnings: &[Warning],
+        placeholder: Option<&Placeholder>,
     ) -> Step {
         let Some(job) = self.open_job(name, version) else { return unchanged() };
         job.status = JobStatus::Done;
@@ -722,6 +725,9 @@ impl Asset {
         self.derivatives.retain(|old| derivatives.iter().all(|new| new.name != old.name));
         self.derivatives.extend(derivatives.iter().cloned());
         self.warnings.extend(warnings.iter().cloned());
+        if self.placeholder.is_none() {
+            self.placeholder = placeholder.cloned();
+        }
         self.settle();
         changed()
     }

@@ -131,7 +131,13 @@ fn succeeded(version: Version) -> Event {
         bytes: 9,
         version,
     };
-    Event::JobSucceeded { job: IMAGE, version, derivatives: vec![derivative], warnings: Vec::new() }
+    Event::JobSucceeded {
+        job: IMAGE,
+        version,
+        derivatives: vec![derivative],
+        warnings: Vec::new(),
+        placeholder: None,
+    }
 }
 
 fn failed(version: Version) -> Event {
@@ -631,7 +637,13 @@ fn a_cover_is_pending_until_it_is_known_whether_there_will_be_one() {
         Cover::None,
         "no picture of an archive"
     );
-    let nothing = Event::JobSucceeded { job: IMAGE, version: V1, derivatives: vec![], warnings: vec![] };
+    let nothing = Event::JobSucceeded {
+        job: IMAGE,
+        version: V1,
+        derivatives: vec![],
+        warnings: vec![],
+        placeholder: None,
+    };
     assert_eq!(picture(&and(nothing)), Cover::None, "none is ordered");
 }
 

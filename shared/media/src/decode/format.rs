@@ -21,6 +21,12 @@ pub(crate) trait Format<'a>: Sized {
     /// Peak bytes beside the input that [`Self::decode`] takes, from the header alone.
     fn memory(header: &Header<'a, Self>, target: (u32, u32)) -> u64;
 
+    /// Whether a picture of `target` pixels, however small, takes a decode of the whole, and that much more than reading the
+    /// file does. Such a file is decoded once.
+    fn is_dear(_header: &Header<'a, Self>, _target: (u32, u32)) -> bool {
+        false
+    }
+
     /// Decodes the first or only frame.
     fn decode(bytes: &'a [u8], header: &Header<'a, Self>, want: &Want<'_>) -> Result<Still<'a>, MediaError>;
 

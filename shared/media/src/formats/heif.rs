@@ -39,6 +39,11 @@ impl<'a> Format<'a> for Head<'a> {
         decode::memory(header, target)
     }
 
+    /// HEVC and AV1 have no smaller picture in them; a thumbnail beside it is one.
+    fn is_dear(header: &Header<'a, Self>, target: (u32, u32)) -> bool {
+        header.head.thumbnail_for(target).is_none()
+    }
+
     fn decode(bytes: &'a [u8], header: &Header<'a, Self>, want: &Want<'_>) -> Result<Still<'a>, MediaError> {
         decode::decode(bytes, header, want)
     }

@@ -401,7 +401,7 @@ impl sluice_convert::engine::Maker for Copyist {
                 bytes: derived_from(name, &bytes),
             });
         }
-        Ok(Ok(Derived { derivatives, warnings: Vec::new() }))
+        Ok(Ok(Derived { derivatives, warnings: Vec::new(), placeholder: None }))
     }
 
     fn outputs(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -24,7 +24,7 @@ use crate::{
         memory::resizing,
         still::{Still, Want},
     },
-    error::{MediaError, Warning, contained},
+    error::{MediaError, Warning, contained, own_words},
     facts::{Facts, Header},
     formats::tiff::header::{
         Alpha, Compression, DECOMPRESSOR_BYTES, MAX_ZSTD_WINDOW, Photometric, Tiff, Values,
@@ -175,8 +175,9 @@ enum Fault {
 }
 
 impl Fault {
-    fn broken(reason: impl std::fmt::Display) -> Self {
-        Self::Broken(reason.to_string())
+    /// Damaged, for a reason of ours; what a library says of it isn't repeated.
+    fn broken(reason: impl std::fmt::Display + 'static) -> Self {
+        Self::Broken(own_words(reason))
     }
 }
 
