@@ -26,6 +26,7 @@ use sluice_testing::{
 const CHANGED: &str = include_str!("../../../events/notify/changed.json");
 const REMOVED: &str = include_str!("../../../events/notify/removed.json");
 const UPLOAD_JOB: &str = include_str!("../../../events/notify/upload-job.json");
+const TASK: &str = include_str!("../../../events/notify/task.json");
 const UNREADABLE: &str = include_str!("../../../events/notify/unreadable.json");
 
 /// A poison queue that keeps its notes, or refuses them.
@@ -571,6 +572,22 @@ fn task_record(task: &Task) -> Value {
     image["sk"] = json!({"S": "K"});
     let change = json!({ "SequenceNumber": "1", "NewImage": image });
     json!({ "Records": [{ "eventName": "INSERT", "dynamodb": change }] })
+}
+
+#[tokio::test]
+async fn a_recorded_task_is_told_to_its_owner() {
+    let world = World::new();
+    let function = function(&world);
+    let (alice, bob) = (connect(&world, "alice", "a").await, connect(&world, "bob", "b").await);
+    let image = &recorded(TASK)["Records"][0]["dynamodb"]["NewImage"];
+    let item: serde_dynamo::Item = serde_json::from_value(image.clone()).unwrap();
+    world.tasks.create(&serde_dynamo::from_item(item).unwrap()).await.unwrap();
+    assert!(invoke(&function, recorded(TASK)).await.is_empty());
+    let messages = world.notifier.messages(&alice);
+    let refused = &messages[0]["task"]["refused"][0];
+    assert_eq!((&messages[0]["type"], &messages[0]["task"]["status"]), (&json!("task"), &json!("failed")));
+    assert_eq!(refused["code"], "invalid_filename");
+    assert!(world.notifier.messages(&bob).is_empty() && function.poison.notes().is_empty());
 }
 
 #[tokio::test]
