@@ -4,6 +4,7 @@ defaults and the rights that its function has."""
 import ast
 import operator
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -290,3 +291,39 @@ def test_every_right_stands_in_the_head_and_no_other(function):
 def test_a_time_limit_that_is_told_is_the_template_s(function):
     limit = FUNCTIONS[function].get("Timeout", GLOBALS["Timeout"])
     assert set(re.findall(r"time\s+limit\s+of\s+(\d+)", head_of(function))) <= {str(limit)}
+
+
+# --------------------------------------------------------------------------------------------------- comments
+
+# A letter and a number are the name of a rule in a document that isn't here, but for these of the field.
+NAMES_OF_THE_FIELD = {"D50", "D65", "P3", "P7", "S3"}
+COMMENTS = {
+    ".rs": r"(?:^|\s)//[/!]?(.*)", ".js": r"(?:^|\s)//(.*)", ".mjs": r"(?:^|\s)//(.*)",
+    ".yaml": r"(?:^|\s)#(.*)", ".toml": r"(?:^|\s)#(.*)", ".sh": r"(?:^|\s)#(.*)", "": r"(?:^|\s)#(.*)",
+    ".py": r'(?:^|\s)#(.*)|"""((?:[^"]|"(?!""))*)"""', ".md": r"(.+)",
+}
+
+
+def tracked(*folders: str) -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z", "--", *folders], cwd=ROOT, check=True, capture_output=True, text=True)
+    return [ROOT / name for name in listed.stdout.split("\0") if name]
+
+
+def test_a_rule_is_named_in_words():
+    found = []
+    for path in tracked("functions", "shared", "infra", "template.yaml", "README.md", ".github", "Makefile"):
+        pattern = COMMENTS.get(path.suffix)
+        if pattern is None or not path.is_file() or "/data/" in str(path):
+            continue
+        for groups in re.findall(pattern, path.read_text(), re.MULTILINE):
+            text = "".join(groups)
+            found += [f"{path.relative_to(ROOT)}: {name}" for name in re.findall(r"\b[A-Z][0-9]{1,2}\b", text)
+                      if name not in NAMES_OF_THE_FIELD]
+    assert found == []
+
+
+def test_every_number_of_a_broken_invariant_is_explained():
+    folder = ROOT / "shared/testing/tests/simulator"
+    explained = set(re.findall(r"^//! \| (\d+) \|", (folder / "main.rs").read_text(), re.MULTILINE))
+    used = {number for path in folder.rglob("*.rs") for number in re.findall(r"\bbroken\(\s*&?[\w.]+,\s*(\d+),", path.read_text())}
+    assert used == explained
