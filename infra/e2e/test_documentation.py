@@ -1,20 +1,16 @@
-"""What is written about the functions is held against the template and the code: each `lib.rs` names just the variables, the
-defaults and the rights that its function has."""
+"""What is written is held against the template and the code: each `lib.rs` names just the variables, the defaults and the
+rights that its function has; comments name rules in words; what pages name and link to exists."""
 
 import ast
 import operator
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "infra/local"))
-
-from samcli.yamlhelper import yaml_parse  # noqa: E402
-
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 GLOBALS = TEMPLATE["Globals"]["Function"]
 FUNCTIONS = {
@@ -211,6 +207,14 @@ def test_every_route_stands_in_the_head(function):
     assert {route for route in routes if route not in head_of(function).replace("{uploadId}", "{upload_id}")} == set()
 
 
+def test_every_route_stands_in_the_reference():
+    reference = (ROOT / "infra/contracts/README.md").read_text()
+    events = [event["Properties"] for function in FUNCTIONS.values() for event in function.get("Events", {}).values()]
+    routes = {re.sub(r"\{(?:asset|request|task)_id\}", "{id}", event["Path"]) for event in events if "Path" in event}
+    told = re.sub(r"\{(?:asset|request|task)_id\}", "{id}", reference)
+    assert {route for route in routes if "{proxy+}" not in route and route not in told} == set()
+
+
 @every_function
 def test_every_variable_stands_in_the_head_and_no_other(function):
     told = environment_of(function)
@@ -327,3 +331,58 @@ def test_every_number_of_a_broken_invariant_is_explained():
     explained = set(re.findall(r"^//! \| (\d+) \|", (folder / "main.rs").read_text(), re.MULTILINE))
     used = {number for path in folder.rglob("*.rs") for number in re.findall(r"\bbroken\(\s*&?[\w.]+,\s*(\d+),", path.read_text())}
     assert used == explained
+
+
+# --------------------------------------------------------------------------------------------------- pages
+
+PAGES = [
+    "README.md", "shared/README.md", "infra/contracts/README.md", "infra/bench/README.md",
+    ".github/CONTRIBUTING.md", ".github/SECURITY.md",
+]
+README_WORDS = 2400
+every_page = pytest.mark.parametrize("page", [page for page in PAGES if (ROOT / page).exists()])
+
+
+def prose(page: str) -> str:
+    """A page without its comments and blocks of code."""
+    text = re.sub(r"<!--.*?-->", "", (ROOT / page).read_text(), flags=re.DOTALL)
+    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as GitHub links to them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def is_there(name: str, page: Path) -> bool:
+    """A name is a path from the root or from the page's folder, or the end of a file's path."""
+    pattern = re.sub(r"<\w+>", "*", name.rstrip("/"))
+    below = any(True for folder in (ROOT, page.parent) for _ in folder.glob(pattern))
+    made = subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT, check=False).returncode == 0
+    return below or made or any(path.match(pattern) for path in tracked())
+
+
+@every_page
+def test_every_path_that_is_named_exists(page):
+    top = {path.relative_to(ROOT).parts[0] for path in tracked()}
+    named = {
+        name for name in re.findall(r"`([\w.<>*/-]+)`", prose(page))
+        if name.split("/")[0] in top or re.search(r"\.(?:rs|py|md|sh|yaml|toml)$", name)
+    }
+    assert {name for name in named if not is_there(name, ROOT / page)} == set()
+
+
+@every_page
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (ROOT / page).parent / path if path else ROOT / page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+def test_the_readme_is_read_in_one_go():
+    assert len(prose("README.md").split()) <= README_WORDS
