@@ -340,7 +340,7 @@ PAGES = [
     ".github/CONTRIBUTING.md", ".github/SECURITY.md",
 ]
 README_WORDS = 2400
-every_page = pytest.mark.parametrize("page", [page for page in PAGES if (ROOT / page).exists()])
+every_page = pytest.mark.parametrize("page", PAGES)
 
 
 def prose(page: str) -> str:
@@ -371,6 +371,12 @@ def test_every_path_that_is_named_exists(page):
         if name.split("/")[0] in top or re.search(r"\.(?:rs|py|md|sh|yaml|toml)$", name)
     }
     assert {name for name in named if not is_there(name, ROOT / page)} == set()
+
+
+@every_page
+def test_every_command_is_one_of_a_makefile(page):
+    for folder, target in re.findall(r"`make (?:-C (\S+) )?([a-z-]+)", prose(page)):
+        assert re.search(rf"^{target}:", (ROOT / folder / "Makefile").read_text(), re.MULTILINE), target
 
 
 @every_page
