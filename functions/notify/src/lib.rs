@@ -2,7 +2,9 @@
 //! that was written is pushed to all of its owner's WebSocket connections. Upload jobs follow their assets here, by
 //! whichever door the bytes came and whoever ended it.
 //!
-//! Trigger: the stream of the state table (`NEW_AND_OLD_IMAGES`), asset, upload job and task items only, in batches with
+//! # Trigger
+//!
+//! The stream of the state table (`NEW_AND_OLD_IMAGES`), asset, upload job and task items only, in batches with
 //! `ReportBatchItemFailures`. A change is told at least once and, to one connection, in order per asset unless
 //! something failed; clients keep the document with the highest `seq`.
 //!
@@ -23,20 +25,30 @@
 //! opening still, for it is recorded before its handshake ends and can't be pushed to until then. It is tried again after
 //! pauses, and kept. What it misses until it is open it finds by the `sync` that clients send first.
 //!
-//! Environment:
+//! # Environment
 //!
-//! | variable | meaning |
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `STATE_TABLE` | the state table | required |
+//! | `ORIGINALS_BUCKET` | the bucket of originals | required |
+//! | `DERIVED_BUCKET` | the bucket of derivatives | required |
+//! | `WEBSOCKET_ENDPOINT` | the WebSocket API's management endpoint | required |
+//! | `LINK_TTL_SECONDS` | seconds that a link to read is valid, 60 to 3600 | 900 |
+//! | `POISON_QUEUE_URL` | the queue for records that can't be read | required |
+//!
+//! # IAM
+//!
+//! | on | actions |
 //! |---|---|
-//! | `STATE_TABLE` | the state table |
-//! | `ORIGINALS_BUCKET`, `DERIVED_BUCKET` | the buckets that documents link to |
-//! | `WEBSOCKET_ENDPOINT` | the WebSocket API's management endpoint |
-//! | `LINK_TTL_SECONDS` | how long links are good, 900 |
-//! | `POISON_QUEUE_URL` | where records go that can't be read |
-//!
-//! IAM: the stream; `dynamodb:Query`, `dynamodb:GetItem`, `dynamodb:DeleteItem` on the state table's connections,
-//! `dynamodb:GetItem`, `dynamodb:PutItem` on its upload jobs, `dynamodb:GetItem` on its tasks and assets;
-//! `s3:GetObject`, `s3:GetObjectVersion` on both buckets, for the links; `execute-api:ManageConnections`;
-//! `sqs:SendMessage` on the poison queue.
+//! | the state table's stream | `dynamodb:DescribeStream`, `dynamodb:GetRecords`, `dynamodb:GetShardIterator` |
+//! | everything, for the action knows no resource | `dynamodb:ListStreams` |
+//! | the state table, items `O#*`, `C#*` | `dynamodb:Query`, `dynamodb:GetItem`, `dynamodb:PutItem`, `dynamodb:DeleteItem` |
+//! | the state table, items `K#*`, `A#*` | `dynamodb:GetItem` |
+//! | originals | `s3:GetObject`, `s3:GetObjectVersion` |
+//! | derivatives | `s3:GetObject`, `s3:GetObjectVersion` |
+//! | `POST` of the WebSocket API's connections | `execute-api:ManageConnections` |
+//! | `DELETE` of the WebSocket API's connections | `execute-api:ManageConnections` |
+//! | the poison queue | `sqs:SendMessage` |
 
 pub mod config;
 pub mod handler;

@@ -41,11 +41,11 @@ impl Config {
             gate: env.gate_policy(),
             gate_function: env.optional("GATE_FUNCTION"),
             policy: UploadPolicy {
-                direct_limit: env.number("DIRECT_LIMIT_BYTES", 10 * MIB, 0..=MAX_PART_SIZE),
+                direct_limit: env.number("DIRECT_LIMIT_BYTES", 10 * MIB, MIN_PART_SIZE..=MAX_PART_SIZE),
                 part_size: env.number("PART_SIZE_BYTES", MIN_PART_SIZE, MIN_PART_SIZE..=MAX_PART_SIZE),
                 min_part_size: MIN_PART_SIZE,
-                // an answer of 1,000 signed URLs is about 1.2 MB of the 6 that Lambda answers
-                batch: env.number("PART_BATCH", 500, 1..=1000),
+                // an answer of 500 signed URLs is about 600 KB of the 6 MB that Lambda answers
+                batch: env.number("PART_BATCH", 500, 1..=500),
                 grant_ttl: env.grant_ttl(),
             },
             link_ttl: env.link_ttl(),

@@ -1,19 +1,37 @@
 //! Reads what arrived: type by content, digest, whether the owner has it already, metadata, placeholder; queues
 //! conversion jobs.
 //!
-//! **Triggers**: the ingest queue (partial batch responses). Into it S3 puts its `s3:ObjectCreated:*` events of the bucket of
-//! originals, and `complete`, the doors and `sweep` their orders, should the event never come. S3's own event is taken too,
-//! for `sam local` and for whoever connects bucket and function without a queue.
+//! # Trigger
 //!
-//! **Environment**: `STATE_TABLE`, `ORIGINALS_BUCKET`, `CONVERT_QUEUE_URL`, `INGEST_QUEUE_URL`
-//! (required); `GATE_RULES`, `MAX_FILE_SIZE_BYTES`, `GATE_FUNCTION` (what is taken, asked once more of the content; as
-//! `presign` has them); `DERIVATIVES` (whether one of them is required, see `convert`); `HASH_LIMIT_BYTES` (larger files
-//! aren't hashed, 8589934592); `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (MB, set by Lambda; what a decoder may use follows from
-//! it).
+//! The ingest queue, one file at a time (partial batch responses). Into it S3 puts its `s3:ObjectCreated:*` events of the
+//! bucket of originals, and `complete`, the doors and `sweep` their orders, should the event never come. S3's own event is
+//! taken too, for `sam local` and for whoever connects bucket and function without a queue.
 //!
-//! **IAM**: `dynamodb:GetItem`, `PutItem` on the state table; `s3:GetObject`, `s3:GetObjectVersion`,
-//! `s3:DeleteObject`, `s3:DeleteObjectVersion`, `s3:AbortMultipartUpload` on originals, `s3:ListBucket` on their bucket (without it S3 answers 403
-//! for what isn't there); `lambda:InvokeFunction` on the gate function, if there is one; `sqs:SendMessage` on the conversion and the ingest queue; consuming the ingest queue.
+//! # Environment
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `STATE_TABLE` | the state table | required |
+//! | `ORIGINALS_BUCKET` | the bucket of originals | required |
+//! | `CONVERT_QUEUE_URL` | the queue of conversion jobs | required |
+//! | `INGEST_QUEUE_URL` | the queue of content to read | required |
+//! | `HASH_LIMIT_BYTES` | bytes of the largest file that is hashed | 8589934592 |
+//! | `GATE_RULES` | JSON: what is taken of each kind of file, asked once more of the content | `{}` |
+//! | `MAX_FILE_SIZE_BYTES` | bytes of the largest file that is taken | 53687091200000 |
+//! | `GATE_FUNCTION` | the operator's own gate, a function's name or ARN | none |
+//! | `DERIVATIVES` | JSON: which derivatives are made, here whether one of them is required | thumb 256 webp, preview 1024 jpeg, large 2048 jpeg |
+//! | `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` | megabytes; what a decoder may use follows from it | set by Lambda |
+//!
+//! # IAM
+//!
+//! | on | actions |
+//! |---|---|
+//! | the operator's gate, if there is one | `lambda:InvokeFunction` |
+//! | the state table | `dynamodb:GetItem`, `dynamodb:PutItem`, `dynamodb:UpdateItem` |
+//! | originals | `s3:GetObject`, `s3:GetObjectVersion`, `s3:DeleteObjectVersion`, `s3:AbortMultipartUpload` |
+//! | the bucket of originals | `s3:ListBucket` |
+//! | the ingest queue | `sqs:ReceiveMessage`, `sqs:DeleteMessage`, `sqs:GetQueueAttributes`, `sqs:SendMessage` |
+//! | the conversion queue | `sqs:SendMessage` |
 
 pub mod config;
 pub mod handler;

@@ -1,9 +1,9 @@
 //! Drives again what nobody else drives, and ends what can't work.
 //!
-//! **Triggers**: a schedule (every 5 minutes): assets whose deadline is past; the dead-letter queues of the conversion
-//! queue and of the ingest queue (partial batch responses).
+//! # Trigger
 //!
-//! What is found, and what is done about it:
+//! A schedule (every 5 minutes): assets whose deadline is past. The dead-letter queues of the conversion queue and of the
+//! ingest queue (partial batch responses).
 //!
 //! | found | done |
 //! |---|---|
@@ -14,13 +14,27 @@
 //! | an order that failed at every try | ordered again: what is required later and later, a preview once, at once |
 //! | bytes and parts that belong to nobody | freed |
 //!
-//! **Environment**: `STATE_TABLE`, `ORIGINALS_BUCKET`, `INGEST_QUEUE_URL`, `CONVERT_QUEUE_URL` (required).
+//! # Environment
 //!
-//! **IAM**: `dynamodb:GetItem`, `PutItem`, `UpdateItem` on the state table, `Query` on its `deadlines` index;
-//! `s3:GetObject`, `s3:GetObjectVersion`, `s3:DeleteObject`, `s3:DeleteObjectVersion`, `s3:AbortMultipartUpload`,
-//! `s3:ListMultipartUploadParts` on originals, `s3:ListBucket` on their bucket (without it S3 answers 403 for what isn't
-//! there); `sqs:SendMessage`, `sqs:GetQueueAttributes` on the ingest and the conversion queue; consuming the dead-letter
-//! queues.
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `STATE_TABLE` | the state table | required |
+//! | `ORIGINALS_BUCKET` | the bucket of originals | required |
+//! | `INGEST_QUEUE_URL` | the queue of content to read | required |
+//! | `CONVERT_QUEUE_URL` | the queue of conversion jobs | required |
+//!
+//! # IAM
+//!
+//! | on | actions |
+//! |---|---|
+//! | the state table | `dynamodb:GetItem`, `dynamodb:PutItem`, `dynamodb:UpdateItem` |
+//! | its index `deadlines` | `dynamodb:Query` |
+//! | originals | `s3:GetObject`, `s3:GetObjectVersion`, `s3:DeleteObjectVersion`, `s3:AbortMultipartUpload`, `s3:ListMultipartUploadParts` |
+//! | the bucket of originals | `s3:ListBucket` |
+//! | the conversion queue's dead letters | `sqs:ReceiveMessage`, `sqs:DeleteMessage`, `sqs:GetQueueAttributes` |
+//! | the ingest queue's dead letters | `sqs:ReceiveMessage`, `sqs:DeleteMessage`, `sqs:GetQueueAttributes` |
+//! | the ingest queue | `sqs:SendMessage`, `sqs:GetQueueAttributes` |
+//! | the conversion queue | `sqs:SendMessage`, `sqs:GetQueueAttributes` |
 
 pub mod config;
 pub mod handler;

@@ -2,7 +2,9 @@
 //!
 //! Written after the clients' own sources (4.3.2, 5.1.0, 6.3.1) and Companion's (6.2.2).
 //!
-//! **Routes** (HTTP API). Those below `/s3` want a bearer token; the same ones below `/u/{token}` carry their authority in
+//! # Routes
+//!
+//! HTTP API. Those below `/s3` want a bearer token; the same ones below `/u/{token}` carry their authority in
 //! the path, because Uppy 6 sends neither headers nor cookies (see [`endpoint`]).
 //!
 //! | route | does |
@@ -21,20 +23,29 @@
 //! Of a file's metadata `folder`, `message_id`, `asset_id` (of an asset that gets a further version), `sha256` and `size`
 //! are heeded; all of it is shown to the operator's gate. Errors are `{"message", "error", "code", "requestId"}`.
 //!
-//! **Environment**
+//! # Environment
 //!
-//! | variable | unit | default |
+//! | variable | meaning | default |
 //! |---|---|---|
-//! | `STATE_TABLE`, `ORIGINALS_BUCKET`, `INGEST_QUEUE_URL` | names, a URL | required |
-//! | `GRANT_TTL_SECONDS` | how long a signed request is valid | 3600 |
-//! | `GATE_RULES` | the gate's rules, JSON | `{}` |
-//! | `MAX_FILE_SIZE_BYTES` | the largest file taken | 53687091200000 |
-//! | `MAX_OPEN_UPLOADS`, `MAX_STORED_BYTES` | of each owner; 0 is no limit | 0 |
+//! | `STATE_TABLE` | the state table | required |
+//! | `ORIGINALS_BUCKET` | the bucket of originals | required |
+//! | `INGEST_QUEUE_URL` | the queue of content to read | required |
+//! | `GRANT_TTL_SECONDS` | seconds that a signed upload is valid, 60 to 3600 | 3600 |
+//! | `GATE_RULES` | JSON: what is taken of each kind of file | `{}` |
+//! | `MAX_FILE_SIZE_BYTES` | bytes of the largest file that is taken | 53687091200000 |
+//! | `MAX_OPEN_UPLOADS` | uploads that one owner may have open at once; 0: no limit | 0 |
+//! | `MAX_STORED_BYTES` | bytes that one owner may store; 0: no limit | 0 |
 //! | `GATE_FUNCTION` | the operator's own gate, a function's name or ARN | none |
 //!
-//! **IAM**: `dynamodb:GetItem`, `PutItem`, `UpdateItem` on the state table; `s3:PutObject` (what is signed is allowed by
-//! it), `s3:GetObject`, `s3:GetObjectVersion`, `s3:ListMultipartUploadParts`, `s3:AbortMultipartUpload` on originals,
-//! `s3:ListBucket` on their bucket; `sqs:SendMessage` on the ingest queue; `lambda:InvokeFunction` on the gate function.
+//! # IAM
+//!
+//! | on | actions |
+//! |---|---|
+//! | the state table | `dynamodb:GetItem`, `dynamodb:PutItem`, `dynamodb:UpdateItem` |
+//! | originals | `s3:PutObject`, `s3:GetObject`, `s3:GetObjectVersion`, `s3:ListMultipartUploadParts`, `s3:AbortMultipartUpload` |
+//! | the bucket of originals | `s3:ListBucket` |
+//! | the ingest queue | `sqs:SendMessage` |
+//! | the operator's gate, if there is one | `lambda:InvokeFunction` |
 
 pub mod companion;
 pub mod config;

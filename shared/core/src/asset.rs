@@ -1,7 +1,7 @@
 //! The asset: the one record that says what a file is and where it stands.
 //!
 //! Status fields are private. They change only in [`Asset::apply`] (module `transition`), so that no caller can
-//! write a state that the table of states doesn't know (invariant I1).
+//! write a state that the table of states doesn't know.
 //!
 //! A further version on its way stands beside what is shown ([`Update`]): the asset turns to it when its content was
 //! read and taken. Whatever becomes of it before that, the present version stays as it is.

@@ -460,7 +460,7 @@ pub trait JobQueue: Send + Sync {
     fn backlog(&self) -> impl Future<Output = Result<u64>> + Send;
 }
 
-/// The operator's own gate (feature A13). It is asked once for each grant, under a short time limit.
+/// The operator's own gate, which decides in the policy's place. It is asked once for each grant, under a short time limit.
 pub trait GateFunction: Send + Sync {
     /// Decides. Whatever isn't an answer is an error, and an error is a refusal.
     fn judge(&self, request: &GateRequest<'_>) -> impl Future<Output = Result<GateAnswer>> + Send;

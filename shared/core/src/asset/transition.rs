@@ -1,6 +1,6 @@
 //! The transition function: a state and an event give a new state and what has to be done about it.
 //!
-//! Events come from S3, SQS, Lambda's retries and clients: twice, late, out of order, concurrently, or never (I3). So
+//! Events come from S3, SQS, Lambda's retries and clients: twice, late, out of order, concurrently, or never. So
 //! every event names the version it speaks of, and an event that says nothing new changes nothing. Effects are worked
 //! out from the state and not from the change: an event that is delivered again asks again for what is still to be
 //! done, so that a worker that died between "saved" and "asked" is made good by the next delivery.
