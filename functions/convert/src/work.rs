@@ -130,24 +130,22 @@ where
             // of a small original two sizes are one file, which is stored once and shown under both names
             let same = derived.same_as(index).and_then(|earlier| derivatives.get(earlier)).cloned();
             let Some(made) = derived.derivatives.get(index) else { break };
-            let derivative = match same {
-                Some(earlier) => Derivative { name: made.name.clone(), ..earlier },
-                None => {
-                    let key = DerivedKey::new(asset.id(), version, &made.name, made.extension);
-                    let content_type = made.content_type.parse()?;
-                    self.derived.put(&key, &content_type, Bytes::from(made.bytes.clone())).await?;
-                    Derivative {
-                        name: made.name.clone(),
-                        key,
-                        content_type,
-                        width: made.width,
-                        height: made.height,
-                        bytes: made.bytes.len() as u64,
-                        version,
-                    }
-                }
-            };
-            derivatives.push(derivative);
+            if let Some(earlier) = same {
+                derivatives.push(Derivative { name: made.name.clone(), ..earlier });
+                continue;
+            }
+            let key = DerivedKey::new(asset.id(), version, &made.name, made.extension);
+            let content_type = made.content_type.parse()?;
+            self.derived.put(&key, &content_type, Bytes::from(made.bytes.clone())).await?;
+            derivatives.push(Derivative {
+                name: made.name.clone(),
+                key,
+                content_type,
+                width: made.width,
+                height: made.height,
+                bytes: made.bytes.len() as u64,
+                version,
+            });
         }
         let warnings = derived.warnings.into_iter();
         let warnings = warnings.map(|w| Warning { code: w.code.to_string(), message: w.message }).collect();
