@@ -105,6 +105,25 @@ def test_a_copys_download_has_its_own_name(alice):
     assert "two.jpg" in saved.headers["content-disposition"]
 
 
+# Asking again
+
+def test_what_is_known_already_is_not_sent_again(alice):
+    done = alice.send_and_wait("photo.jpg", sample("astronaut.jpg"))
+    for path in (f"/assets/{done['asset_id']}", "/assets"):
+        first = alice.request("GET", path)
+        assert "retry-after" not in first.headers
+        again = alice.request("GET", path, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    other = alice.request("GET", f"/assets/{done['asset_id']}", headers={"If-None-Match": '"another"'})
+    assert (other.status_code, other.json()["asset_id"]) == (200, done["asset_id"])
+
+
+def test_who_asks_too_early_is_told_when_to_ask_again(alice):
+    grant = alice.prepare("a.jpg", 10)
+    answer = alice.request("GET", f"/assets/{grant['asset_id']}")
+    assert answer.headers["retry-after"] == str(answer.json()["poll"]["after_seconds"])
+
+
 # Cancel
 
 def test_a_direct_upload_is_called_off(alice):

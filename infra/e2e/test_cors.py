@@ -35,7 +35,7 @@ def assert_allowed(answer, origin: str, method: str, headers: str = "") -> None:
     ("GET", "/assets/x"), ("DELETE", "/assets/x"), ("DELETE", "/assets/x/update"), ("GET", "/uploads/x/parts"), ("DELETE", "/uploads/x"),
 ])
 def test_the_api_is_open_to_pages_and_asks_no_token_of_a_preflight(deployment, origin, method, path):
-    headers = "authorization,content-type"
+    headers = "authorization,content-type,idempotency-key,if-none-match"
     assert_allowed(preflight(deployment.http + path, origin, method, headers), origin, method, headers)
 
 

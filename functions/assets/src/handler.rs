@@ -47,9 +47,12 @@ where
                 Some(_) => return Err(Error::invalid_field("stage", "only `cancelled` can be asked for")),
             };
             let page = reader.list(&owner()?, listed, limit, request.query("cursor")).await?;
-            Ok(http::json(StatusCode::OK, &json!({ "assets": page.items, "next": page.next })))
+            Ok(http::state(request, &json!({ "assets": page.items, "next": page.next }), None))
         }
-        (&Method::GET, ["assets", id]) => Ok(http::json(StatusCode::OK, &reader.one(&owner()?, id).await?)),
+        (&Method::GET, ["assets", id]) => {
+            let document = reader.one(&owner()?, id).await?;
+            Ok(http::state(request, &document, document.poll))
+        }
         (&Method::GET, ["assets", id, "download"]) => {
             lead_to(request, &reader.original(&owner()?, id, Disposition::Attachment).await?)
         }

@@ -61,7 +61,7 @@ where
                 "task_id": taken.task.id, "status": status, "assets": documents,
                 "refused": taken.task.refused, "poll": poll,
             });
-            Ok(http::json(StatusCode::OK, &answer))
+            Ok(http::state(&request, &answer, poll))
         }
         (_, ["api", "v1", "assets"]) => Ok(http::method_not_allowed(&request, &["POST"])),
         (_, ["api", "v1", "tasks", _]) => Ok(http::method_not_allowed(&request, &["GET"])),

@@ -451,6 +451,7 @@ async fn an_upload_job_is_told_to_its_owner_without_its_token() {
         "asset_id": "019c0000-0000-7000-8000-000000000001", "revision": 2,
         "start_before": "2026-01-31T09:15:30.000Z",
         "created_at": "2026-01-31T08:15:30.000Z", "updated_at": "2026-01-31T08:15:36.000Z",
+        "poll": { "after_seconds": 2 },
     });
     assert_eq!(messages[1], json!({ "type": "upload_job", "seq": 2, "job": document }));
     assert_eq!((messages.len(), &messages[0]["job"]["status"]), (2, &json!("queued")));

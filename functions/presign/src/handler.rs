@@ -77,10 +77,11 @@ where
             request.only_queries(&["limit", "cursor"])?;
             let limit = request.query_number("limit", 1..=MAX_LIMIT)?;
             let page = jobs.list(&caller()?.owner, limit, request.query("cursor")).await?;
-            Ok(http::json(StatusCode::OK, &json!({ "jobs": page.items, "next": page.next })))
+            Ok(http::state(&request, &json!({ "jobs": page.items, "next": page.next }), None))
         }
         (&Method::GET, ["uploadjobs", request_id]) => {
-            Ok(http::json(StatusCode::OK, &jobs.one(&caller()?.owner, request_id).await?))
+            let document = jobs.one(&caller()?.owner, request_id).await?;
+            Ok(http::state(&request, &document, document.poll))
         }
         (&Method::DELETE, ["uploadjobs", request_id]) => {
             jobs.cancel(&caller()?.owner, request_id).await?;

@@ -120,6 +120,7 @@ async fn a_job_has_a_token_that_is_shown_once_and_never_kept() {
         "metadata": {"album": {"id": 7, "tags": ["a", null]}}, "status": "queued", "progress": 0,
         "asset_id": null, "revision": 1, "start_before": "2026-01-31T09:15:30.000Z",
         "created_at": "2026-01-31T08:15:30.000Z", "updated_at": "2026-01-31T08:15:30.000Z",
+        "poll": { "after_seconds": 2 },
     });
     assert_eq!((status, body), (200, json!({ "jobs": [expected], "next": null })));
 

@@ -24,6 +24,7 @@ use serde_json::{Map, Value};
 use crate::{
     asset::{Asset, Outcome, Placement, Stage},
     change::uncontended,
+    document::{POLL, Poll},
     error::{Error, ErrorKind, Result},
     gate::Terms,
     ids::{AssetId, MessageId, OwnerId, RequestId, Sha256},
@@ -421,6 +422,8 @@ pub struct UploadJobDocument {
     pub start_before: Timestamp,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// When to ask again; none once it has ended.
+    pub poll: Option<Poll>,
 }
 
 impl UploadJobDocument {
@@ -442,6 +445,7 @@ impl UploadJobDocument {
             start_before: job.start_before,
             created_at: job.created_at,
             updated_at: job.updated_at,
+            poll: (!job.status(now).is_end()).then_some(POLL),
         }
     }
 }

@@ -270,6 +270,7 @@ fn a_document_shows_everything_but_the_token() {
         "custom": {"album": "summer"}, "metadata": {"album": "summer"}, "status": "queued", "progress": 0, "asset_id": null, "revision": 1,
         "start_before": "2027-01-15T09:00:00.000Z",
         "created_at": "2027-01-15T08:00:00.000Z", "updated_at": "2027-01-15T08:00:00.000Z",
+        "poll": { "after_seconds": 2 },
     });
     assert_eq!(serde_json::to_value(&document).unwrap(), expected);
     let document = UploadJobDocument::render(&job(), later(IN_TIME + 1));

@@ -38,7 +38,7 @@ pub use self::{
     once::Once,
     problem::{log_error, method_not_allowed, no_such_route, problem},
     request::{Caller, Request},
-    response::{Payload, Response, json, no_content, redirect},
+    response::{Payload, Response, json, no_content, redirect, state},
 };
 
 /// Serves requests until Lambda ends the process.

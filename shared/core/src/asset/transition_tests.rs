@@ -604,8 +604,26 @@ fn a_copy_is_done_at_once_under_its_own_name() {
     assert_eq!((row(&copy), copy.progress, copy.revision), ((Sent, Done, Stage::Done), 100, 1));
     assert_eq!((copy.duplicate_of, copy.usage()), (Some(warned.id), Usage::default()));
     assert_eq!((copy.filename.to_string(), copy.warnings.len()), ("other.jpg".to_owned(), 0));
-    assert_eq!(copy.dimensions, Some(Dimensions { width: 3, height: 2 }));
+    assert_eq!((copy.dimensions, copy.size), (Some(Dimensions { width: 3, height: 2 }), warned.size));
     assert_eq!(copy.deadline(), None);
+}
+
+#[test]
+fn a_new_asset_is_what_was_granted() {
+    let asset = granted();
+    assert_eq!((asset.size, asset.upload_id.clone()), (11 << 20, Some("upload".parse().unwrap())));
+    assert_eq!(asset.signed_until, None, "an upload in parts is aborted");
+    let digest = Some(Sha256::new([7; 32]));
+    let direct = Grant { mode: GrantMode::Direct, sha256: digest, ..grant(V1) };
+    let new = NewAsset {
+        id: asset.id,
+        owner: asset.owner.clone(),
+        placement: asset.placement.clone(),
+        grant: direct.clone(),
+    };
+    let asset = Asset::create(new, now());
+    assert_eq!((asset.sha256, asset.upload_id.clone()), (digest, None));
+    assert_eq!(asset.signed_until, Some(direct.expires_at.plus(UPLOAD_GRACE)));
 }
 
 #[test]

@@ -1,10 +1,13 @@
-//! Answers. Every one is `no-store`: they hold signed URLs and the state of the moment.
+//! Answers. All are `no-store`, for they hold signed URLs and the state of the moment, but for a state that is asked for again
+//! and again: a browser may keep that, and asks whether it is still so.
 
 use std::collections::BTreeMap;
 
 use ::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use sluice_core::{Error, Result};
+use sluice_core::{Error, Result, document::Poll, ids::Sha256};
+
+use super::request::Request;
 
 /// An answer of the HTTP API.
 pub type Response = ::http::Response<String>;
@@ -12,6 +15,30 @@ pub type Response = ::http::Response<String>;
 /// An answer with a JSON body.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     body_of(status, "application/json", body)
+}
+
+/// A state that clients ask for again and again (RFC 9110, sections 8.8.3, 13.1.2 and 10.2.3): its entity tag is that of the
+/// answer, whoever has it already is told 304 without a body, and `Retry-After` says when to ask again while there is more
+/// to come.
+pub fn state(request: &Request, body: &impl Serialize, poll: Option<Poll>) -> Response {
+    let mut response = json(StatusCode::OK, body);
+    let digest = Sha256::of(response.body().as_bytes()).to_string();
+    let tag = format!("\"{}\"", digest.get(..32).unwrap_or_default());
+    if request.header("if-none-match").is_some_and(|known| names(known, &tag)) {
+        response = empty(StatusCode::NOT_MODIFIED);
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.extend(HeaderValue::from_str(&tag).ok().map(|tag| (header::ETAG, tag)));
+    headers.extend(poll.map(|poll| (header::RETRY_AFTER, HeaderValue::from(poll.after_seconds))));
+    response
+}
+
+/// Whether a list of entity tags names this one. The comparison is the weak one.
+fn names(list: &str, tag: &str) -> bool {
+    list.split(',')
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 /// 204, without a body.
@@ -67,5 +94,40 @@ impl From<Response> for Payload {
             body,
             is_base64_encoded: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::http::Method;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_state_that_is_known_is_not_sent_again() {
+        let ask = |known: &str| {
+            let request = Request::new(Method::GET, "/assets/x").with_header("if-none-match", known);
+            state(&request, &json!({ "revision": 7 }), Some(sluice_core::document::POLL))
+        };
+        let first = ask("\"another\"");
+        assert_eq!((first.status().as_u16(), first.body().as_str()), (200, r#"{"revision":7}"#));
+        let header = |response: &Response, name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        let tag = header(&first, "etag");
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"another\", {tag}"), "*".to_owned()] {
+            let again = ask(&known);
+            assert_eq!((again.status().as_u16(), again.body().as_str()), (304, ""), "{known}");
+            assert_eq!(
+                (header(&again, "etag"), header(&again, "retry-after")),
+                (tag.clone(), "2".to_owned())
+            );
+        }
+        let request = Request::new(Method::GET, "/assets/x");
+        let ended = state(&request, &json!({ "revision": 8 }), None);
+        assert_ne!(header(&ended, "etag"), tag, "it is another");
+        assert_eq!(
+            (ended.headers().get("retry-after"), header(&ended, "cache-control")),
+            (None, "private, no-cache".to_owned())
+        );
     }
 }
